@@ -1,0 +1,315 @@
+//! The clock: readings as intervals that contain UTC.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::error::{BuildError, ClockError, WaitReason, WaitTimeout};
+use crate::interval::Interval;
+use crate::timestamp::Timestamp;
+
+mod any_machine;
+mod background;
+mod builder;
+mod counters;
+mod latch;
+mod line;
+mod policy;
+mod shared;
+mod source_record;
+mod state;
+mod status;
+mod watch;
+mod words;
+
+pub use builder::ClockBuilder;
+pub(crate) use policy::{DEFAULT_DAEMON_MARGIN, DEFAULT_MAX_DRIFT_PPB};
+pub use policy::RefreshPolicy;
+pub use status::{ClockState, Counters, Reading, Status};
+
+use shared::Shared;
+
+/// A clock that says how wrong it may be.
+///
+/// Cheap to clone; all clones share what they know, and any number of threads may read at once,
+/// real-time ones and signal handlers included: readers take no lock and wait for nobody.
+///
+/// # Leap seconds
+///
+/// Instants are on Unix time made monotone: it stands still during an inserted second and jumps
+/// over a deleted one. Sources that smear leap seconds make intervals about *their* smeared UTC.
+///
+/// # Forks
+///
+/// A child goes on with the clock it inherited, whatever the parent's other threads were doing.
+/// Only the thread of [`RefreshPolicy::Background`] does not follow it.
+///
+/// # Example
+///
+/// ```no_run
+/// use epsilon_clock::Clock;
+///
+/// let clock = Clock::system()?;
+/// let now = clock.now()?; // an error where the machine is not synchronised
+/// println!("UTC lies between {} and {}", now.earliest(), now.latest());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock {
+    shared: Arc<Shared>,
+}
+
+impl Clock {
+    /// The clock of this machine, with every setting at its default.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] where the machine lacks the clocks that are needed. A machine that is not
+    /// synchronised is no error yet.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = epsilon_clock::Clock::system()?;
+    /// println!("{}", clock.read()); // never fails: `… ±1.204ms`, or `… ±?`
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn system() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Starts putting a clock together.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = Clock::builder().max_drift_ppb(50_000).build()?;
+    /// # drop(clock);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> ClockBuilder {
+        ClockBuilder::default()
+    }
+
+    /// Where UTC is now: some instant between call and return lies in the interval.
+    ///
+    /// Usually two reads of the vDSO and some integer arithmetic, without a syscall, a lock or an
+    /// allocation. A hundred times a second one call compares the clocks, and under
+    /// [`RefreshPolicy::Inline`] four times a second one call looks at the sources.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError`] whenever nobody vouches for an interval.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
+    /// if let Ok(now) = clock.now() {
+    ///     assert!(now.earliest() <= now.latest());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn now(&self) -> Result<Interval, ClockError> {
+        match self.shared.now_plainly() {
+            Some(interval) => Ok(interval),
+            None => self.shared.now_carefully(),
+        }
+    }
+
+    /// Whether `instant` is surely past: `instant < now.earliest()`.
+    ///
+    /// Once this was `true` it stays so, for everybody who learned of it, until a contradiction is
+    /// reported.
+    ///
+    /// # Errors
+    ///
+    /// As [`now`](Self::now).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Timestamp};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
+    /// if let Ok(past) = clock.after(Timestamp::UNIX_EPOCH) {
+    ///     assert!(past);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn after(&self, instant: Timestamp) -> Result<bool, ClockError> {
+        Ok(self.now()?.after(instant))
+    }
+
+    /// Whether `instant` is surely still to come: `instant > now.latest()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`now`](Self::now).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Timestamp};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
+    /// if let Ok(to_come) = clock.before(Timestamp::MAX) {
+    ///     assert!(to_come);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn before(&self, instant: Timestamp) -> Result<bool, ClockError> {
+        Ok(self.now()?.before(instant))
+    }
+
+    /// A reading for logs: never fails, and says how well founded it is.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let reading = epsilon_clock::Clock::system()?.read();
+    /// println!("{reading} ({})", reading.state);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        self.shared.read()
+    }
+
+    /// Looks at the sources now, whoever's turn it is, and then reads the clock.
+    ///
+    /// This is the only way to look under [`RefreshPolicy::Manual`]; otherwise there is no need to.
+    ///
+    /// # Errors
+    ///
+    /// As [`now`](Self::now).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, RefreshPolicy};
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = Clock::builder().refresh_policy(RefreshPolicy::Manual).build()?;
+    /// match clock.look() {
+    ///     Ok(now) => println!("{now}"),
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn look(&self) -> Result<Interval, ClockError> {
+        self.shared.look();
+        self.now()
+    }
+
+    /// Vouches for the machine's clock again, after a step or a suspend broke what
+    /// [`assume_error`](ClockBuilder::assume_error) had vouched for, and looks.
+    ///
+    /// Does nothing to a clock without `assume_error`, or with a source that vouches.
+    ///
+    /// # Errors
+    ///
+    /// As [`now`](Self::now).
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
+    /// // … after somebody set the clock, and you checked it:
+    /// let _ = clock.vouch();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn vouch(&self) -> Result<Interval, ClockError> {
+        self.shared.vouch();
+        self.now()
+    }
+
+    /// How the clock is doing: its state, the terms of its bound, and what happened so far.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let status = epsilon_clock::Clock::system()?.status();
+    /// println!("{} after {} looks", status.state, status.counters.looks);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Waits until a source vouches for the clock, for `timeout` at most; the interval then.
+    ///
+    /// An assumed error is not waited for: it is there at once or not at all. Under
+    /// [`RefreshPolicy::Manual`] somebody else has to look meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitTimeout`], with what was still missing.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = Clock::system()?;
+    /// match clock.wait_until_synchronized(Duration::from_millis(1)) {
+    ///     Ok(now) => println!("{now}"),
+    ///     Err(timeout) => println!("{timeout}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_until_synchronized(&self, timeout: Duration) -> Result<Interval, WaitTimeout> {
+        self.wait_until_within(Duration::MAX, timeout)
+    }
+
+    /// Waits until a source vouches for the clock to within `epsilon`, for `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitTimeout`], with what was still missing.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = Clock::system()?;
+    /// let settled = clock.wait_until_within(Duration::from_millis(2), Duration::from_millis(1));
+    /// if let Ok(now) = settled {
+    ///     assert!(now.epsilon() <= Duration::from_millis(2));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_until_within(
+        &self,
+        epsilon: Duration,
+        timeout: Duration,
+    ) -> Result<Interval, WaitTimeout> {
+        let machine = self.shared.machine.as_dyn();
+        let start = machine.sample().raw;
+        loop {
+            let reading = self.read();
+            let reason = match reading.interval {
+                Err(error) => WaitReason::NoInterval(error),
+                Ok(_) if reading.state == ClockState::Assumed => WaitReason::OnlyAssumed,
+                Ok(interval) if interval.epsilon() > epsilon => WaitReason::TooWide {
+                    epsilon: interval.epsilon(),
+                },
+                Ok(interval) => return Ok(interval),
+            };
+            let elapsed = machine.sample().raw.saturating_sub(start).max(0);
+            let waited = Duration::from_nanos(elapsed.unsigned_abs());
+            let Some(left) = timeout.checked_sub(waited).filter(|left| !left.is_zero()) else {
+                return Err(WaitTimeout { waited, reason });
+            };
+            machine.sleep(left.min(self.shared.policy.look_interval));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! How a clock is put together.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::any_machine::AnyMachine;
+use super::policy::{
+    DEFAULT_DAEMON_MARGIN, DEFAULT_GUARD_INTERVAL, DEFAULT_LOOK_INTERVAL, DEFAULT_MAX_AGE,
+    DEFAULT_MAX_DRIFT_PPB, DEFAULT_MAX_ERROR, Policy, RefreshPolicy,
+};
+use super::shared::Shared;
+use super::state::MAX_SOURCES;
+use super::Clock;
+use crate::error::BuildError;
+use crate::machine::{Machine, SystemMachine};
+use crate::source::{KernelSource, Source};
+
+/// The most that `max_drift_ppb` may be: 10 %, what the kernel's own tick can be set off by.
+const MAX_DRIFT_LIMIT_PPB: u32 = 100_000_000;
+
+/// The longest span that a setting may name; a year is more than any of them can need.
+const SPAN_LIMIT: Duration = Duration::from_secs(366 * 86_400);
+
+/// Checks come at least this often: until the next one a suspend of an eighth of it can hide.
+const GUARD_INTERVAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// A look takes a microsecond or two, so more often than this it would be all a caller does.
+const SHORTEST_INTERVAL: Duration = Duration::from_micros(10);
+
+/// Puts a [`Clock`] together; every setting has a default and a reason for it.
+///
+/// ```
+/// use epsilon_clock::Clock;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = Clock::builder()
+///     .max_drift_ppb(50_000) // a disciplined server in an air-conditioned hall
+///     .max_error(Duration::from_millis(10))
+///     .build()?;
+/// # drop(clock);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClockBuilder {
+    max_drift_ppb: u32,
+    daemon_margin: Duration,
+    look_interval: Duration,
+    guard_interval: Duration,
+    refresh: RefreshPolicy,
+    max_error: Duration,
+    max_age: Duration,
+    assume_error: Option<Duration>,
+    accept_unsync_flag: bool,
+    sources: Vec<Arc<dyn Source>>,
+    machine: Option<Arc<dyn Machine>>,
+}
+
+impl fmt::Debug for ClockBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClockBuilder")
+            .field("max_drift_ppb", &self.max_drift_ppb)
+            .field("daemon_margin", &self.daemon_margin)
+            .field("look_interval", &self.look_interval)
+            .field("guard_interval", &self.guard_interval)
+            .field("refresh", &self.refresh)
+            .field("max_error", &self.max_error)
+            .field("max_age", &self.max_age)
+            .field("assume_error", &self.assume_error)
+            .field("accept_unsync_flag", &self.accept_unsync_flag)
+            .field("sources", &self.sources)
+            .field("machine", &self.machine)
+            .finish()
+    }
+}
+
+impl Default for ClockBuilder {
+    fn default() -> Self {
+        Self {
+            max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
+            daemon_margin: DEFAULT_DAEMON_MARGIN,
+            look_interval: DEFAULT_LOOK_INTERVAL,
+            guard_interval: DEFAULT_GUARD_INTERVAL,
+            refresh: RefreshPolicy::default(),
+            max_error: DEFAULT_MAX_ERROR,
+            max_age: DEFAULT_MAX_AGE,
+            assume_error: None,
+            accept_unsync_flag: false,
+            sources: Vec::new(),
+            machine: None,
+        }
+    }
+}
+
+impl ClockBuilder {
+    /// How far true time may run from raw time over any stretch, in parts per billion (A1).
+    ///
+    /// From 1 to 100 000 000; by default 200 000, which is 200 ppm: it covers an undisciplined
+    /// oscillator of ±100 ppm, stays under the 500 ppm by which the kernel lets its own bound grow,
+    /// and is what Spanner applies. If it is less than the oscillator's true error the intervals
+    /// are false; the clock notices when two writes a minute apart exclude it.
+    pub const fn max_drift_ppb(mut self, ppb: u32) -> Self {
+        self.max_drift_ppb = ppb;
+        self
+    }
+
+    /// What a time daemon's own figure may fall short by when it is written (A2).
+    ///
+    /// Up to a year; by default 200 µs. chrony's dispersion is a statistical figure: in recorded
+    /// runs up to 0.6 % of samples exceeded it under extreme wander, none by more than this.
+    pub const fn daemon_margin(mut self, margin: Duration) -> Self {
+        self.daemon_margin = margin;
+        self
+    }
+
+    /// How often the sources are looked at.
+    ///
+    /// From 10 µs to a year; by default 250 ms. Each look costs one caller about a microsecond, and
+    /// a write that is seen so much later widens its claim by `max_drift` times the delay: 50 µs.
+    pub const fn look_interval(mut self, interval: Duration) -> Self {
+        self.look_interval = interval;
+        self
+    }
+
+    /// How often the machine's clocks are compared for suspends and steps.
+    ///
+    /// From 10 µs to 1 s, and never less often than `look_interval`; by default 10 ms, which costs
+    /// a tenth of a microsecond a hundred times a second. In between, a suspend is seen by coarse
+    /// real time running ahead, unless it is shorter than two ticks and a quarter of this (A3).
+    pub const fn guard_interval(mut self, interval: Duration) -> Self {
+        self.guard_interval = interval;
+        self
+    }
+
+    /// Who looks at the sources; by default callers that read the clock.
+    pub const fn refresh_policy(mut self, policy: RefreshPolicy) -> Self {
+        self.refresh = policy;
+        self
+    }
+
+    /// The largest epsilon that counts as an interval; beyond it readings are errors.
+    ///
+    /// Up to a year; by default 500 ms, the customary limit on clock offsets in databases such as
+    /// CockroachDB.
+    pub const fn max_error(mut self, epsilon: Duration) -> Self {
+        self.max_error = epsilon;
+        self
+    }
+
+    /// How long a claim is carried on when no other comes.
+    ///
+    /// Up to a year; by default an hour, more than three of the longest polls (1024 s) that chrony
+    /// and ntpd make.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Vouches for the machine's clock to within `error`, where no source reports a bound.
+    ///
+    /// Above 0 and up to `max_error`; by default nobody vouches. It never narrows what an honest
+    /// source reports, and is never mixed with it. A step or a suspend breaks the assumption:
+    /// readings are errors until [`Clock::vouch`] is called.
+    pub const fn assume_error(mut self, error: Duration) -> Self {
+        self.assume_error = Some(error);
+        self
+    }
+
+    /// Lets a bound count although the kernel flags its clock as unsynchronised.
+    ///
+    /// chrony without `rtcsync` leaves that flag set over an honest bound; so does everybody who
+    /// merely forgot to clear it. By default such a bound is an error that says so.
+    pub const fn accept_unsync_flag(mut self) -> Self {
+        self.accept_unsync_flag = true;
+        self
+    }
+
+    /// Adds a source, up to four; the kernel's NTP status alone if none is named.
+    ///
+    /// Claims of several sources must agree, and the narrowest serves.
+    pub fn source(mut self, source: impl Source + 'static) -> Self {
+        self.sources.push(Arc::new(source));
+        self
+    }
+
+    /// Reads another machine than the one this process runs on: a simulated or scripted one.
+    pub fn machine(mut self, machine: Arc<dyn Machine>) -> Self {
+        self.machine = Some(machine);
+        self
+    }
+
+    /// Builds the clock and looks at its sources once.
+    ///
+    /// A machine that is not synchronised is no error here: the clock starts to give intervals once
+    /// it is.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] for a setting out of its range, a machine without the clocks that are needed,
+    /// or a background thread that could not be started.
+    pub fn build(self) -> Result<Clock, BuildError> {
+        self.check()?;
+        let machine = match self.machine {
+            Some(machine) => AnyMachine::Other(machine),
+            None => AnyMachine::System(
+                SystemMachine::new().map_err(|clock| BuildError::MissingClock { clock })?,
+            ),
+        };
+        let mut sources = self.sources;
+        if sources.is_empty() {
+            sources.push(Arc::new(KernelSource::new()));
+        }
+        let policy = Policy {
+            max_drift_ppb: self.max_drift_ppb,
+            daemon_margin: self.daemon_margin,
+            look_interval: self.look_interval,
+            guard_interval: self.guard_interval,
+            refresh: self.refresh,
+            max_error: self.max_error,
+            max_age: self.max_age,
+            assume_error: self.assume_error,
+            accept_unsync_flag: self.accept_unsync_flag,
+            sources,
+        };
+        let shared = Arc::new(Shared::new(machine, policy));
+        shared.look();
+        if self.refresh == RefreshPolicy::Background {
+            super::background::start(&shared)?;
+        }
+        Ok(Clock { shared })
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let span = |setting, value: Duration, least: Duration, most: Duration, allowed| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(BuildError::Setting {
+                    setting,
+                    value: format!("{value:?}"),
+                    allowed,
+                })
+            }
+        };
+        if !(1..=MAX_DRIFT_LIMIT_PPB).contains(&self.max_drift_ppb) {
+            return Err(BuildError::Setting {
+                setting: "max_drift_ppb",
+                value: self.max_drift_ppb.to_string(),
+                allowed: "from 1 to 100000000 ppb",
+            });
+        }
+        let (tiny, year) = (Duration::from_nanos(1), SPAN_LIMIT);
+        let up_to_a_year = "more than nothing, and at most a year";
+        span("daemon_margin", self.daemon_margin, Duration::ZERO, year, "at most a year")?;
+        span("max_error", self.max_error, tiny, year, up_to_a_year)?;
+        span("max_age", self.max_age, tiny, year, up_to_a_year)?;
+        let look = "from 10 µs to a year";
+        span("look_interval", self.look_interval, SHORTEST_INTERVAL, year, look)?;
+        let guard = "from 10 µs to 1 s";
+        span(
+            "guard_interval",
+            self.guard_interval,
+            SHORTEST_INTERVAL,
+            GUARD_INTERVAL_LIMIT,
+            guard,
+        )?;
+        if let Some(error) = self.assume_error {
+            let allowed = "more than nothing, and at most max_error";
+            span("assume_error", error, tiny, self.max_error, allowed)?;
+        }
+        if self.sources.len() > MAX_SOURCES {
+            return Err(BuildError::TooManySources {
+                given: self.sources.len(),
+                limit: MAX_SOURCES,
+            });
+        }
+        Ok(())
+    }
+}

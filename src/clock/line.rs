@@ -1,0 +1,118 @@
+//! The claim in force as the hot path reads it: seven words, and integer arithmetic on them.
+#![forbid(unsafe_code)]
+
+use crate::claim::Claim;
+use crate::interval::Interval;
+use crate::timestamp::Timestamp;
+
+const BILLION: i64 = 1_000_000_000;
+
+/// A claim reduced to what the plain case needs: no leap second near, not expired, no overflow.
+///
+/// Gives exactly what [`Claim::carry`] gives, with the earliest end held up by the floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    raw: i64,
+    earliest: i64,
+    latest: i64,
+    rate_lo_ppb: i64,
+    rate_hi_ppb: i64,
+    floor: i64,
+    /// For how long from `raw` on, in ns, the plain arithmetic answers; 0 for a line that never does.
+    span: i64,
+}
+
+impl Line {
+    pub(crate) const WORDS: usize = 7;
+
+    /// A line that answers nothing.
+    pub(crate) const NOTHING: Self = Self {
+        raw: 0,
+        earliest: 0,
+        latest: 0,
+        rate_lo_ppb: 0,
+        rate_hi_ppb: 0,
+        floor: i64::MIN,
+        span: 0,
+    };
+
+    /// The line of a claim with an earliest end of at least `floor`, for `span` ns or less: it ends
+    /// before an intermediate result could overflow.
+    pub(crate) fn new(claim: &Claim, floor: Option<Timestamp>, span: i64) -> Self {
+        let (lo, hi) = (claim.rate().lo_ppb(), claim.rate().hi_ppb());
+        let steepest = i64::from(lo.unsigned_abs().max(hi.unsigned_abs())).max(1);
+        let earliest = claim.interval().earliest().unix_nanos();
+        let latest = claim.interval().latest().unix_nanos();
+        // The product must fit; and latest + dt + drift ≤ latest + 4 dt, as |rate| < 2.2 billion;
+        // and earliest + dt + drift ≥ earliest − 4 dt.
+        let product = (i64::MAX - BILLION) / steepest;
+        let room_above = (i64::MAX.saturating_sub(latest.max(0))) / 4;
+        let room_below = (earliest.min(0).saturating_sub(i64::MIN)) / 4;
+        Self {
+            raw: claim.raw(),
+            earliest,
+            latest,
+            rate_lo_ppb: lo.into(),
+            rate_hi_ppb: hi.into(),
+            floor: floor.map_or(i64::MIN, Timestamp::unix_nanos),
+            span: span.min(product).min(room_above).min(room_below).max(0),
+        }
+    }
+
+    /// How long after the claim's instant this is, in ns, if the plain arithmetic answers there.
+    #[inline]
+    pub(crate) const fn elapsed(&self, raw: i64) -> Option<i64> {
+        let elapsed = raw.wrapping_sub(self.raw);
+        // One comparison for both ends: a raw time before the claim wraps to a huge number.
+        if elapsed.cast_unsigned() < self.span.cast_unsigned() {
+            Some(elapsed)
+        } else {
+            None
+        }
+    }
+
+    /// Whether raw time lies before the claim's own instant, which it never should.
+    pub(crate) const fn begins_after(&self, raw: i64) -> bool {
+        raw < self.raw
+    }
+
+    /// The interval so long after the claim's instant; `elapsed` comes from [`elapsed`](Self::elapsed).
+    #[inline]
+    pub(crate) fn at(&self, elapsed: i64) -> Option<Interval> {
+        let earliest = self.earliest + elapsed + (elapsed * self.rate_lo_ppb).div_euclid(BILLION);
+        let latest = self.latest + elapsed - (-(elapsed * self.rate_hi_ppb)).div_euclid(BILLION);
+        let earliest = if earliest > self.floor { earliest } else { self.floor };
+        // `None` cannot happen: a floor above the latest end is a contradiction, and not published.
+        Interval::new(
+            Timestamp::from_unix_nanos(earliest),
+            Timestamp::from_unix_nanos(latest),
+        )
+        .ok()
+    }
+
+    pub(crate) const fn to_words(self) -> [i64; Self::WORDS] {
+        [
+            self.raw,
+            self.earliest,
+            self.latest,
+            self.rate_lo_ppb,
+            self.rate_hi_ppb,
+            self.floor,
+            self.span,
+        ]
+    }
+
+    #[inline]
+    pub(crate) const fn from_words(words: [i64; Self::WORDS]) -> Self {
+        let [raw, earliest, latest, rate_lo_ppb, rate_hi_ppb, floor, span] = words;
+        Self {
+            raw,
+            earliest,
+            latest,
+            rate_lo_ppb,
+            rate_hi_ppb,
+            floor,
+            span,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A clock's settings, checked once when it is built.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::claim::Claim;
+use crate::source::Source;
+
+/// Default of `max_drift_ppb`: 200 ppm. It covers an undisciplined oscillator of ±100 ppm on raw
+/// time, stays under the 500 ppm by which the kernel's own bound grows, and is what Spanner applies.
+pub(crate) const DEFAULT_MAX_DRIFT_PPB: u32 = 200_000;
+
+/// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded
+/// it by up to 0.6 % of samples under extreme wander, never by more than this.
+pub(crate) const DEFAULT_DAEMON_MARGIN: Duration = Duration::from_micros(200);
+
+/// Default of `look_interval`: four looks of a microsecond each a second cost nothing, and a
+/// daemon's write is seen before the oscillator has drifted 50 µs since.
+pub(crate) const DEFAULT_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Default of `guard_interval`: a tenth of a microsecond a hundred times a second.
+pub(crate) const DEFAULT_GUARD_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Default of `max_age`: more than three of the longest polls (1024 s) of chrony and ntpd.
+pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(3600);
+
+/// Default of `max_error`: CockroachDB's and Kudu's customary limit on clock offsets.
+pub(crate) const DEFAULT_MAX_ERROR: Duration = Duration::from_millis(500);
+
+/// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
+/// ntpd make by default, and a little.
+pub(crate) const SILENCE: Duration = Duration::from_secs(2100);
+
+/// Who asks the sources, and when.
+///
+/// A look takes a syscall or two, a microsecond together. Some threads must never make one: those
+/// under a seccomp filter that kills for it, or with a deadline in the nanoseconds.
+///
+/// ```
+/// use epsilon_clock::{Clock, RefreshPolicy};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = Clock::builder()
+///     .refresh_policy(RefreshPolicy::Background)
+///     .build()?;
+/// # drop(clock);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefreshPolicy {
+    /// Whoever reads the clock looks when it is due, one caller at a time; the others go on.
+    #[default]
+    Inline,
+    /// A thread of the clock's own looks; it ends when the last handle is dropped. A forked child
+    /// does not have that thread: let it build a clock of its own.
+    Background,
+    /// Nobody looks but callers of [`Clock::look`](crate::Clock::look).
+    Manual,
+}
+
+/// Everything a clock was told when it was built.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) max_drift_ppb: u32,
+    pub(crate) daemon_margin: Duration,
+    pub(crate) look_interval: Duration,
+    pub(crate) guard_interval: Duration,
+    pub(crate) refresh: RefreshPolicy,
+    pub(crate) max_error: Duration,
+    pub(crate) max_age: Duration,
+    pub(crate) assume_error: Option<Duration>,
+    pub(crate) accept_unsync_flag: bool,
+    pub(crate) sources: Vec<Arc<dyn Source>>,
+}
+
+impl Policy {
+    pub(crate) fn source_count(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(crate) fn source_name(&self, index: usize) -> &'static str {
+        self.sources.get(index).map_or("unknown", |s| s.name())
+    }
+
+    /// For how long, in ns from the claim's instant on, plain arithmetic gives the right answer: no
+    /// limit is passed and no leap second near. Rounded down.
+    pub(crate) fn plain_span(&self, claim: &Claim, ageless: bool) -> i64 {
+        const BILLION: i128 = 1_000_000_000;
+        let ns = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX / 4);
+        let by_age = if ageless { i128::MAX } else { ns(self.max_age) };
+
+        let rate = claim.rate();
+        let widening = i128::from(rate.hi_ppb()) - i128::from(rate.lo_ppb());
+        // Two for what rounding outward may add.
+        let room = ns(self.max_error) * 2 - ns(claim.interval().width()) - 2;
+        let by_width = match widening {
+            0 if room > 0 => i128::MAX,
+            0 => 0,
+            _ => room * BILLION / widening,
+        };
+
+        let by_leap = claim.leap().map_or(i128::MAX, |leap| {
+            // Two seconds before the boundary no look counts, and a deleted second has not begun.
+            let room = i128::from(leap.boundary.unix_nanos())
+                - 2 * BILLION
+                - i128::from(claim.interval().latest().unix_nanos());
+            room * BILLION / (BILLION + i128::from(rate.hi_ppb().max(0)))
+        });
+        let span = by_age.min(by_width).min(by_leap).max(0);
+        i64::try_from(span).unwrap_or(i64::MAX)
+    }
+}

@@ -1,0 +1,436 @@
+//! What all handles of a clock share: the latch, and the work that readers do off the hot path.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use super::any_machine::AnyMachine;
+use super::counters::CounterCells;
+use super::latch::{Caught, Found, Latch};
+use super::line::Line;
+use super::policy::{Policy, RefreshPolicy, SILENCE};
+use super::state::{Events, STATE_WORDS, Serving, State, age, nanos};
+use super::status::{ClockState, Reading, Status};
+use super::watch::Watch;
+use crate::bound::ErrorBound;
+use crate::error::{ClockError, Disturbance};
+use crate::interval::Interval;
+use crate::machine::{Machine, Sandwich};
+use crate::source::{Finding, Look, LookContext, SyncClaim};
+use crate::timestamp::Timestamp;
+
+/// How often a reading starts anew because the clock was republished under it.
+const ROUNDS: usize = 16;
+
+/// How often the clocks are read again because an interruption made the comparison too coarse.
+const GUARD_ATTEMPTS: usize = 8;
+
+/// A comparison of clocks that took longer than this cannot tell a short suspend from the wait.
+const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
+
+/// How often a look starts anew because the clocks were disturbed in the middle of it.
+const LOOK_ATTEMPTS: usize = 3;
+
+/// A claim whose earliest end has been held for so long, in ns, was left by a looker that stopped.
+const HELD_TOO_LONG: i64 = 1_000_000;
+
+/// The clock behind its handles.
+#[derive(Debug)]
+pub(super) struct Shared {
+    latch: Latch<STATE_WORDS>,
+    watch: Watch,
+    pub(super) machine: AnyMachine,
+    pub(super) policy: Policy,
+    counters: CounterCells,
+}
+
+/// What comparing the clocks came to.
+enum Guarded {
+    /// Nothing had happened to them since the claim that was read was published.
+    Calm,
+    /// Something happened; the reading has to start anew.
+    Changed,
+    /// They could not be compared.
+    Interrupted,
+}
+
+/// An interval with the state it was computed from.
+struct Answer {
+    state: State,
+    raw: i64,
+    interval: Result<Interval, ClockError>,
+}
+
+impl Shared {
+    pub(super) fn new(machine: AnyMachine, policy: Policy) -> Self {
+        let hands = machine.as_dyn();
+        let state = State::new(&sharp_sandwich(hands), hands.identity());
+        let span = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
+        Self {
+            latch: Latch::new(&Line::NOTHING, &state.to_words()),
+            watch: Watch::new(
+                span(hands.coarse_tick()),
+                span(policy.guard_interval),
+                span(policy.look_interval),
+            ),
+            machine,
+            policy,
+            counters: CounterCells::default(),
+        }
+    }
+
+    /// The hot path: no syscall, lock or allocation. `None` if anything is out of the ordinary.
+    #[inline]
+    pub(super) fn now_plainly(&self) -> Option<Interval> {
+        let (line, sample) = self.latch.read_open(|| self.machine.sample())?;
+        let elapsed = line.elapsed(sample.raw)?;
+        if self.watch.is_calm(&sample) {
+            line.at(elapsed)
+        } else {
+            None
+        }
+    }
+
+    /// The same with everything that may be out of the ordinary.
+    #[cold]
+    pub(super) fn now_carefully(&self) -> Result<Interval, ClockError> {
+        for _ in 0..ROUNDS {
+            let Some(caught) = self.catch()? else {
+                continue;
+            };
+            if caught.held_at.is_none() {
+                let plain = caught.line.elapsed(caught.sample.raw);
+                if let Some(interval) = plain.and_then(|elapsed| caught.line.at(elapsed)) {
+                    return Ok(interval);
+                }
+            }
+            if let Some(answer) = self.answer(&caught) {
+                return answer.interval;
+            }
+        }
+        Err(interrupted())
+    }
+
+    /// The interval together with the state behind it, for reports.
+    fn consult(&self) -> Result<Answer, ClockError> {
+        for _ in 0..ROUNDS {
+            let Some(caught) = self.catch()? else {
+                continue;
+            };
+            if let Some(answer) = self.answer(&caught) {
+                return Ok(answer);
+            }
+        }
+        Err(interrupted())
+    }
+
+    /// Reads the clock, checks it and looks where that is due; `None` to start anew.
+    fn catch(&self) -> Result<Option<Caught>, ClockError> {
+        let caught = self.latch.read(|| self.machine.sample());
+        let raw = caught.sample.raw;
+        if !self.watch.is_calm(&caught.sample) || caught.line.begins_after(raw) {
+            match self.guard(&caught) {
+                Guarded::Calm => {}
+                Guarded::Changed => return Ok(None),
+                Guarded::Interrupted => return Err(interrupted()),
+            }
+        }
+        let held_for = caught.held_at.map_or(0, |rc| raw.saturating_sub(rc));
+        if held_for > HELD_TOO_LONG {
+            self.watch.hasten();
+        }
+        if self.policy.refresh == RefreshPolicy::Inline && self.watch.take_look(raw) {
+            self.look();
+            return Ok(None);
+        }
+        Ok(Some(caught))
+    }
+
+    fn answer(&self, caught: &Caught) -> Option<Answer> {
+        let found = self.latch.find();
+        // A state published later may rest on a floor that this sample is older than.
+        if found.head != caught.head {
+            return None;
+        }
+        let state = State::from_words(&found.cold);
+        let raw = caught.sample.raw;
+        Some(Answer {
+            state,
+            raw,
+            interval: state.answer(&self.policy, raw, caught.held_at),
+        })
+    }
+
+    /// Compares the machine's clocks with what they were when the claim was published.
+    fn guard(&self, caught: &Caught) -> Guarded {
+        let found = self.latch.find();
+        if found.head != caught.head {
+            // What was read may have been voided: only the state it belongs to can tell.
+            return Guarded::Changed;
+        }
+        let state = State::from_words(&found.cold);
+        let machine = self.machine.as_dyn();
+        // Read after the state, so that raw time cannot seem to run backwards.
+        let clocks = sharp_sandwich(machine);
+        match state.guard(&self.policy, &clocks, || machine.identity()) {
+            Some((next, events)) => {
+                self.publish(&found, &state, next, events);
+                self.watch.hasten();
+                Guarded::Changed
+            }
+            None if clocks.width() > GUARD_WIDTH_LIMIT => Guarded::Interrupted,
+            None => {
+                self.watch.checked(&caught.sample);
+                Guarded::Calm
+            }
+        }
+    }
+
+    /// Looks at every source, whoever's turn it is, and publishes what comes of it.
+    pub(super) fn look(&self) {
+        for _ in 0..LOOK_ATTEMPTS {
+            if self.try_look() {
+                return;
+            }
+        }
+        self.counters.look_dropped();
+    }
+
+    /// One attempt; whether it came to an end, if only to find that another look was faster.
+    fn try_look(&self) -> bool {
+        let found = self.latch.find();
+        let mut state = State::from_words(&found.cold);
+        let machine = self.machine.as_dyn();
+        let before = sharp_sandwich(machine);
+        self.watch.looked(before.raw);
+        if let Some((next, events)) = state.guard(&self.policy, &before, || machine.identity()) {
+            self.publish(&found, &state, next, events);
+            return false;
+        }
+        if before.width() > GUARD_WIDTH_LIMIT {
+            return false;
+        }
+        if state.near_leap(before.raw) {
+            self.counters.look_dropped();
+            return true;
+        }
+        let unchanged = state;
+        let mut looks = [Look::new(Finding::Unsettled); super::state::MAX_SOURCES];
+        let sources = self.policy.sources.iter();
+        for ((source, record), look) in sources.zip(&mut state.sources).zip(&mut looks) {
+            let context = LookContext {
+                machine,
+                max_drift_ppb: self.policy.max_drift_ppb,
+                daemon_margin: self.policy.daemon_margin,
+                accept_unsync_flag: self.policy.accept_unsync_flag,
+                may_inherit: record.may_inherit(),
+            };
+            *look = source.look(&context, &mut record.memory);
+        }
+        // What the look saw counts only if nothing happened to the clocks in the middle of it.
+        let after = sharp_sandwich(machine);
+        if let Some((next, events)) = unchanged.guard(&self.policy, &after, || machine.identity())
+        {
+            self.publish(&found, &unchanged, next, events);
+            return false;
+        }
+        if after.width() > GUARD_WIDTH_LIMIT {
+            return false;
+        }
+        let looks = looks.get(..self.policy.source_count()).unwrap_or(&[]);
+        let (next, events) = state.looked(&self.policy, looks, &after);
+        if self.publish(&found, &unchanged, next, events) {
+            self.counters.looked();
+        } else {
+            self.counters.look_dropped();
+        }
+        true
+    }
+
+    /// Vouches anew for the machine's clock after something broke the assumption.
+    pub(super) fn vouch(&self) {
+        for _ in 0..ROUNDS {
+            let found = self.latch.find();
+            let state = State::from_words(&found.cold);
+            let next = State {
+                broken: None,
+                ..state
+            };
+            if state.broken.is_none() || self.publish(&found, &state, next, Events::default()) {
+                break;
+            }
+        }
+        self.look();
+    }
+
+    /// Replaces `before`, found at `found`, by `next`; whether nobody else was faster.
+    ///
+    /// Where the claim in force changes, the old one is closed first, and the earliest end that it
+    /// can have reached becomes the floor under the next.
+    fn publish(
+        &self,
+        found: &Found<STATE_WORDS>,
+        before: &State,
+        mut next: State,
+        mut events: Events,
+    ) -> bool {
+        let process = next.identity.pid;
+        let Some(draft) = self.latch.draft(process) else {
+            return false;
+        };
+        let claims = (before.in_force(), next.in_force());
+        let same_line = claims.0.map(|sync| sync.claim) == claims.1.map(|sync| sync.claim);
+        if let (Some(old), false) = (claims.0, same_line) {
+            let Some(rc) = self.latch.close(found.head, || self.machine.sample().raw) else {
+                return false;
+            };
+            let reached = reached(&old, claims.1.as_ref(), before.floor, rc);
+            if let Some(floor) = reached.filter(|_| next.rests_on(before)) {
+                events.contradictions += u64::from(!next.rest_on(floor, rc));
+            }
+        }
+        let published = draft.publish(found.head, &next.line(&self.policy), &next.to_words());
+        if published {
+            self.counters.add(&events);
+        }
+        published
+    }
+
+    /// Sleeps for about a look interval, in the background thread.
+    pub(super) fn pause(&self) {
+        self.machine.as_dyn().sleep(self.policy.look_interval);
+    }
+
+    // --- reports -------------------------------------------------------------------------------
+
+    pub(super) fn read(&self) -> Reading {
+        let (interval, state) = match self.consult() {
+            Ok(answer) => (answer.interval, self.state_of(&answer)),
+            Err(error) => (Err(error), ClockState::Unavailable),
+        };
+        let estimate = match &interval {
+            Ok(interval) => interval.midpoint(),
+            Err(_) => Timestamp::from_unix_nanos(self.machine.as_dyn().sandwich().real),
+        };
+        Reading {
+            estimate,
+            interval,
+            state,
+        }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let counters = self.counters.totals();
+        let answer = match self.consult() {
+            Ok(answer) => answer,
+            Err(error) => {
+                return Status {
+                    state: ClockState::Unavailable,
+                    interval: Err(error),
+                    bound: None,
+                    source: None,
+                    age: None,
+                    refuses_in: None,
+                    refusal: None,
+                    counters,
+                };
+            }
+        };
+        let Answer {
+            state,
+            raw,
+            interval,
+        } = &answer;
+        let in_force = state.in_force();
+        let ageless = state.serving == Serving::Assumed;
+        Status {
+            state: self.state_of(&answer),
+            interval: *interval,
+            bound: in_force.map(|sync| bound_at(&sync, *raw)),
+            source: match state.serving {
+                Serving::Source(index) => Some(self.policy.source_name(index)),
+                Serving::Nothing | Serving::Assumed => None,
+            },
+            age: in_force.map(|sync| age(&sync.claim, *raw)),
+            refuses_in: in_force.map(|sync| {
+                let claim = sync.claim.with_leap(None);
+                let end = claim
+                    .raw()
+                    .saturating_add(self.policy.plain_span(&claim, ageless));
+                Duration::from_nanos(end.saturating_sub(*raw).max(0).unsigned_abs())
+            }),
+            refusal: state.refusal(&self.policy),
+            counters,
+        }
+    }
+
+    fn state_of(&self, answer: &Answer) -> ClockState {
+        if answer.interval.is_err() {
+            return ClockState::Unavailable;
+        }
+        let Serving::Source(index) = answer.state.serving else {
+            return ClockState::Assumed;
+        };
+        let Some(record) = answer.state.sources.get(index) else {
+            return ClockState::Unavailable;
+        };
+        let silent = record
+            .last
+            .is_none_or(|sync| age(&sync.claim, answer.raw) > SILENCE);
+        if record.refusal.is_some() || silent {
+            ClockState::Holdover
+        } else if record.inherited {
+            ClockState::Inherited
+        } else {
+            ClockState::Synchronized
+        }
+    }
+}
+
+/// Reads the clocks until no interruption blurs the comparison; the sharpest of a few attempts.
+fn sharp_sandwich(machine: &dyn Machine) -> Sandwich {
+    let mut sharpest = machine.sandwich();
+    for _ in 1..GUARD_ATTEMPTS {
+        if sharpest.width() <= GUARD_WIDTH_LIMIT {
+            break;
+        }
+        let again = machine.sandwich();
+        if again.width() < sharpest.width() {
+            sharpest = again;
+        }
+    }
+    sharpest
+}
+
+/// The earliest end that a claim in force had reached when it closed at raw instant `rc`.
+fn reached(
+    old: &SyncClaim,
+    next: Option<&SyncClaim>,
+    floor: Option<Timestamp>,
+    rc: i64,
+) -> Option<Timestamp> {
+    // A leap second that was noticed late was not on the old claim's scale; nobody was answered
+    // from it since.
+    let on_scale = next
+        .map(|next| next.claim)
+        .filter(|next| next.with_leap(None) == old.claim.with_leap(None))
+        .unwrap_or(old.claim);
+    on_scale.earliest_at(rc).ok().max(floor)
+}
+
+/// The terms of a claim's width at raw instant `raw`.
+fn bound_at(sync: &SyncClaim, raw: i64) -> ErrorBound {
+    let rate = sync.claim.rate();
+    let steepest = rate.lo_ppb().unsigned_abs().max(rate.hi_ppb().unsigned_abs());
+    let elapsed = u128::from(raw.abs_diff(sync.claim.raw()));
+    let drift = (elapsed * u128::from(steepest)).div_ceil(1_000_000_000);
+    ErrorBound {
+        drift_ns: nanos(Duration::from_nanos(u64::try_from(drift).unwrap_or(u64::MAX))),
+        ..sync.bound
+    }
+}
+
+const fn interrupted() -> ClockError {
+    ClockError::Disturbed {
+        cause: Disturbance::Interrupted,
+    }
+}

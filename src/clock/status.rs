@@ -1,0 +1,112 @@
+//! What a clock tells about itself.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::bound::ErrorBound;
+use crate::error::ClockError;
+use crate::interval::Interval;
+use crate::source::Refusal;
+use crate::timestamp::Timestamp;
+
+/// How well founded a clock's interval is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClockState {
+    /// A source vouched while we watched, and stands by it.
+    Synchronized,
+    /// A source had vouched before we first looked (assumption A4); its next write will do better.
+    Inherited,
+    /// The source is silent, unsynchronised or refuses; its last claim is carried on.
+    Holdover,
+    /// Nobody but the caller vouches for the clock.
+    Assumed,
+    /// There is no interval: every call is an error.
+    Unavailable,
+}
+
+impl ClockState {
+    /// A lower-case word for machines: `synchronized`, `inherited`, `holdover`, `assumed` or
+    /// `unavailable`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Synchronized => "synchronized",
+            Self::Inherited => "inherited",
+            Self::Holdover => "holdover",
+            Self::Assumed => "assumed",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for ClockState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A reading that never fails, for logs: a best estimate, and the interval where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reading {
+    /// The middle of the interval, or where there is none whatever the machine's clock says.
+    pub estimate: Timestamp,
+    /// The interval, or why there is none.
+    pub interval: Result<Interval, ClockError>,
+    /// How well founded it is.
+    pub state: ClockState,
+}
+
+/// `2026-11-20T05:50:00.123456789Z ±1.204ms`, or `±?` where there is no interval.
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.interval {
+            Ok(interval) => interval.fmt(f),
+            Err(_) => write!(f, "{} ±?", self.estimate),
+        }
+    }
+}
+
+/// How a clock is doing, for operators: see [`Clock::status`](crate::Clock::status).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// How well founded the interval is.
+    pub state: ClockState,
+    /// The interval now, or why there is none.
+    pub interval: Result<Interval, ClockError>,
+    /// The terms that make up epsilon now, where there is a claim in force.
+    pub bound: Option<ErrorBound>,
+    /// The name of the source whose claim is in force.
+    pub source: Option<&'static str>,
+    /// How long ago that claim was made.
+    pub age: Option<Duration>,
+    /// How long until the claim in force is too old or too wide, if no other comes.
+    pub refuses_in: Option<Duration>,
+    /// Why the first source that does not vouch now does not.
+    pub refusal: Option<Refusal>,
+    /// What happened since the clock was built.
+    pub counters: Counters,
+}
+
+/// What happened to a clock since it was built. They only ever grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Looks that were completed and counted.
+    pub looks: u64,
+    /// Looks that were dropped: another one was faster, or a leap second too near.
+    pub looks_dropped: u64,
+    /// Writes of a time daemon that were recognised and used.
+    pub writes: u64,
+    /// Steps of real time.
+    pub steps: u64,
+    /// Suspends and other disturbances that made claims void.
+    pub suspends: u64,
+    /// Contradictions between claims.
+    pub contradictions: u64,
+    /// Looks at which a source did not vouch.
+    pub refusals: u64,
+}

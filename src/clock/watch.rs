@@ -1,0 +1,89 @@
+//! The few words that readers share beside the latch: when the next check is due.
+#![forbid(unsafe_code)]
+
+use crate::machine::Sample;
+use crate::primitive::{AtomicI64, Ordering};
+
+/// When the clocks are next compared and the sources next asked, and how far coarse real time may
+/// be from raw time until then.
+///
+/// Coarse real time read before raw time shows a suspend at once: raw time stood still, real time
+/// did not. Between two checks it may run ahead only by a tick (it lags by up to one) and by the
+/// fastest slew there is, 12.5 % of the time between them.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Watch {
+    next_guard: AtomicI64,
+    next_look: AtomicI64,
+    coarse_ahead: AtomicI64,
+    /// A tick, and an eighth of `guard_interval`.
+    tolerance: i64,
+    guard_interval: i64,
+    look_interval: i64,
+}
+
+impl Watch {
+    pub(super) fn new(coarse_tick: i64, guard_interval: i64, look_interval: i64) -> Self {
+        // The check is what finds a look to be due.
+        let guard_interval = guard_interval.min(look_interval);
+        Self {
+            next_guard: AtomicI64::new(i64::MIN),
+            next_look: AtomicI64::new(i64::MIN),
+            coarse_ahead: AtomicI64::new(0),
+            tolerance: coarse_tick.saturating_add(guard_interval / 8),
+            guard_interval,
+            look_interval,
+        }
+    }
+
+    /// Whether nothing has to be checked at this reading.
+    #[inline]
+    pub(super) fn is_calm(&self, sample: &Sample) -> bool {
+        let strayed = sample
+            .coarse
+            .wrapping_sub(sample.raw)
+            .wrapping_sub(self.coarse_ahead.load(Ordering::Relaxed));
+        // One comparison for both ends.
+        let within = strayed.wrapping_add(self.tolerance).cast_unsigned()
+            <= (2 * self.tolerance).cast_unsigned();
+        within && sample.raw < self.next_guard.load(Ordering::Relaxed)
+    }
+
+    /// The clocks were compared after `sample` was read, and nothing had happened to them.
+    pub(super) fn checked(&self, sample: &Sample) {
+        // A sample from before the comparison: one from after it might hide a suspend in between.
+        self.coarse_ahead.store(
+            sample.coarse.wrapping_sub(sample.raw),
+            Ordering::Relaxed,
+        );
+        self.next_guard.store(
+            sample.raw.saturating_add(self.guard_interval),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Whether a look is due and this caller is the one to take it. The right expires like a look.
+    pub(super) fn take_look(&self, raw: i64) -> bool {
+        let due = self.next_look.load(Ordering::Relaxed);
+        let next = raw.saturating_add(self.look_interval);
+        raw >= due
+            && self
+                .next_look
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Puts off the next look by a whole interval from `raw`.
+    pub(super) fn looked(&self, raw: i64) {
+        self.next_look.store(
+            raw.saturating_add(self.look_interval),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Makes a look due, and the check that finds it.
+    pub(super) fn hasten(&self) {
+        self.next_look.store(i64::MIN, Ordering::Relaxed);
+        self.next_guard.store(i64::MIN, Ordering::Relaxed);
+    }
+}

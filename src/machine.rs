@@ -1,0 +1,151 @@
+//! Time itself: the [`Machine`] trait, which a simulated world replaces whole, and the real one.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::ntp_status::{NtpStatus, NtpStatusError};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(any(not(target_os = "linux"), test))]
+mod portable;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::LinuxMachine as SystemMachine;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use portable::PortableMachine as SystemMachine;
+
+/// A machine whose clocks can be read: the real one, or one that a test or a simulation makes up.
+///
+/// All instants are nanoseconds. *Raw* time is never negative, never runs backwards and is neither
+/// stepped nor slewed; like *monotonic* time it stands still while the machine sleeps, which *boot*
+/// time does not. *Real* time is the machine's idea of UTC since the Unix epoch.
+///
+/// Only a simulation or a test has reason to implement this; a [`Clock`](crate::Clock) uses the
+/// real machine by default.
+///
+/// # Ordering
+///
+/// Readings must not run backwards across threads either: if one thread's reading happened before
+/// another's, its raw time is not the later one. Linux promises this of the real clocks.
+pub trait Machine: fmt::Debug + Send + Sync {
+    /// Reads coarse real time and then raw time, in that order: what each reading of a clock costs.
+    fn sample(&self) -> Sample;
+
+    /// Reads monotonic, boot, real, raw and again monotonic time, in that order.
+    fn sandwich(&self) -> Sandwich;
+
+    /// Asks the kernel for its NTP status, which may take a syscall.
+    ///
+    /// # Errors
+    ///
+    /// [`NtpStatusError`] where the call is refused or does not exist.
+    fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError>;
+
+    /// How far coarse real time may lag behind real time: a tick of the kernel.
+    fn coarse_tick(&self) -> Duration;
+
+    /// The process and the time namespace that the caller lives in.
+    fn identity(&self) -> Identity;
+
+    /// Sleeps about so long, once; may return early or late.
+    fn sleep(&self, span: Duration);
+}
+
+/// Coarse real time and, read after it, raw time: one hot-path reading of a [`Machine`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sample {
+    /// Real time as of the last tick, in ns since the Unix epoch.
+    pub coarse: i64,
+    /// Raw time in ns.
+    pub raw: i64,
+}
+
+/// Five clocks read in one go, real and raw time between two readings of monotonic time.
+///
+/// The outer pair bounds how far apart the inner ones can be: a preemption in between makes the
+/// sandwich wide, never wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sandwich {
+    /// Monotonic time, read first, in ns.
+    pub mono_before: i64,
+    /// Boot time, read second, in ns.
+    pub boot: i64,
+    /// Real time, read third, in ns since the Unix epoch.
+    pub real: i64,
+    /// Raw time, read fourth, in ns.
+    pub raw: i64,
+    /// Monotonic time, read last, in ns.
+    pub mono_after: i64,
+}
+
+impl Sandwich {
+    /// How long the readings took on the monotonic clock, in ns; never negative.
+    #[must_use]
+    pub const fn width(&self) -> i64 {
+        let width = self.mono_after.saturating_sub(self.mono_before);
+        if width < 0 { 0 } else { width }
+    }
+
+    /// Real time less monotonic time: changes only by a step, a leap second or a suspend.
+    #[must_use]
+    pub const fn real_offset(&self) -> OffsetRange {
+        OffsetRange::between(self.real, self.mono_before, self.mono_after)
+    }
+
+    /// Boot time less monotonic time: changes only by a suspend (or another time namespace).
+    #[must_use]
+    pub const fn boot_offset(&self) -> OffsetRange {
+        OffsetRange::between(self.boot, self.mono_before, self.mono_after)
+    }
+}
+
+/// A difference between two clocks, known to lie in `[lo, hi]` ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct OffsetRange {
+    /// The least that the difference can be, in ns.
+    pub lo: i64,
+    /// The most that the difference can be, in ns.
+    pub hi: i64,
+}
+
+impl OffsetRange {
+    /// `clock − monotonic`, where `clock` was read between the two monotonic readings.
+    const fn between(clock: i64, mono_before: i64, mono_after: i64) -> Self {
+        Self {
+            lo: clock.saturating_sub(mono_after),
+            hi: clock.saturating_sub(mono_before),
+        }
+    }
+
+    /// How far the other range lies from this one, at least: 0 while they may be the same
+    /// difference, positive when the other is surely larger, negative when it is surely smaller.
+    #[must_use]
+    pub const fn moved_to(&self, other: &Self) -> i64 {
+        if other.lo > self.hi {
+            other.lo.saturating_sub(self.hi)
+        } else if other.hi < self.lo {
+            other.hi.saturating_sub(self.lo)
+        } else {
+            0
+        }
+    }
+
+    /// What both ranges allow, or the other one where they exclude each other.
+    #[must_use]
+    pub(crate) const fn refined_by(&self, other: &Self) -> Self {
+        let lo = if self.lo > other.lo { self.lo } else { other.lo };
+        let hi = if self.hi < other.hi { self.hi } else { other.hi };
+        if lo <= hi { Self { lo, hi } } else { *other }
+    }
+}
+
+/// Who reads the clock: raw time must not cross from one time namespace or process image to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The process id.
+    pub pid: u32,
+    /// A number that differs between time namespaces; 0 where it cannot be known.
+    pub time_namespace: u64,
+}

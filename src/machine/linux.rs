@@ -1,0 +1,76 @@
+//! The machine this process runs on, under Linux.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::os::unix::fs::MetadataExt;
+
+use super::{Identity, Machine, Sample, Sandwich};
+use crate::ntp_status::{NtpStatus, NtpStatusError};
+use crate::sys;
+
+/// Where Linux shows the time namespace of the calling process.
+const TIME_NAMESPACE: &str = "/proc/self/ns/time";
+
+/// Used where the kernel does not tell its tick: the longest one that Linux has (`CONFIG_HZ=100`).
+const LONGEST_TICK: Duration = Duration::from_millis(10);
+
+/// The machine this process runs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinuxMachine {
+    coarse_tick: Duration,
+}
+
+impl LinuxMachine {
+    /// Checks that every clock exists; the name of the one that does not, otherwise.
+    pub(crate) fn new() -> Result<Self, &'static str> {
+        match sys::missing_clock() {
+            Some(name) => Err(name),
+            None => Ok(Self {
+                coarse_tick: sys::coarse_tick().unwrap_or(LONGEST_TICK),
+            }),
+        }
+    }
+}
+
+impl Machine for LinuxMachine {
+    #[inline]
+    fn sample(&self) -> Sample {
+        let coarse = sys::realtime_coarse();
+        let raw = sys::monotonic_raw();
+        Sample { coarse, raw }
+    }
+
+    fn sandwich(&self) -> Sandwich {
+        let mono_before = sys::monotonic();
+        let boot = sys::boottime();
+        let real = sys::realtime();
+        let raw = sys::monotonic_raw();
+        let mono_after = sys::monotonic();
+        Sandwich {
+            mono_before,
+            boot,
+            real,
+            raw,
+            mono_after,
+        }
+    }
+
+    fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError> {
+        sys::ntp_status()
+    }
+
+    fn coarse_tick(&self) -> Duration {
+        self.coarse_tick
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            pid: std::process::id(),
+            time_namespace: std::fs::metadata(TIME_NAMESPACE).map_or(0, |m| m.ino()),
+        }
+    }
+
+    fn sleep(&self, span: Duration) {
+        sys::sleep(span);
+    }
+}

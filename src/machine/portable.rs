@@ -1,0 +1,92 @@
+//! A machine without `adjtimex`: the standard library's clocks, and nobody who vouches for them.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::time::{Instant, SystemTime};
+
+use super::{Identity, Machine, Sample, Sandwich};
+use crate::ntp_status::{NtpStatus, NtpStatusError};
+use crate::timestamp::Timestamp;
+
+/// What an instant that does not fit is read as; see `sys.rs` for why −1 is the safe answer.
+const UNREADABLE: i64 = -1;
+
+/// The standard library's clocks. A suspend is seen as a step of the wall clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PortableMachine {
+    origin: Instant,
+}
+
+impl PortableMachine {
+    /// Every clock it needs is in the standard library, so this does not fail.
+    pub(crate) fn new() -> Result<Self, &'static str> {
+        Ok(Self {
+            origin: Instant::now(),
+        })
+    }
+
+    fn raw(&self) -> i64 {
+        i64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(UNREADABLE)
+    }
+
+    fn real() -> i64 {
+        Timestamp::try_from(SystemTime::now()).map_or(UNREADABLE, Timestamp::unix_nanos)
+    }
+}
+
+impl Machine for PortableMachine {
+    fn sample(&self) -> Sample {
+        let coarse = Self::real();
+        let raw = self.raw();
+        Sample { coarse, raw }
+    }
+
+    fn sandwich(&self) -> Sandwich {
+        let mono_before = self.raw();
+        let boot = self.raw();
+        let real = Self::real();
+        let raw = self.raw();
+        let mono_after = self.raw();
+        Sandwich {
+            mono_before,
+            boot,
+            real,
+            raw,
+            mono_after,
+        }
+    }
+
+    fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError> {
+        Err(NtpStatusError::Unsupported)
+    }
+
+    /// Covers the coarsest system clock in use (Windows: 15.6 ms).
+    fn coarse_tick(&self) -> Duration {
+        Duration::from_millis(16)
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            pid: std::process::id(),
+            time_namespace: 0,
+        }
+    }
+
+    fn sleep(&self, span: Duration) {
+        std::thread::sleep(span);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_stand_in_the_order_in_which_they_were_taken() {
+        let machine = PortableMachine::new().unwrap();
+        let s = machine.sandwich();
+        assert!(s.mono_before <= s.boot && s.boot <= s.raw && s.raw <= s.mono_after);
+        assert!(s.real > 0);
+        assert_eq!(machine.ntp_status(), Err(NtpStatusError::Unsupported));
+    }
+}

@@ -1,0 +1,17 @@
+//! What the latch is built of: the real atomics, or loom's, which try every interleaving.
+#![forbid(unsafe_code)]
+
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
+
+#[cfg(all(not(loom), target_os = "linux"))]
+pub(crate) use crate::sys::zero_after;
+
+/// Zero, once `value` is known. Loom's clocks are atomics, which its fences do order.
+#[cfg(any(loom, not(target_os = "linux")))]
+pub(crate) fn zero_after(_value: i64) -> usize {
+    fence(Ordering::SeqCst);
+    0
+}

@@ -1,0 +1,177 @@
+//! The operating system's side of the crate, and the only file with `unsafe`.
+//!
+//! Everything here is one call deep: a clock, the kernel's NTP status, a sleep. What the answers
+//! mean is decided elsewhere.
+#![allow(unsafe_code)]
+
+use core::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_getres, clock_gettime, clock_nanosleep};
+
+use crate::ntp_status::{NtpStatus, NtpStatusError};
+
+const NANOS_PER_SEC: i64 = 1_000_000_000;
+
+/// What a clock that cannot be read returns: raw time is never negative, so a reader that meets it
+/// takes the slow path and finds its clock disturbed rather than trusting a made-up instant.
+const UNREADABLE: i64 = -1;
+
+/// One clock in nanoseconds; through the vDSO, so without a syscall where the platform has one.
+#[inline]
+fn clock_nanos(id: ClockId) -> i64 {
+    match clock_gettime(id) {
+        Ok(t) => t
+            .tv_sec()
+            .checked_mul(NANOS_PER_SEC)
+            .and_then(|s| s.checked_add(t.tv_nsec()))
+            .unwrap_or(UNREADABLE),
+        Err(_) => UNREADABLE,
+    }
+}
+
+/// `CLOCK_MONOTONIC_RAW`: never stepped, never slewed; stands still while the machine sleeps.
+#[inline]
+pub(crate) fn monotonic_raw() -> i64 {
+    clock_nanos(ClockId::CLOCK_MONOTONIC_RAW)
+}
+
+/// `CLOCK_MONOTONIC`: slewed exactly as `CLOCK_REALTIME` is, never stepped.
+#[inline]
+pub(crate) fn monotonic() -> i64 {
+    clock_nanos(ClockId::CLOCK_MONOTONIC)
+}
+
+/// `CLOCK_BOOTTIME`: `CLOCK_MONOTONIC` plus the time the machine slept.
+#[inline]
+pub(crate) fn boottime() -> i64 {
+    clock_nanos(ClockId::CLOCK_BOOTTIME)
+}
+
+/// `CLOCK_REALTIME`: the kernel's idea of UTC.
+#[inline]
+pub(crate) fn realtime() -> i64 {
+    clock_nanos(ClockId::CLOCK_REALTIME)
+}
+
+/// `CLOCK_REALTIME_COARSE`: `CLOCK_REALTIME` as of the last tick, at an eighth of the price.
+#[inline]
+pub(crate) fn realtime_coarse() -> i64 {
+    clock_nanos(ClockId::CLOCK_REALTIME_COARSE)
+}
+
+/// The tick: how far `CLOCK_REALTIME_COARSE` may lag. `None` where the clock does not exist.
+pub(crate) fn coarse_tick() -> Option<Duration> {
+    let res = clock_getres(ClockId::CLOCK_REALTIME_COARSE).ok()?;
+    Some(Duration::from(res))
+}
+
+/// Whether every clock the crate reads exists here; the first one that does not, by name.
+pub(crate) fn missing_clock() -> Option<&'static str> {
+    [
+        (ClockId::CLOCK_MONOTONIC_RAW, "CLOCK_MONOTONIC_RAW"),
+        (ClockId::CLOCK_MONOTONIC, "CLOCK_MONOTONIC"),
+        (ClockId::CLOCK_BOOTTIME, "CLOCK_BOOTTIME"),
+        (ClockId::CLOCK_REALTIME, "CLOCK_REALTIME"),
+        (ClockId::CLOCK_REALTIME_COARSE, "CLOCK_REALTIME_COARSE"),
+    ]
+    .into_iter()
+    .find(|(id, _)| clock_gettime(*id).is_err())
+    .map(|(_, name)| name)
+}
+
+/// Sleeps once on `CLOCK_MONOTONIC`; may return early (a signal) or late. Callers look again.
+pub(crate) fn sleep(span: Duration) {
+    // The error is either EINTR, which callers handle by looking at the clock again, or an invalid
+    // span, which a `Duration` cannot be.
+    let _ = clock_nanosleep(
+        ClockId::CLOCK_MONOTONIC,
+        ClockNanosleepFlags::empty(),
+        &TimeSpec::from(span),
+    );
+}
+
+/// The kernel's NTP status, read only: `adjtimex` with `modes = 0`.
+///
+/// A seccomp filter may forbid one of the two syscalls that answer it and allow the other: glibc's
+/// `adjtimex()` issues `clock_adjtime`, musl's the syscall of its own name. So a refusal is asked
+/// again by the other one before it counts.
+pub(crate) fn ntp_status() -> Result<NtpStatus, NtpStatusError> {
+    let first = read_timex(adjtimex_by_libc);
+    match first {
+        Err(NtpStatusError::Refused { .. }) => read_timex(adjtimex_by_other_syscall).or(first),
+        answer => answer,
+    }
+}
+
+fn read_timex(
+    call: fn(&mut libc::timex) -> libc::c_int,
+) -> Result<NtpStatus, NtpStatusError> {
+    // SAFETY: `timex` is a plain C struct of integers (its padding too); all zeroes is a valid
+    // value, and `modes = 0` makes the call a read.
+    let mut timex: libc::timex = unsafe { core::mem::zeroed() };
+    let state = call(&mut timex);
+    if state < 0 {
+        return Err(NtpStatusError::Refused {
+            errno: Errno::last_raw(),
+        });
+    }
+    Ok(NtpStatus::from_timex(state, &timex))
+}
+
+fn adjtimex_by_libc(timex: &mut libc::timex) -> libc::c_int {
+    // SAFETY: the pointer comes from a live exclusive reference to a `timex`, which is all the call
+    // reads and writes.
+    unsafe { libc::adjtimex(timex) }
+}
+
+/// The syscall that libc's `adjtimex()` did not use.
+fn adjtimex_by_other_syscall(timex: &mut libc::timex) -> libc::c_int {
+    let timex: *mut libc::timex = timex;
+    #[cfg(target_env = "musl")]
+    // SAFETY: `clock_adjtime(clockid, timex *)` reads and writes only the `timex`, which the
+    // exclusive reference above keeps alive; the libc struct is the one its own calls pass on.
+    let state = unsafe { libc::clock_adjtime(libc::CLOCK_REALTIME, timex) };
+    #[cfg(not(target_env = "musl"))]
+    // SAFETY: `adjtimex(timex *)` reads and writes only the `timex`, which the exclusive reference
+    // above keeps alive; on this libc the struct has the kernel's layout.
+    let state = unsafe { libc::syscall(libc::SYS_adjtimex, timex) };
+    // The kernel answers −1 to 5; anything else is a refusal too.
+    libc::c_int::try_from(state).unwrap_or(-1)
+}
+
+/// Zero, but only once `value` is known: an index added to it makes a load wait for `value`.
+///
+/// A counter read is not a load, so no fence of the memory model orders a later load after it, and
+/// processors do run such a load early. An address that depends on the value cannot be known
+/// before it. (Linux does the same on ARM to keep a sequence check behind the counter read.)
+#[inline]
+pub(crate) fn zero_after(value: i64) -> usize {
+    let mut zero = value;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: one AND of a register with 0: touches neither memory nor stack. Unlike XOR with
+    // itself it is no idiom that processors resolve without waiting for the register.
+    unsafe {
+        core::arch::asm!("and {0}, 0", inout(reg) zero, options(pure, nomem, nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: one AND of a register with the zero register: touches neither memory nor stack, and
+    // the architecture keeps the dependency.
+    unsafe {
+        core::arch::asm!("and {0}, {0}, xzr", inout(reg) zero, options(pure, nomem, nostack));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        zero = 0;
+    }
+    // Always zero, which the compiler cannot know.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "zero is zero in every width"
+    )]
+    let zero = zero as usize;
+    zero
+}
