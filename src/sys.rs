@@ -19,16 +19,24 @@ const NANOS_PER_SEC: i64 = 1_000_000_000;
 const UNREADABLE: i64 = -1;
 
 /// One clock in nanoseconds; through the vDSO, so without a syscall where the platform has one.
+///
+/// Not through nix: it copies the `timespec` as one 16-byte load behind the vDSO's two 8-byte
+/// stores, which x86 cannot forward. That measured 5 ns on top of a read of 20.
 #[inline]
 fn clock_nanos(id: ClockId) -> i64 {
-    match clock_gettime(id) {
-        Ok(t) => t
-            .tv_sec()
-            .checked_mul(NANOS_PER_SEC)
-            .and_then(|s| s.checked_add(t.tv_nsec()))
-            .unwrap_or(UNREADABLE),
-        Err(_) => UNREADABLE,
+    let mut t = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call writes one `timespec` through the pointer, which comes from a live exclusive
+    // reference to one.
+    if unsafe { libc::clock_gettime(id.as_raw(), &mut t) } != 0 {
+        return UNREADABLE;
     }
+    t.tv_sec
+        .checked_mul(NANOS_PER_SEC)
+        .and_then(|s| s.checked_add(t.tv_nsec))
+        .unwrap_or(UNREADABLE)
 }
 
 /// `CLOCK_MONOTONIC_RAW`: never stepped, never slewed; stands still while the machine sleeps.
