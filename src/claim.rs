@@ -186,7 +186,11 @@ impl Claim {
     /// The earliest that UTC can be at raw instant `raw`.
     pub(crate) fn earliest_at(&self, raw: i64) -> Result<Timestamp, OutOfRange> {
         let dt = i128::from(raw) - i128::from(self.raw);
-        let rate = if dt < 0 { self.rate.hi_ppb } else { self.rate.lo_ppb };
+        let rate = if dt < 0 {
+            self.rate.hi_ppb
+        } else {
+            self.rate.lo_ppb
+        };
         let drift = (dt * i128::from(rate)).div_euclid(BILLION);
         self.on_scale(i128::from(self.interval.earliest().unix_nanos()) + dt + drift)
     }
@@ -194,7 +198,11 @@ impl Claim {
     /// The latest that UTC can be at raw instant `raw`.
     pub(crate) fn latest_at(&self, raw: i64) -> Result<Timestamp, OutOfRange> {
         let dt = i128::from(raw) - i128::from(self.raw);
-        let rate = if dt < 0 { self.rate.lo_ppb } else { self.rate.hi_ppb };
+        let rate = if dt < 0 {
+            self.rate.lo_ppb
+        } else {
+            self.rate.hi_ppb
+        };
         let drift = -(-(dt * i128::from(rate))).div_euclid(BILLION);
         self.on_scale(i128::from(self.interval.latest().unix_nanos()) + dt + drift)
     }
@@ -220,5 +228,7 @@ impl Claim {
 
 /// A result does not fit the range of [`Timestamp`], 1677 to 2262.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-#[error("the interval leaves the range of timestamps, years 1677 to 2262; check the machine's clock")]
+#[error(
+    "the interval leaves the range of timestamps, years 1677 to 2262; check the machine's clock"
+)]
 pub struct OutOfRange;

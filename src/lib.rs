@@ -1,4 +1,114 @@
 //! TrueTime for any Linux host: every reading of time is an interval that contains UTC.
+//!
+//! ```
+//! use epsilon_clock::{Clock, IntervalOrder};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Without `assume_error` an unsynchronised machine is an error, which is what a database wants.
+//! let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
+//!
+//! let first = clock.now()?;
+//! let second = clock.now()?;
+//! println!("UTC lies in {first}");
+//! match first.order(&second) {
+//!     IntervalOrder::Before => println!("surely before"),
+//!     IntervalOrder::After => println!("surely after"),
+//!     IntervalOrder::Concurrent => println!("too close to tell"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A clock reading is not a point in time. Kernels know how wrong they may be, because chrony and
+//! ntpd tell them (`adjtimex`: `maxerror`), and hardly anybody asks. This crate does: a [`Clock`]
+//! turns what the daemon told the kernel into `[earliest, latest]`, bounded by what the daemon
+//! vouched for and by what the oscillator may have drifted since, without a daemon of its own and at
+//! a third more than the price of a bare clock read. When nobody vouches for the clock, reading it
+//! is an error that says why and what to do.
+//!
+//! # Assumptions
+//!
+//! An interval contains UTC as long as these hold. Evidence that one of them is false is an error
+//! too ([`ClockError::Contradicted`]), not a counter.
+//!
+//! - **A1, rate.** Over any stretch, true seconds per `CLOCK_MONOTONIC_RAW` second lie in
+//!   `[1 − max_drift, 1 + max_drift]`; by default 200 ppm
+//!   ([`max_drift_ppb`](ClockBuilder::max_drift_ppb)).
+//! - **A2, honest writer.** A bound that the time daemon writes holds at the moment of writing, up
+//!   to `daemon_margin`, by default 200 µs. Known liars are refused: see [`Writer`].
+//! - **A3, no invisible pause.** The machine is not paused, snapshotted or migrated behind the back
+//!   of its kernel, nor the process checkpointed and restored; and no suspend is shorter than two
+//!   ticks and a quarter of `guard_interval`, 10.5 ms with the usual tick of 4 ms.
+//! - **A4, first look only.** Until a daemon's write has been seen, the bound is the kernel's running
+//!   one, which holds if real time strayed by at most 500 ppm since that write.
+//! - **A5, one timescale.** Clocks whose readings are compared treat leap seconds alike: all step, or
+//!   all follow the same smear.
+//!
+//! Everything else (steps, slews, leap seconds, suspends, preemption between any two instructions,
+//! forks, signals, a dead daemon, a refused syscall) is covered by the interval, or it is an error.
+//!
+//! # How it works
+//!
+//! A **claim** is "at raw instant r, UTC was in this interval", with a rate at which true time may
+//! run against raw time. It can be [carried](Claim::carry) to any other raw instant; the ends then
+//! move apart by what the rate leaves open. Raw time is neither stepped nor slewed, so a claim is
+//! about UTC and not about `CLOCK_REALTIME`, which after a step may well lie outside.
+//!
+//! - **Looks.** Four times a second one caller reads the NTP status, the clocks and the status again.
+//!   What departs from the kernel's own growth of 500 µs a second was **written** by the daemon, and
+//!   only that makes a new claim: real time ± (`maxerror`, its rounding, `daemon_margin`, what real
+//!   time may have strayed between the write and the look, and how long the look took). The kernel's
+//!   growth in between is not believed: a slew left behind by a killed daemon breaks it.
+//! - **The first look** may inherit the bound that is there (A4).
+//! - **Replaced, never intersected.** A new claim takes the old one's place. That the two are
+//!   compatible is tested, and so is each write against one at least a minute older; if they are not,
+//!   every call is an error until two successive claims agree.
+//! - **Guards.** A hundred times a second one caller compares boot and real time with monotonic time;
+//!   in between coarse real time shows a suspend. A suspend, raw time running backwards or another
+//!   time namespace **void** every claim, and then only the daemon's next write counts. A step voids
+//!   nothing.
+//! - **`after(t)` never un-happens.** A replaced claim's earliest end is a floor under the next one.
+//! - **Leap seconds.** Instants are on Unix time made monotone: it stands still at midnight during an
+//!   inserted second and jumps over a deleted one. A claim knows of a leap second that is pending, so
+//!   nothing widens; no look counts within two seconds of it.
+//! - **States.** [`Synchronized`](ClockState::Synchronized), [`Inherited`](ClockState::Inherited),
+//!   [`Holdover`](ClockState::Holdover) until `max_age` or `max_error`,
+//!   [`Assumed`](ClockState::Assumed) where the caller vouches; then errors.
+//!
+//! # Invariants
+//!
+//! Each is tested under its name.
+//!
+//! - **T1 Containment.** Some true instant between call and return of [`Clock::now`] lies in the
+//!   interval; under drift, step, slew, leap second, suspend and pauses between any two reads.
+//! - **T2** [`after(t)`](Clock::after) iff `t < earliest`; [`before(t)`](Clock::before) iff
+//!   `t > latest`; never both.
+//! - **T3** `after(t)`, once observed, is never denied to whoever learned of it, in whichever thread,
+//!   while no contradiction is reported, within vouched or within assumed claims.
+//! - **T4** [`definitely_before`](Interval::definitely_before) is a strict partial order and an
+//!   interval order; what it says of two readings is so.
+//! - **T5 to T7** are about commit-wait and leases, which are still to come.
+//! - **T8** While one claim is in force, no end moves slower or faster than its rate allows (leap
+//!   seconds and the floor apart).
+//! - **T9** Honest readings of one instant intersect; an empty intersection is an error with its size.
+//! - **T10** Nothing wraps or saturates silently: at the edge of the range there is a typed error.
+//!
+//! # What it does not do
+//!
+//! It disciplines no clock and talks to no server: run chrony. It cannot see a virtual machine's
+//! pause that the kernel does not see (A3). And no clock closes the gap between reading it and
+//! acting on it.
+//!
+//! # Features
+//!
+//! - `chrono`: conversions between [`Timestamp`] and `chrono::DateTime<Utc>`.
+//! - `test-util`: machines whose clocks a test sets by hand, and ones that are skewed on purpose.
+//!
+//! # Platforms
+//!
+//! Linux 3.10 and later. Elsewhere the crate builds on the standard library's clocks: there is no
+//! `adjtimex`, so a clock gives intervals only with [`assume_error`](ClockBuilder::assume_error).
 
 mod bound;
 mod claim;
@@ -25,3 +135,8 @@ pub use source::{
     SyncClaim, Writer,
 };
 pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
+
+/// The examples of README.md, compiled and run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

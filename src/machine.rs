@@ -135,8 +135,16 @@ impl OffsetRange {
     /// What both ranges allow, or the other one where they exclude each other.
     #[must_use]
     pub(crate) const fn refined_by(&self, other: &Self) -> Self {
-        let lo = if self.lo > other.lo { self.lo } else { other.lo };
-        let hi = if self.hi < other.hi { self.hi } else { other.hi };
+        let lo = if self.lo > other.lo {
+            self.lo
+        } else {
+            other.lo
+        };
+        let hi = if self.hi < other.hi {
+            self.hi
+        } else {
+            other.hi
+        };
         if lo <= hi { Self { lo, hi } } else { *other }
     }
 }

@@ -244,7 +244,9 @@ impl Awaiting {
         match kind {
             0 => None,
             1 => Some(Self::Slewing { rate_ppb: figure }),
-            2 => Some(Self::Suspicious { maxerror_us: figure }),
+            2 => Some(Self::Suspicious {
+                maxerror_us: figure,
+            }),
             4 => Some(Self::LeapSecond),
             5 => Some(Self::Unsettled),
             _ => Some(Self::Disturbance),

@@ -113,9 +113,7 @@ pub(crate) fn ntp_status() -> Result<NtpStatus, NtpStatusError> {
     }
 }
 
-fn read_timex(
-    call: fn(&mut libc::timex) -> libc::c_int,
-) -> Result<NtpStatus, NtpStatusError> {
+fn read_timex(call: fn(&mut libc::timex) -> libc::c_int) -> Result<NtpStatus, NtpStatusError> {
     // SAFETY: `timex` is a plain C struct of integers (its padding too); all zeroes is a valid
     // value, and `modes = 0` makes the call a read.
     let mut timex: libc::timex = unsafe { core::mem::zeroed() };
@@ -154,6 +152,7 @@ fn adjtimex_by_other_syscall(timex: &mut libc::timex) -> libc::c_int {
 /// A counter read is not a load, so no fence of the memory model orders a later load after it, and
 /// processors do run such a load early. An address that depends on the value cannot be known
 /// before it. (Linux does the same on ARM to keep a sequence check behind the counter read.)
+#[cfg_attr(loom, allow(dead_code, reason = "loom's clocks are atomics"))]
 #[inline]
 pub(crate) fn zero_after(value: i64) -> usize {
     let mut zero = value;

@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::Clock;
 use super::any_machine::AnyMachine;
 use super::policy::{
     DEFAULT_DAEMON_MARGIN, DEFAULT_GUARD_INTERVAL, DEFAULT_LOOK_INTERVAL, DEFAULT_MAX_AGE,
@@ -12,7 +13,6 @@ use super::policy::{
 };
 use super::shared::Shared;
 use super::state::MAX_SOURCES;
-use super::Clock;
 use crate::error::BuildError;
 use crate::machine::{Machine, SystemMachine};
 use crate::source::{KernelSource, Source};
@@ -255,11 +255,23 @@ impl ClockBuilder {
         }
         let (tiny, year) = (Duration::from_nanos(1), SPAN_LIMIT);
         let up_to_a_year = "more than nothing, and at most a year";
-        span("daemon_margin", self.daemon_margin, Duration::ZERO, year, "at most a year")?;
+        span(
+            "daemon_margin",
+            self.daemon_margin,
+            Duration::ZERO,
+            year,
+            "at most a year",
+        )?;
         span("max_error", self.max_error, tiny, year, up_to_a_year)?;
         span("max_age", self.max_age, tiny, year, up_to_a_year)?;
         let look = "from 10 µs to a year";
-        span("look_interval", self.look_interval, SHORTEST_INTERVAL, year, look)?;
+        span(
+            "look_interval",
+            self.look_interval,
+            SHORTEST_INTERVAL,
+            year,
+            look,
+        )?;
         let guard = "from 10 µs to 1 s";
         span(
             "guard_interval",

@@ -101,12 +101,17 @@ impl<const COLD: usize> Slot<COLD> {
 
     #[inline]
     fn load_line(&self) -> Line {
-        let words = self.line.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let words = self
+            .line
+            .each_ref()
+            .map(|word| word.load(Ordering::Relaxed));
         Line::from_words(words)
     }
 
     fn load_cold(&self) -> [i64; COLD] {
-        self.cold.each_ref().map(|word| word.load(Ordering::Relaxed))
+        self.cold
+            .each_ref()
+            .map(|word| word.load(Ordering::Relaxed))
     }
 
     /// Fills a slot that the caller owns and that is not current.
@@ -145,19 +150,21 @@ pub(crate) struct Found<const COLD: usize> {
 
 /// A slot owned by a looker; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Draft<'a, const COLD: usize> {
-    latch: &'a Latch<COLD>,
+pub(crate) struct Draft<'a, const COLD: usize, const N: usize = SLOTS> {
+    latch: &'a Latch<COLD, N>,
     slot: usize,
 }
 
 /// The slots and which of them is current; see the module's documentation.
+///
+/// `N` is a power of two and at most [`SLOTS`].
 #[derive(Debug)]
-pub(crate) struct Latch<const COLD: usize> {
+pub(crate) struct Latch<const COLD: usize, const N: usize = SLOTS> {
     head: AtomicU64,
-    slots: [Slot<COLD>; SLOTS],
+    slots: [Slot<COLD>; N],
 }
 
-impl<const COLD: usize> Latch<COLD> {
+impl<const COLD: usize, const N: usize> Latch<COLD, N> {
     pub(crate) fn new(line: &Line, cold: &[i64; COLD]) -> Self {
         let first = Head(0).next(0);
         let slots = core::array::from_fn(|_| Slot::new());
@@ -173,7 +180,7 @@ impl<const COLD: usize> Latch<COLD> {
     #[inline]
     #[allow(clippy::indexing_slicing, reason = "the index is masked")]
     fn slot(&self, head: Head, zero: usize) -> &Slot<COLD> {
-        &self.slots[(head.slot() + zero) % SLOTS]
+        &self.slots[(head.slot() + zero) % N]
     }
 
     fn load_head(&self) -> Head {
@@ -250,7 +257,7 @@ impl<const COLD: usize> Latch<COLD> {
     ///
     /// `process` is the caller's process id: a slot owned by any other one is what a fork copied of
     /// a looker that does not exist here.
-    pub(crate) fn draft(&self, process: u32) -> Option<Draft<'_, COLD>> {
+    pub(crate) fn draft(&self, process: u32) -> Option<Draft<'_, COLD, N>> {
         let token = u64::from(process) + 1;
         for (index, slot) in self.slots.iter().enumerate() {
             let owner = slot.owner.load(Ordering::Relaxed);
@@ -300,21 +307,17 @@ impl<const COLD: usize> Latch<COLD> {
     }
 }
 
-impl<const COLD: usize> Draft<'_, COLD> {
+impl<const COLD: usize, const N: usize> Draft<'_, COLD, N> {
     /// Makes this slot current if `head` still is; whether it was.
     pub(crate) fn publish(self, head: Head, line: &Line, cold: &[i64; COLD]) -> bool {
         let next = head.next(self.slot);
-        self.latch
-            .slot(next, 0)
-            .fill(next.generation(), line, cold);
+        self.latch.slot(next, 0).fill(next.generation(), line, cold);
         // Release: whoever finds the new head finds the slot filled. Acquire: what is done to the
         // old slot afterwards comes after everybody's publication before.
-        let swapped = self.latch.head.compare_exchange(
-            head.0,
-            next.0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let swapped =
+            self.latch
+                .head
+                .compare_exchange(head.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
         if swapped.is_err() {
             return false;
         }
@@ -323,7 +326,7 @@ impl<const COLD: usize> Draft<'_, COLD> {
     }
 }
 
-impl<const COLD: usize> Drop for Draft<'_, COLD> {
+impl<const COLD: usize, const N: usize> Drop for Draft<'_, COLD, N> {
     fn drop(&mut self) {
         // Release: the next owner comes after everything that was done to the slot, and after its
         // publication if there was one.
@@ -351,3 +354,5 @@ fn fix_close(gate: &AtomicI64, head: Head, seen: i64, raw: i64) -> Option<i64> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom_model;

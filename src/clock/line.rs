@@ -81,7 +81,11 @@ impl Line {
     pub(crate) fn at(&self, elapsed: i64) -> Option<Interval> {
         let earliest = self.earliest + elapsed + (elapsed * self.rate_lo_ppb).div_euclid(BILLION);
         let latest = self.latest + elapsed - (-(elapsed * self.rate_hi_ppb)).div_euclid(BILLION);
-        let earliest = if earliest > self.floor { earliest } else { self.floor };
+        let earliest = if earliest > self.floor {
+            earliest
+        } else {
+            self.floor
+        };
         // `None` cannot happen: a floor above the latest end is a contradiction, and not published.
         Interval::new(
             Timestamp::from_unix_nanos(earliest),

@@ -228,8 +228,7 @@ impl Shared {
         }
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
         let after = sharp_sandwich(machine);
-        if let Some((next, events)) = unchanged.guard(&self.policy, &after, || machine.identity())
-        {
+        if let Some((next, events)) = unchanged.guard(&self.policy, &after, || machine.identity()) {
             self.publish(&found, &unchanged, next, events);
             return false;
         }
@@ -420,11 +419,16 @@ fn reached(
 /// The terms of a claim's width at raw instant `raw`.
 fn bound_at(sync: &SyncClaim, raw: i64) -> ErrorBound {
     let rate = sync.claim.rate();
-    let steepest = rate.lo_ppb().unsigned_abs().max(rate.hi_ppb().unsigned_abs());
+    let steepest = rate
+        .lo_ppb()
+        .unsigned_abs()
+        .max(rate.hi_ppb().unsigned_abs());
     let elapsed = u128::from(raw.abs_diff(sync.claim.raw()));
     let drift = (elapsed * u128::from(steepest)).div_ceil(1_000_000_000);
     ErrorBound {
-        drift_ns: nanos(Duration::from_nanos(u64::try_from(drift).unwrap_or(u64::MAX))),
+        drift_ns: nanos(Duration::from_nanos(
+            u64::try_from(drift).unwrap_or(u64::MAX),
+        )),
         ..sync.bound
     }
 }

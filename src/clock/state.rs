@@ -306,7 +306,11 @@ impl State {
         claim
             .carry(raw)
             .ok()
-            .and_then(|interval| interval.gap(&Interval::point(leap.boundary)).or(Some(Duration::ZERO)))
+            .and_then(|interval| {
+                interval
+                    .gap(&Interval::point(leap.boundary))
+                    .or(Some(Duration::ZERO))
+            })
             .is_some_and(|gap| gap <= LEAP_VICINITY)
     }
 
@@ -334,7 +338,10 @@ impl State {
                 evidence = evidence.max(Some((by, index)));
             }
         }
-        if looks.iter().any(|look| matches!(look.finding, Finding::Write(_))) {
+        if looks
+            .iter()
+            .any(|look| matches!(look.finding, Finding::Write(_)))
+        {
             next.disturbed = None;
             next.broken = None;
         }
@@ -398,9 +405,7 @@ impl State {
         let real = Timestamp::from_unix_nanos(self.seen_real);
         let revise = |claim: Claim| match (claim.leap(), due) {
             // A claim made after the leap second is on the scale after it.
-            (None, Some(leap)) if claim.interval().latest() < leap.boundary => {
-                claim.with_leap(due)
-            }
+            (None, Some(leap)) if claim.interval().latest() < leap.boundary => claim.with_leap(due),
             // Called off; one that is over stays, it was real.
             (Some(leap), None) if all_deny && real < leap.boundary => claim.with_leap(None),
             _ => claim,

@@ -52,10 +52,8 @@ impl Watch {
     /// The clocks were compared after `sample` was read, and nothing had happened to them.
     pub(super) fn checked(&self, sample: &Sample) {
         // A sample from before the comparison: one from after it might hide a suspend in between.
-        self.coarse_ahead.store(
-            sample.coarse.wrapping_sub(sample.raw),
-            Ordering::Relaxed,
-        );
+        self.coarse_ahead
+            .store(sample.coarse.wrapping_sub(sample.raw), Ordering::Relaxed);
         self.next_guard.store(
             sample.raw.saturating_add(self.guard_interval),
             Ordering::Relaxed,
@@ -75,10 +73,8 @@ impl Watch {
 
     /// Puts off the next look by a whole interval from `raw`.
     pub(super) fn looked(&self, raw: i64) {
-        self.next_look.store(
-            raw.saturating_add(self.look_interval),
-            Ordering::Relaxed,
-        );
+        self.next_look
+            .store(raw.saturating_add(self.look_interval), Ordering::Relaxed);
     }
 
     /// Makes a look due, and the check that finds it.

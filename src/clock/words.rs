@@ -32,12 +32,6 @@ impl<'a> WordWriter<'a> {
     pub(super) fn put(&mut self, value: &impl Words) {
         value.write(self);
     }
-
-    /// How many words were written, or would have been.
-    #[cfg(test)]
-    pub(super) const fn written(&self) -> usize {
-        self.at
-    }
 }
 
 /// Reads words in the order in which they were written; zeroes follow the last one.
@@ -176,7 +170,11 @@ impl Words for LeapSecond {
 
     fn read(from: &mut WordReader<'_>) -> Self {
         let boundary = from.take();
-        let kind = if from.take() { LeapKind::Deleted } else { LeapKind::Inserted };
+        let kind = if from.take() {
+            LeapKind::Deleted
+        } else {
+            LeapKind::Inserted
+        };
         Self { boundary, kind }
     }
 }

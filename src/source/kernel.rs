@@ -151,7 +151,11 @@ impl Seen {
         if !self.status.has(NtpStatus::STA_PLL) {
             return 0;
         }
-        let unit = if self.status.has(NtpStatus::STA_NANO) { 1 } else { 1_000 };
+        let unit = if self.status.has(NtpStatus::STA_NANO) {
+            1
+        } else {
+            1_000
+        };
         let offset = self.status.offset.unsigned_abs().saturating_mul(unit);
         let shift = SHIFT_PLL + self.status.constant.clamp(0, MAX_CONSTANT);
         offset.saturating_add(offset.div_ceil((1_u64 << shift) - 1))
@@ -177,11 +181,8 @@ impl Seen {
             bracket_ns: self.bracket(),
             ..ErrorBound::default()
         };
-        let interval = Interval::around(
-            Timestamp::from_unix_nanos(self.clocks.real),
-            bound.total(),
-        )
-        .ok()?;
+        let interval =
+            Interval::around(Timestamp::from_unix_nanos(self.clocks.real), bound.total()).ok()?;
         let rate = RateBounds::symmetric(context.max_drift_ppb);
         Some(SyncClaim {
             claim: Claim::new(self.clocks.raw, interval, rate),
@@ -229,7 +230,11 @@ fn fingerprint(status: &NtpStatus) -> Looks {
     } else if esterror > maxerror {
         Looks::Surely(Writer::PtpOrOpenntpd)
     } else if maxerror % GROWTH_US == 0 && esterror == 0 {
-        Looks::Like(if pll { Writer::Timesyncd } else { Writer::PtpOrOpenntpd })
+        Looks::Like(if pll {
+            Writer::Timesyncd
+        } else {
+            Writer::PtpOrOpenntpd
+        })
     } else if maxerror % GROWTH_US == 0 && !pll {
         // A zero that has grown past its untouched esterror.
         Looks::Like(Writer::PtpOrOpenntpd)
@@ -325,7 +330,10 @@ fn first_look(context: &LookContext<'_>, seen: &Seen, opinion: Opinion) -> (Even
         Looks::Surely(writer) => return (Event::Nothing, Opinion::Refused(writer)),
         Looks::Like(_) => {
             // Not held against the writer: it was not seen writing.
-            return (Event::Awaiting(Awaiting::Suspicious { maxerror_us }), opinion);
+            return (
+                Event::Awaiting(Awaiting::Suspicious { maxerror_us }),
+                opinion,
+            );
         }
         Looks::Honest => {}
     }
@@ -438,8 +446,8 @@ struct LeapFlags {
 impl LeapFlags {
     fn after(self, seen: &Seen, baseline: Option<&Baseline>) -> Self {
         let set = seen.status.status & (NtpStatus::STA_INS | NtpStatus::STA_DEL);
-        let crossed_midnight = baseline
-            .is_some_and(|b| b.real.div_euclid(DAY) < seen.clocks.real.div_euclid(DAY));
+        let crossed_midnight =
+            baseline.is_some_and(|b| b.real.div_euclid(DAY) < seen.clocks.real.div_euclid(DAY));
         let stale = if seen.status.state == NtpStatus::TIME_WAIT {
             set
         } else if crossed_midnight {

@@ -1,0 +1,224 @@
+//! The latch under loom, which runs every interleaving that the memory model allows.
+//!
+//! Run with `RUSTFLAGS="--cfg loom" cargo test --release --lib loom_`.
+//!
+//! Raw time is an atomic counter here. Where its order matters (T3) it is read with acquire and
+//! release, which stands for what `zero_after` and the fence in `close` do for a real counter; where
+//! it does not, relaxed, so that it lends the latch no order that a real one would not give.
+#![forbid(unsafe_code)]
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicI64, Ordering};
+use loom::thread;
+
+use super::Latch;
+use crate::claim::{Claim, RateBounds};
+use crate::clock::line::Line;
+use crate::interval::Interval;
+use crate::machine::Sample;
+use crate::timestamp::Timestamp;
+
+const PROCESS: u32 = 1;
+
+/// Runs every interleaving with at most `preemptions` involuntary switches: real faults of this
+/// kind show with two, and without a bound three threads take hours.
+fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(run);
+}
+
+/// A claim whose ends are `width` apart and whose every word tells which claim it is.
+fn line(earliest: i64, width: i64, floor: Option<i64>) -> Line {
+    let interval = Interval::new(
+        Timestamp::from_unix_nanos(earliest),
+        Timestamp::from_unix_nanos(earliest + width),
+    )
+    .unwrap();
+    let claim = Claim::new(0, interval, RateBounds::symmetric(0));
+    Line::new(&claim, floor.map(Timestamp::from_unix_nanos), i64::MAX)
+}
+
+/// Raw time that moves on with each reading.
+#[derive(Debug)]
+struct Ticks(AtomicI64, Ordering);
+
+impl Ticks {
+    fn sample(&self) -> Sample {
+        let raw = self.0.fetch_add(1, self.1);
+        Sample { coarse: 0, raw }
+    }
+}
+
+/// Two slots, so that each replacement but the first fills a slot that was read before; four where a
+/// looker keeps one for ever.
+struct World<const N: usize> {
+    latch: Latch<2, N>,
+    ticks: Ticks,
+}
+
+impl<const N: usize> World<N> {
+    fn new(order: Ordering) -> Arc<Self> {
+        Arc::new(Self {
+            latch: Latch::new(&line(100, 10, None), &[100, 100]),
+            ticks: Ticks(AtomicI64::new(0), order),
+        })
+    }
+
+    /// Replaces the claim in force as a looker does; whether nobody was faster.
+    fn replace(&self, earliest: i64) -> bool {
+        let found = self.latch.find();
+        let Some(draft) = self.latch.draft(PROCESS) else {
+            return false;
+        };
+        let Some(rc) = self.latch.close(found.head, || self.ticks.sample().raw) else {
+            return false;
+        };
+        // The claims of this model move one nanosecond a tick.
+        let floor = found.cold[0] + rc;
+        let next = line(earliest, 1_000, Some(floor));
+        draft.publish(found.head, &next, &[earliest, earliest])
+    }
+
+    /// Replaces the claim without closing it, as a look does that changes nothing about the claim:
+    /// the slots are then kept apart by the fences of `fill` and of the readers alone.
+    fn republish(&self, earliest: i64) -> bool {
+        let found = self.latch.find();
+        let draft = self.latch.draft(PROCESS).unwrap();
+        draft.publish(found.head, &line(earliest, 1_000, None), &[earliest; 2])
+    }
+
+    /// The interval that a reader would return.
+    fn read(&self) -> Interval {
+        let caught = self.latch.read(|| self.ticks.sample());
+        let elapsed = caught.line.elapsed(caught.sample.raw).unwrap();
+        let interval = caught.line.at(elapsed).unwrap();
+        let Some(held_at) = caught.held_at else {
+            return interval;
+        };
+        let held = caught.line.elapsed(held_at.min(caught.sample.raw)).unwrap();
+        let earliest = caught.line.at(held).unwrap().earliest();
+        Interval::new(earliest, interval.latest()).unwrap()
+    }
+}
+
+/// T3: a reader that goes on after another never gets an earlier earliest end, whatever replaces
+/// the claim between or under them.
+#[test]
+fn loom_earliest_never_falls_back_across_a_replacement() {
+    model(3, || {
+        let world = World::<2>::new(Ordering::AcqRel);
+        let replacer = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || assert!(world.replace(50)))
+        };
+        let reader = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.read().earliest())
+        };
+        let before = world.read().earliest();
+        let after = world.read().earliest();
+        assert!(before <= after, "{before} then {after}");
+        // What the other reader returned happened before this.
+        let other = reader.join().unwrap();
+        let last = world.read().earliest();
+        assert!(other <= last, "{other} elsewhere, then {last}");
+        replacer.join().unwrap();
+        assert!(last <= world.read().earliest());
+    });
+}
+
+/// Runs a reader beside a replacer that fills the reader's own slot again.
+fn read_while_slots_are_reused(read: fn(&World<2>)) {
+    model(3, move || {
+        let world = World::<2>::new(Ordering::Relaxed);
+        let replacer = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || [50, 70].map(|earliest| world.republish(earliest)))
+        };
+        let reader = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || read(&world))
+        };
+        reader.join().unwrap();
+        assert_eq!(replacer.join().unwrap(), [true; 2]);
+    });
+}
+
+fn assert_whole(line: Line) {
+    let words = line.to_words();
+    let width = if words[1] == 100 { 10 } else { 1_000 };
+    assert_eq!(words[2] - words[1], width, "{words:?}");
+}
+
+/// A line is never put together from two claims.
+#[test]
+fn loom_a_line_is_never_torn() {
+    read_while_slots_are_reused(|world| {
+        if let Some((line, _)) = world.latch.read_open(|| world.ticks.sample()) {
+            assert_whole(line);
+        }
+    });
+}
+
+/// Nor is a state.
+#[test]
+fn loom_a_state_is_never_torn() {
+    read_while_slots_are_reused(|world| {
+        let cold = world.latch.find().cold;
+        assert_eq!(cold[0], cold[1]);
+    });
+}
+
+/// Of two lookers that began with the same claim one publishes, and the other changes nothing.
+#[test]
+fn loom_the_slower_looker_changes_nothing() {
+    model(3, || {
+        let world = World::<4>::new(Ordering::Relaxed);
+        let other = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.replace(50))
+        };
+        let mine = world.replace(70);
+        let theirs = other.join().unwrap();
+        let found = world.latch.find();
+        let last = found.cold[0];
+        // The first claim is generation 1, and each publication makes one more.
+        assert_eq!(
+            found.head.generation(),
+            1 + i64::from(mine) + i64::from(theirs)
+        );
+        match (mine, theirs) {
+            (true, false) => assert_eq!(last, 70),
+            (false, true) => assert_eq!(last, 50),
+            (true, true) => assert!(last == 50 || last == 70),
+            (false, false) => panic!("two lookers, and nobody published"),
+        }
+        let open = world.latch.read_open(|| world.ticks.sample());
+        assert!(open.is_some(), "the claim in force was tampered with");
+    });
+}
+
+/// A looker stopped for ever between closing and publishing stops nobody else.
+#[test]
+fn loom_a_looker_that_stops_after_closing_blocks_nobody() {
+    model(3, || {
+        let world = World::<4>::new(Ordering::AcqRel);
+        let stopped = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let found = world.latch.find();
+                let draft = world.latch.draft(PROCESS);
+                let _ = world.latch.close(found.head, || world.ticks.sample().raw);
+                // It never wakes up again, and never gives its slot back.
+                core::mem::forget(draft);
+            })
+        };
+        let before = world.read().earliest();
+        let _ = world.replace(50);
+        let after = world.read().earliest();
+        assert!(before <= after, "{before} then {after}");
+        stopped.join().unwrap();
+        assert!(world.replace(70), "a slot must be left to publish with");
+    });
+}
