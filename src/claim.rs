@@ -43,10 +43,11 @@ impl RateBounds {
     /// Bounds of ±`max_drift_ppb`; beyond `i32::MAX` ppb, which is more than 200 %, they stay there.
     #[must_use]
     pub const fn symmetric(max_drift_ppb: u32) -> Self {
+        #[allow(clippy::cast_possible_wrap, reason = "what would wrap was cut off")]
         let hi_ppb = if max_drift_ppb > i32::MAX.unsigned_abs() {
             i32::MAX
         } else {
-            max_drift_ppb.cast_signed()
+            max_drift_ppb as i32
         };
         Self {
             lo_ppb: -hi_ppb,

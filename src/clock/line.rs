@@ -61,10 +61,14 @@ impl Line {
 
     /// How long after the claim's instant this is, in ns, if the plain arithmetic answers there.
     #[inline]
+    #[allow(
+        clippy::cast_sign_loss,
+        reason = "a span is never negative, and an elapsed time that is shall seem huge"
+    )]
     pub(crate) const fn elapsed(&self, raw: i64) -> Option<i64> {
         let elapsed = raw.wrapping_sub(self.raw);
         // One comparison for both ends: a raw time before the claim wraps to a huge number.
-        if elapsed.cast_unsigned() < self.span.cast_unsigned() {
+        if (elapsed as u64) < self.span as u64 {
             Some(elapsed)
         } else {
             None

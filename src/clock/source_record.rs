@@ -34,7 +34,7 @@ pub(crate) struct SourceRecord {
     older: Option<Claim>,
     /// A write at most twice `PAIR_SPAN` old.
     younger: Option<Claim>,
-    /// The last pair of writes so far apart excluded every rate within ±max_drift.
+    /// The last pair of writes so far apart excluded every rate within ±`max_drift`.
     pair_outside: bool,
     /// Its last two claims agree; asked only while a contradiction lasts.
     agreed: bool,

@@ -38,14 +38,18 @@ impl Watch {
 
     /// Whether nothing has to be checked at this reading.
     #[inline]
+    #[allow(
+        clippy::cast_sign_loss,
+        reason = "a tolerance is never negative, and a sum that is shall seem huge"
+    )]
     pub(super) fn is_calm(&self, sample: &Sample) -> bool {
         let strayed = sample
             .coarse
             .wrapping_sub(sample.raw)
             .wrapping_sub(self.coarse_ahead.load(Ordering::Relaxed));
         // One comparison for both ends.
-        let within = strayed.wrapping_add(self.tolerance).cast_unsigned()
-            <= (2 * self.tolerance).cast_unsigned();
+        let within = strayed.wrapping_add(self.tolerance) as u64
+            <= (2 * self.tolerance) as u64;
         within && sample.raw < self.next_guard.load(Ordering::Relaxed)
     }
 

@@ -72,13 +72,18 @@ impl Words for i64 {
     }
 }
 
+#[allow(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "stored bit for bit (`cast_signed` came with Rust 1.87)"
+)]
 impl Words for u64 {
     fn write(&self, to: &mut WordWriter<'_>) {
-        to.word(self.cast_signed());
+        to.word(*self as i64);
     }
 
     fn read(from: &mut WordReader<'_>) -> Self {
-        from.word().cast_unsigned()
+        from.word() as u64
     }
 }
 
