@@ -272,8 +272,9 @@ impl Shared {
         mut next: State,
         mut events: Events,
     ) -> bool {
-        let process = next.identity.pid;
-        let Some(draft) = self.latch.draft(process) else {
+        // Not the process that the state knows: in a forked child that is the parent, whose slots
+        // would then pass for the child's own and never be taken again.
+        let Some(draft) = self.latch.draft(std::process::id()) else {
             return false;
         };
         let claims = (before.in_force(), next.in_force());
