@@ -124,3 +124,71 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::claim::RateBounds;
+
+    fn any_claim() -> impl Strategy<Value = Claim> {
+        let end = prop_oneof![any::<i64>(), -1_000_000_i64..2_000_000_000_000_000_000];
+        let rate = prop_oneof![any::<i32>(), -300_000..300_000_i32];
+        (any::<i64>(), end.clone(), end, rate.clone(), rate).prop_map(|(raw, a, b, c, d)| {
+            let ends = Interval::new(
+                Timestamp::from_unix_nanos(a.min(b)),
+                Timestamp::from_unix_nanos(a.max(b)),
+            );
+            let rate = RateBounds::new(c.min(d), c.max(d)).unwrap();
+            Claim::new(raw, ends.unwrap(), rate)
+        })
+    }
+
+    proptest! {
+        /// T10 and T8 for the hot path: wherever the line answers, it answers what the claim does.
+        #[test]
+        fn t10_the_line_is_the_claim_wherever_it_answers(
+            claim in any_claim(),
+            span in any::<i64>(),
+            part in 0.0..1.0_f64,
+        ) {
+            let line = Line::new(&claim, None, span);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a sample")]
+            let inside = ((line.span as f64) * part) as i64;
+            for elapsed in [0, 1, inside, line.span - 1] {
+                let raw = claim.raw().wrapping_add(elapsed);
+                if let Some(elapsed) = line.elapsed(raw) {
+                    // Raw time that wraps lies outside what a machine can have, and what `carry` can say.
+                    if raw >= claim.raw() {
+                        prop_assert_eq!(line.at(elapsed), claim.carry(raw).ok());
+                    }
+                }
+            }
+        }
+
+        /// A floor holds up the earliest end, and does nothing else.
+        #[test]
+        fn t3_a_floor_holds_up_the_earliest_end(claim in any_claim(), floor in any::<i64>()) {
+            let floor = Timestamp::from_unix_nanos(floor);
+            let line = Line::new(&claim, Some(floor), 1);
+            let Some(elapsed) = line.elapsed(claim.raw()) else { return Ok(()) };
+            let ends = claim.interval();
+            let expected = Interval::new(ends.earliest().max(floor), ends.latest()).ok();
+            prop_assert_eq!(line.at(elapsed), expected);
+        }
+    }
+
+    #[test]
+    fn a_raw_time_before_the_claim_is_not_answered() {
+        let claim = Claim::new(
+            1_000,
+            Interval::point(Timestamp::UNIX_EPOCH),
+            RateBounds::symmetric(0),
+        );
+        let line = Line::new(&claim, None, i64::MAX);
+        assert_eq!(line.elapsed(999), None);
+        assert_eq!(line.elapsed(1_000), Some(0));
+        assert_eq!(Line::NOTHING.elapsed(0), None);
+    }
+}

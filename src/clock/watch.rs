@@ -48,8 +48,7 @@ impl Watch {
             .wrapping_sub(sample.raw)
             .wrapping_sub(self.coarse_ahead.load(Ordering::Relaxed));
         // One comparison for both ends.
-        let within = strayed.wrapping_add(self.tolerance) as u64
-            <= (2 * self.tolerance) as u64;
+        let within = strayed.wrapping_add(self.tolerance) as u64 <= (2 * self.tolerance) as u64;
         within && sample.raw < self.next_guard.load(Ordering::Relaxed)
     }
 
