@@ -1,0 +1,195 @@
+//! What a reading costs, beside the bare clock reads it is made of: one table in one run.
+//!
+//! `cargo bench --bench side_by_side`, or with `-- --quick` for a rough one. How it measures, and
+//! what the columns mean, is told in `harness/mod.rs`.
+//!
+//! The clock has an assumed error of 5 ms, so that it answers on any machine; on a synchronised one
+//! the kernel's own bound serves, over the same path. A reading that fails ends the benchmark.
+//!
+//! The last rows are computed: a look's measured cost (a call of `look` less the `now` in it) times
+//! the looks that a call at such a rate has to pay for, four a second by default whoever calls, or
+//! one for each call if there are fewer. The rate is that of all threads on the clock together.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a program that reports, or fails loudly"
+)]
+
+use epsilon_clock::{
+    Clock, Finding, Look, LookContext, RefreshPolicy, Refusal, Source, SourceMemory, Timestamp,
+};
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+mod harness;
+
+use harness::{Case, Effort, Row, measure, print_table, row, thread_counts};
+
+/// Looks a second under the default `look_interval`.
+const LOOKS_PER_SECOND: f64 = 4.0;
+
+fn main() -> ExitCode {
+    let effort = match Effort::from_args() {
+        Ok(effort) => effort,
+        Err(message) => {
+            eprintln!("side_by_side: {message}");
+            return ExitCode::from(64);
+        }
+    };
+    let clock = Clock::builder()
+        .assume_error(Duration::from_millis(5))
+        .build()
+        .expect("a clock of this machine");
+    let mut rows = Vec::new();
+    for threads in thread_counts() {
+        rows.extend(measure(effort, threads, &cases(&clock), || {}));
+    }
+    rows.extend(amortised(&rows));
+    print_table(&rows);
+    for threads in thread_counts() {
+        let now = row(&rows, "now()", threads);
+        eprintln!(
+            "now() with {threads} thread(s): {:.3} times the bare read",
+            now.ratio
+        );
+    }
+    ExitCode::SUCCESS
+}
+
+fn cases(clock: &Clock) -> Vec<Case<'_>> {
+    let mut cases = bare::cases();
+    cases.push(Case::batched("adjtimex", adjtimex));
+    cases.push(Case::new("now()", || {
+        let clock = clock.clone();
+        move || clock.now().expect("an interval")
+    }));
+    cases.push(Case::new("after()", || {
+        let clock = clock.clone();
+        move || {
+            clock
+                .after(black_box(Timestamp::UNIX_EPOCH))
+                .expect("an interval")
+        }
+    }));
+    cases.push(Case::new("read()", || {
+        let clock = clock.clone();
+        move || clock.read()
+    }));
+    cases.push(Case::new("look()", || {
+        let clock = clock.clone();
+        move || clock.look().expect("an interval")
+    }));
+    cases
+}
+
+/// The clocks themselves, each to one count of nanoseconds, as the crate reads them.
+#[cfg(target_os = "linux")]
+mod bare {
+    use super::harness::Case;
+    use nix::time::{ClockId, clock_gettime};
+
+    pub(super) fn cases() -> Vec<Case<'static>> {
+        // A closure each, so that each loop has its clock's number as a constant.
+        vec![
+            Case::new("REALTIME", || || nanos(ClockId::CLOCK_REALTIME)),
+            Case::new("MONOTONIC", || || nanos(ClockId::CLOCK_MONOTONIC)),
+            Case::new("MONOTONIC_RAW", || || nanos(ClockId::CLOCK_MONOTONIC_RAW)),
+            Case::new("REALTIME_COARSE", || {
+                || nanos(ClockId::CLOCK_REALTIME_COARSE)
+            }),
+        ]
+    }
+
+    #[inline]
+    fn nanos(clock: ClockId) -> i64 {
+        match clock_gettime(clock) {
+            Ok(t) => t
+                .tv_sec()
+                .checked_mul(1_000_000_000)
+                .and_then(|s| s.checked_add(t.tv_nsec()))
+                .unwrap_or(-1),
+            Err(_) => -1,
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod bare {
+    use super::harness::Case;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    pub(super) fn cases() -> Vec<Case<'static>> {
+        vec![Case::new("REALTIME", || {
+            || {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                since.map_or(-1, |since| since.as_nanos() as i64)
+            }
+        })]
+    }
+}
+
+/// The syscall, with the zeroing of its argument and the copying of its answer that it needs.
+///
+/// Only a machine can ask for the status without `unsafe`, and only a source is shown the machine:
+/// so one look of this clock makes all the calls of a batch.
+fn adjtimex() -> harness::Runner {
+    let times = Arc::new(AtomicU64::new(0));
+    let clock = Clock::builder()
+        .source(StatusCalls(Arc::clone(&times)))
+        .refresh_policy(RefreshPolicy::Manual)
+        .build()
+        .expect("a clock of this machine");
+    Box::new(move |calls| {
+        times.store(calls, Ordering::Relaxed);
+        // Never an interval: nobody vouches.
+        let _ = black_box(clock.look());
+        assert_eq!(times.load(Ordering::Relaxed), 0, "the look was not taken");
+    })
+}
+
+/// Asks the machine for its status, as often as is still to do.
+#[derive(Debug)]
+struct StatusCalls(Arc<AtomicU64>);
+
+impl Source for StatusCalls {
+    fn name(&self) -> &'static str {
+        "status calls"
+    }
+
+    fn look(&self, context: &LookContext<'_>, _memory: &mut SourceMemory) -> Look {
+        for _ in 0..self.0.swap(0, Ordering::Relaxed) {
+            let _ = black_box(context.machine.ntp_status());
+        }
+        let maxerror_us = epsilon_clock::NtpStatus::MAXERROR_CAP;
+        Look::new(Finding::Refused(Refusal::Unsynchronized { maxerror_us }))
+    }
+}
+
+/// What looks cost per call at several rates.
+fn amortised(rows: &[Row]) -> Vec<Row> {
+    let bare = row(rows, "REALTIME", 1).ns;
+    let look = (row(rows, "look()", 1).ns - row(rows, "now()", 1).ns).max(0.0);
+    [("1 k", 1e3), ("100 k", 1e5), ("10 M", 1e7)]
+        .into_iter()
+        .map(|(name, rate)| {
+            let ns = look * (LOOKS_PER_SECOND / rate).min(1.0);
+            Row {
+                what: format!("looks, per call at {name} calls/s (computed)"),
+                threads: 1,
+                ns,
+                ratio: ns / bare,
+                tail: None,
+            }
+        })
+        .collect()
+}
