@@ -23,7 +23,8 @@
 )]
 
 use epsilon_clock::{
-    Clock, Finding, Look, LookContext, RefreshPolicy, Refusal, Source, SourceMemory, Timestamp,
+    Clock, Finding, Interval, Look, LookContext, RefreshPolicy, Refusal, Source, SourceMemory,
+    Timestamp,
 };
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -68,10 +69,11 @@ fn main() -> ExitCode {
 
 fn cases(clock: &Clock) -> Vec<Case<'_>> {
     let mut cases = bare::cases();
+    cases.push(Case::new("SystemTime (std)", || harness::system_time));
     cases.push(Case::batched("adjtimex", adjtimex));
     cases.push(Case::new("now()", || {
         let clock = clock.clone();
-        move || clock.now().expect("an interval")
+        move || both_ends(clock.now().expect("an interval"))
     }));
     cases.push(Case::new("after()", || {
         let clock = clock.clone();
@@ -87,54 +89,46 @@ fn cases(clock: &Clock) -> Vec<Case<'_>> {
     }));
     cases.push(Case::new("look()", || {
         let clock = clock.clone();
-        move || clock.look().expect("an interval")
+        move || both_ends(clock.look().expect("an interval"))
     }));
     cases
 }
 
-/// The clocks themselves, each to one count of nanoseconds, as the crate reads them.
+/// Uses both ends, one at a time: an interval copied as one piece right after its two halves were
+/// written makes the processor wait some nanoseconds, which callers that use its ends do not.
+#[inline]
+fn both_ends(interval: Interval) -> i64 {
+    black_box(interval.earliest().unix_nanos());
+    interval.latest().unix_nanos()
+}
+
+/// The clocks themselves, each to one count of nanoseconds.
 #[cfg(target_os = "linux")]
 mod bare {
-    use super::harness::Case;
-    use nix::time::{ClockId, clock_gettime};
+    use super::harness::{Case, realtime, to_nanos};
+    use nix::time::ClockId;
 
     pub(super) fn cases() -> Vec<Case<'static>> {
         // A closure each, so that each loop has its clock's number as a constant.
         vec![
-            Case::new("REALTIME", || || nanos(ClockId::CLOCK_REALTIME)),
-            Case::new("MONOTONIC", || || nanos(ClockId::CLOCK_MONOTONIC)),
-            Case::new("MONOTONIC_RAW", || || nanos(ClockId::CLOCK_MONOTONIC_RAW)),
+            Case::new("REALTIME", || realtime),
+            Case::new("MONOTONIC", || || to_nanos(ClockId::CLOCK_MONOTONIC)),
+            Case::new("MONOTONIC_RAW", || {
+                || to_nanos(ClockId::CLOCK_MONOTONIC_RAW)
+            }),
             Case::new("REALTIME_COARSE", || {
-                || nanos(ClockId::CLOCK_REALTIME_COARSE)
+                || to_nanos(ClockId::CLOCK_REALTIME_COARSE)
             }),
         ]
-    }
-
-    #[inline]
-    fn nanos(clock: ClockId) -> i64 {
-        match clock_gettime(clock) {
-            Ok(t) => t
-                .tv_sec()
-                .checked_mul(1_000_000_000)
-                .and_then(|s| s.checked_add(t.tv_nsec()))
-                .unwrap_or(-1),
-            Err(_) => -1,
-        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod bare {
-    use super::harness::Case;
-    use std::time::{SystemTime, UNIX_EPOCH};
+    use super::harness::{Case, system_time};
 
     pub(super) fn cases() -> Vec<Case<'static>> {
-        vec![Case::new("REALTIME", || {
-            || {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH);
-                since.map_or(-1, |since| since.as_nanos() as i64)
-            }
-        })]
+        vec![Case::new("REALTIME", || system_time)]
     }
 }
 

@@ -18,7 +18,7 @@ use std::hint::{black_box, spin_loop};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What runs a case so many times; made anew by each thread for itself.
 pub(crate) type Runner = Box<dyn FnMut(u64)>;
@@ -281,6 +281,36 @@ fn mean_by_round(of_case: &[Turns]) -> Vec<f64> {
 fn quantile(mut values: Vec<f64>, of: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * of).round() as usize]
+}
+
+/// One clock to one count of nanoseconds, through nix.
+#[cfg(target_os = "linux")]
+#[inline]
+pub(crate) fn to_nanos(clock: nix::time::ClockId) -> i64 {
+    match nix::time::clock_gettime(clock) {
+        Ok(t) => t
+            .tv_sec()
+            .checked_mul(1_000_000_000)
+            .and_then(|s| s.checked_add(t.tv_nsec()))
+            .unwrap_or(-1),
+        Err(_) => -1,
+    }
+}
+
+/// The baseline.
+#[cfg(target_os = "linux")]
+#[inline]
+pub(crate) fn realtime() -> i64 {
+    to_nanos(nix::time::ClockId::CLOCK_REALTIME)
+}
+
+/// What the standard library makes of the same clock, to one count of nanoseconds.
+#[inline]
+pub(crate) fn system_time() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(-1, |since| {
+        since.as_secs() as i64 * 1_000_000_000 + i64::from(since.subsec_nanos())
+    })
 }
 
 /// The row of a case that was measured; its name and threads are known to be there.
