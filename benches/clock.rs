@@ -50,7 +50,7 @@ fn arithmetic(c: &mut Criterion) {
         b.iter(|| black_box(&interval).intersection(black_box(&later)));
     });
     group.bench_function("Interval to text", |b| {
-        b.iter(|| black_box(&interval).to_string())
+        b.iter(|| black_box(&interval).to_string());
     });
     group.bench_function("Timestamp from text", |b| {
         b.iter(|| black_box(text.as_str()).parse::<Timestamp>());
