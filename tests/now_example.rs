@@ -11,7 +11,7 @@
 use epsilon_clock::Timestamp;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,14 @@ fn example() -> Command {
     let path = profile
         .join("examples")
         .join(format!("now{}", std::env::consts::EXE_SUFFIX));
-    let hint = "a plain `cargo test` builds it, and so does `cargo build --example now`";
-    assert!(path.exists(), "{} is missing: {hint}", path.display());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/now.rs");
+    let age = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    // A plain `cargo test` has just built it; `cargo test --test now_example` does not.
+    assert!(
+        age(&path).is_some_and(|built| Some(built) >= age(Path::new(source))),
+        "{} is missing or out of date: run `cargo build --example now`",
+        path.display()
+    );
     Command::new(path)
 }
 
