@@ -224,7 +224,7 @@ impl Meeting {
         self.leave_last(|| {
             spins += 1;
             // The other one may be waiting for this very core, on a machine with other work.
-            if spins % 4096 == 0 {
+            if spins & 0xFFF == 0 {
                 thread::yield_now();
             } else {
                 spin_loop();

@@ -78,7 +78,7 @@ impl Segments {
 
         let (period, period_shift) = fraction(self.period);
         let (error, error_shift) = fraction(PERIOD_ERROR);
-        let (tick, (secs, nanos)) = (self.counter.raw(), read(ClockId::Realtime));
+        let (tick, (secs, nanos)) = together(&self.counter, ClockId::Realtime);
         body.clear();
         body.extend(tick.to_ne_bytes());
         for word in [secs, nanos, secs + VOID_AFTER, nanos] {
@@ -154,12 +154,25 @@ fn read(clock: ClockId) -> (i64, i64) {
     (t.tv_sec, t.tv_nsec)
 }
 
+/// The counter and a clock at one instant: the sharpest of a few attempts, as an interruption
+/// between the two would put them apart.
+fn together(counter: &quanta::Clock, clock: ClockId) -> (u64, (i64, i64)) {
+    let attempt = || {
+        let before = counter.raw();
+        let time = read(clock);
+        let width = counter.raw() - before;
+        (width, before + width / 2, time)
+    };
+    let sharpest = (0..64).map(|_| attempt()).min_by_key(|(width, ..)| *width);
+    let (_, tick, time) = sharpest.expect("an attempt");
+    (tick, time)
+}
+
 /// Seconds per tick of the counter, measured over a fifth of a second.
 fn period(counter: &quanta::Clock) -> f64 {
-    let sample = || (counter.raw(), read(ClockId::Monotonic));
-    let (ticks, (secs, nanos)) = sample();
+    let (ticks, (secs, nanos)) = together(counter, ClockId::Monotonic);
     thread::sleep(Duration::from_millis(200));
-    let (later_ticks, (later_secs, later_nanos)) = sample();
+    let (later_ticks, (later_secs, later_nanos)) = together(counter, ClockId::Monotonic);
     let elapsed = (later_secs - secs) as f64 + (later_nanos - nanos) as f64 * 1e-9;
     elapsed / (later_ticks - ticks) as f64
 }
