@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{BuildError, ClockError, WaitReason, WaitTimeout};
 use crate::interval::Interval;
+use crate::ntp_status::{NtpStatus, NtpStatusError};
 use crate::timestamp::Timestamp;
 
 mod any_machine;
@@ -242,6 +243,24 @@ impl Clock {
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    /// What the kernel itself says about its clock, by a syscall; for reports, not for arithmetic.
+    ///
+    /// # Errors
+    ///
+    /// [`NtpStatusError`] where the call is refused or does not exist.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// if let Ok(kernel) = epsilon_clock::Clock::system()?.ntp_status() {
+    ///     println!("maxerror {} µs", kernel.maxerror);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError> {
+        self.shared.machine.as_dyn().ntp_status()
     }
 
     /// Waits until a source vouches for the clock, for `timeout` at most; the interval then.

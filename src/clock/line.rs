@@ -2,10 +2,16 @@
 #![forbid(unsafe_code)]
 
 use crate::claim::Claim;
+use crate::clock::status::ClockState;
 use crate::interval::Interval;
 use crate::timestamp::Timestamp;
 
 const BILLION: i64 = 1_000_000_000;
+
+/// Added to a product of 63 bits, this many billions make it positive whatever it was. A division
+/// without a sign is what is cheap, and it rounds down.
+const LIFT: u64 = 9_223_372_037;
+const LIFT_BILLIONS: u64 = LIFT * 1_000_000_000;
 
 /// A claim reduced to what the plain case needs: no leap second near, not expired, no overflow.
 ///
@@ -15,11 +21,13 @@ pub(crate) struct Line {
     raw: i64,
     earliest: i64,
     latest: i64,
-    rate_lo_ppb: i64,
-    rate_hi_ppb: i64,
+    /// The slowest and the fastest rate in ppb, 32 bits each.
+    rates: i64,
     floor: i64,
     /// For how long from `raw` on, in ns, the plain arithmetic answers; 0 for a line that never does.
     span: i64,
+    /// How well founded it is, as a word; see [`ClockState::to_word`].
+    state: i64,
 }
 
 impl Line {
@@ -30,32 +38,38 @@ impl Line {
         raw: 0,
         earliest: 0,
         latest: 0,
-        rate_lo_ppb: 0,
-        rate_hi_ppb: 0,
+        rates: 0,
         floor: i64::MIN,
         span: 0,
+        state: ClockState::Unavailable.to_word(),
     };
 
     /// The line of a claim with an earliest end of at least `floor`, for `span` ns or less: it ends
     /// before an intermediate result could overflow.
-    pub(crate) fn new(claim: &Claim, floor: Option<Timestamp>, span: i64) -> Self {
+    pub(crate) fn new(
+        claim: &Claim,
+        floor: Option<Timestamp>,
+        span: i64,
+        state: ClockState,
+    ) -> Self {
         let (lo, hi) = (claim.rate().lo_ppb(), claim.rate().hi_ppb());
         let steepest = i64::from(lo.unsigned_abs().max(hi.unsigned_abs())).max(1);
         let earliest = claim.interval().earliest().unix_nanos();
         let latest = claim.interval().latest().unix_nanos();
-        // The product must fit; and latest + dt + drift ≤ latest + 4 dt, as |rate| < 2.2 billion;
-        // and earliest + dt + drift ≥ earliest − 4 dt.
-        let product = (i64::MAX - BILLION) / steepest;
+        // The product must fit, and with it what is added to round it up and to lift it. And
+        // latest + dt + drift ≤ latest + 4 dt, earliest + dt + drift ≥ earliest − 4 dt, as |rate| is
+        // less than 2.2 billion.
+        let product = (i64::MAX - 2 * BILLION) / steepest;
         let room_above = (i64::MAX.saturating_sub(latest.max(0))) / 4;
         let room_below = (earliest.min(0).saturating_sub(i64::MIN)) / 4;
         Self {
             raw: claim.raw(),
             earliest,
             latest,
-            rate_lo_ppb: lo.into(),
-            rate_hi_ppb: hi.into(),
+            rates: (i64::from(lo) << 32) | (i64::from(hi) & 0xffff_ffff),
             floor: floor.map_or(i64::MIN, Timestamp::unix_nanos),
             span: span.min(product).min(room_above).min(room_below).max(0),
+            state: state.to_word(),
         }
     }
 
@@ -63,7 +77,7 @@ impl Line {
     #[inline]
     #[allow(
         clippy::cast_sign_loss,
-        reason = "a span is never negative, and an elapsed time that is shall seem huge"
+        reason = "a negative span wraps to a huge one, as it should"
     )]
     pub(crate) const fn elapsed(&self, raw: i64) -> Option<i64> {
         let elapsed = raw.wrapping_sub(self.raw);
@@ -75,22 +89,27 @@ impl Line {
         }
     }
 
-    /// Whether raw time lies before the claim's own instant, which it never should.
-    pub(crate) const fn begins_after(&self, raw: i64) -> bool {
-        raw < self.raw
-    }
-
     /// The interval so long after the claim's instant; `elapsed` comes from [`elapsed`](Self::elapsed).
+    ///
+    /// `None` cannot happen: a floor above the latest end is a contradiction, and not published.
     #[inline]
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap,
+        reason = "lifted products are positive, and dropped again by as much"
+    )]
     pub(crate) fn at(&self, elapsed: i64) -> Option<Interval> {
-        let earliest = self.earliest + elapsed + (elapsed * self.rate_lo_ppb).div_euclid(BILLION);
-        let latest = self.latest + elapsed - (-(elapsed * self.rate_hi_ppb)).div_euclid(BILLION);
+        let slow = elapsed.wrapping_mul(self.rates >> 32) as u64;
+        let fast = elapsed.wrapping_mul((self.rates << 32) >> 32) as u64;
+        let down = slow.wrapping_add(LIFT_BILLIONS) / BILLION as u64;
+        let up = fast.wrapping_add(LIFT_BILLIONS + BILLION as u64 - 1) / BILLION as u64;
+        let earliest = self.earliest + elapsed + (down as i64 - LIFT as i64);
+        let latest = self.latest + elapsed + (up as i64 - LIFT as i64);
         let earliest = if earliest > self.floor {
             earliest
         } else {
             self.floor
         };
-        // `None` cannot happen: a floor above the latest end is a contradiction, and not published.
         Interval::new(
             Timestamp::from_unix_nanos(earliest),
             Timestamp::from_unix_nanos(latest),
@@ -98,29 +117,39 @@ impl Line {
         .ok()
     }
 
+    /// How well founded it is so long after the claim's instant.
+    pub(crate) fn state(&self, elapsed: i64) -> ClockState {
+        ClockState::from_word(self.state).after_silence(elapsed)
+    }
+
+    /// Whether raw time lies before the claim's own instant, which it never should.
+    pub(crate) const fn begins_after(&self, raw: i64) -> bool {
+        raw < self.raw
+    }
+
     pub(crate) const fn to_words(self) -> [i64; Self::WORDS] {
         [
             self.raw,
             self.earliest,
             self.latest,
-            self.rate_lo_ppb,
-            self.rate_hi_ppb,
+            self.rates,
             self.floor,
             self.span,
+            self.state,
         ]
     }
 
     #[inline]
     pub(crate) const fn from_words(words: [i64; Self::WORDS]) -> Self {
-        let [raw, earliest, latest, rate_lo_ppb, rate_hi_ppb, floor, span] = words;
+        let [raw, earliest, latest, rates, floor, span, state] = words;
         Self {
             raw,
             earliest,
             latest,
-            rate_lo_ppb,
-            rate_hi_ppb,
+            rates,
             floor,
             span,
+            state,
         }
     }
 }
@@ -153,7 +182,7 @@ mod tests {
             span in any::<i64>(),
             part in 0.0..1.0_f64,
         ) {
-            let line = Line::new(&claim, None, span);
+            let line = Line::new(&claim, None, span, ClockState::Assumed);
             #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a sample")]
             let inside = ((line.span as f64) * part) as i64;
             for elapsed in [0, 1, inside, line.span - 1] {
@@ -171,7 +200,7 @@ mod tests {
         #[test]
         fn t3_a_floor_holds_up_the_earliest_end(claim in any_claim(), floor in any::<i64>()) {
             let floor = Timestamp::from_unix_nanos(floor);
-            let line = Line::new(&claim, Some(floor), 1);
+            let line = Line::new(&claim, Some(floor), 1, ClockState::Assumed);
             let Some(elapsed) = line.elapsed(claim.raw()) else { return Ok(()) };
             let ends = claim.interval();
             let expected = Interval::new(ends.earliest().max(floor), ends.latest()).ok();
@@ -186,7 +215,7 @@ mod tests {
             Interval::point(Timestamp::UNIX_EPOCH),
             RateBounds::symmetric(0),
         );
-        let line = Line::new(&claim, None, i64::MAX);
+        let line = Line::new(&claim, None, i64::MAX, ClockState::Assumed);
         assert_eq!(line.elapsed(999), None);
         assert_eq!(line.elapsed(1_000), Some(0));
         assert_eq!(Line::NOTHING.elapsed(0), None);

@@ -28,10 +28,6 @@ pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(3600);
 /// Default of `max_error`: CockroachDB's and Kudu's customary limit on clock offsets.
 pub(crate) const DEFAULT_MAX_ERROR: Duration = Duration::from_millis(500);
 
-/// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
-/// ntpd make by default, and a little.
-pub(crate) const SILENCE: Duration = Duration::from_secs(2100);
-
 /// Who asks the sources, and when.
 ///
 /// A look takes a syscall or two, a microsecond together. Some threads must never make one: those

@@ -7,7 +7,7 @@ use super::any_machine::AnyMachine;
 use super::counters::CounterCells;
 use super::latch::{Caught, Found, Latch};
 use super::line::Line;
-use super::policy::{Policy, RefreshPolicy, SILENCE};
+use super::policy::{Policy, RefreshPolicy};
 use super::state::{Events, STATE_WORDS, Serving, State, age, nanos};
 use super::status::{ClockState, Reading, Status};
 use super::watch::Watch;
@@ -79,15 +79,29 @@ impl Shared {
     }
 
     /// The hot path: no syscall, lock or allocation. `None` if anything is out of the ordinary.
-    #[inline]
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
     pub(super) fn now_plainly(&self) -> Option<Interval> {
+        let (line, elapsed) = self.line_plainly()?;
+        line.at(elapsed)
+    }
+
+    /// The same with how well founded the interval is.
+    fn read_plainly(&self) -> Option<(Interval, ClockState)> {
+        let (line, elapsed) = self.line_plainly()?;
+        Some((line.at(elapsed)?, line.state(elapsed)))
+    }
+
+    /// The claim in force, and how long after its instant this is.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "part of the hot path")]
+    fn line_plainly(&self) -> Option<(Line, i64)> {
         let (line, sample) = self.latch.read_open(|| self.machine.sample())?;
         let elapsed = line.elapsed(sample.raw)?;
-        if self.watch.is_calm(&sample) {
-            line.at(elapsed)
-        } else {
-            None
-        }
+        self.watch.is_calm(&sample).then_some((line, elapsed))
     }
 
     /// The same with everything that may be out of the ordinary.
@@ -303,8 +317,15 @@ impl Shared {
     // --- reports -------------------------------------------------------------------------------
 
     pub(super) fn read(&self) -> Reading {
+        if let Some((interval, state)) = self.read_plainly() {
+            return Reading {
+                estimate: interval.midpoint(),
+                interval: Ok(interval),
+                state,
+            };
+        }
         let (interval, state) = match self.consult() {
-            Ok(answer) => (answer.interval, self.state_of(&answer)),
+            Ok(answer) => (answer.interval, answer.founded_on()),
             Err(error) => (Err(error), ClockState::Unavailable),
         };
         let estimate = match &interval {
@@ -343,7 +364,7 @@ impl Shared {
         let in_force = state.in_force();
         let ageless = state.serving == Serving::Assumed;
         Status {
-            state: self.state_of(&answer),
+            state: answer.founded_on(),
             interval: *interval,
             bound: in_force.map(|sync| bound_at(&sync, *raw)),
             source: match state.serving {
@@ -362,26 +383,17 @@ impl Shared {
             counters,
         }
     }
+}
 
-    fn state_of(&self, answer: &Answer) -> ClockState {
-        if answer.interval.is_err() {
-            return ClockState::Unavailable;
-        }
-        let Serving::Source(index) = answer.state.serving else {
-            return ClockState::Assumed;
-        };
-        let Some(record) = answer.state.sources.get(index) else {
-            return ClockState::Unavailable;
-        };
-        let silent = record
-            .last
-            .is_none_or(|sync| age(&sync.claim, answer.raw) > SILENCE);
-        if record.refusal.is_some() || silent {
-            ClockState::Holdover
-        } else if record.inherited {
-            ClockState::Inherited
-        } else {
-            ClockState::Synchronized
+impl Answer {
+    /// How well founded the answer is.
+    fn founded_on(&self) -> ClockState {
+        match (self.interval, self.state.in_force()) {
+            (Ok(_), Some(sync)) => {
+                let elapsed = self.raw.saturating_sub(sync.claim.raw());
+                self.state.founded_on().after_silence(elapsed)
+            }
+            _ => ClockState::Unavailable,
         }
     }
 }

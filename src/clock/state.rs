@@ -11,6 +11,7 @@ use crate::claim::{Claim, LeapSecond, RateBounds};
 use crate::clock::line::Line;
 use crate::clock::policy::Policy;
 use crate::clock::source_record::{SourceRecord, Verdict};
+use crate::clock::status::ClockState;
 use crate::clock::words::{WordReader, WordWriter};
 use crate::error::{ClockError, Disturbance};
 use crate::interval::Interval;
@@ -197,9 +198,25 @@ impl State {
         match self.in_force() {
             Some(SyncClaim { claim, .. }) if !self.unexplained_second => {
                 let ageless = self.serving == Serving::Assumed;
-                Line::new(&claim, self.floor, policy.plain_span(&claim, ageless))
+                let span = policy.plain_span(&claim, ageless);
+                Line::new(&claim, self.floor, span, self.founded_on())
             }
             _ => Line::NOTHING,
+        }
+    }
+
+    /// How well founded the claim in force is, while it is answered from and its source not silent.
+    pub(crate) fn founded_on(&self) -> ClockState {
+        let record = match self.serving {
+            Serving::Nothing => return ClockState::Unavailable,
+            Serving::Assumed => return ClockState::Assumed,
+            Serving::Source(index) => self.sources.get(index),
+        };
+        match record {
+            None => ClockState::Unavailable,
+            Some(record) if record.refusal.is_some() => ClockState::Holdover,
+            Some(record) if record.inherited => ClockState::Inherited,
+            Some(_) => ClockState::Synchronized,
         }
     }
 
@@ -241,6 +258,14 @@ impl State {
         }
     }
 
+    fn stop_serving(&mut self) {
+        if self.serving == Serving::Assumed {
+            self.floor = None;
+        }
+        self.serving = Serving::Nothing;
+        self.assumed = None;
+    }
+
     /// Raw time does not connect to what was known: every claim is void.
     fn void(
         &self,
@@ -250,8 +275,7 @@ impl State {
         identity: Identity,
     ) -> (Self, Events) {
         let mut next = self.rebased(clocks, identity);
-        next.serving = Serving::Nothing;
-        next.assumed = None;
+        next.stop_serving();
         next.disturbed = Some(cause);
         next.unexplained_second = false;
         for record in next.sources.iter_mut().take(policy.source_count()) {
@@ -282,8 +306,7 @@ impl State {
             next.unexplained_second = true;
         }
         if self.serving == Serving::Assumed {
-            next.serving = Serving::Nothing;
-            next.assumed = None;
+            next.stop_serving();
             next.broken = Some(Disturbance::Stepped);
         }
         let events = Events {
@@ -439,7 +462,7 @@ impl State {
             Some((_, index)) => Serving::Source(index),
             None if self.may_assume(policy) && self.broken.is_none() => Serving::Assumed,
             // An expired claim stays in force, so that its age can be told; it answers no more.
-            None if matches!(before, Serving::Source(_)) => before,
+            None if self.in_force().is_some() && before != Serving::Assumed => before,
             None => Serving::Nothing,
         };
         self.assumed = (self.serving == Serving::Assumed)
@@ -474,7 +497,11 @@ impl State {
     pub(crate) fn rests_on(&self, before: &Self) -> bool {
         let assumed = |state: &Self| state.serving == Serving::Assumed;
         self.contradiction.is_none()
-            && (self.serving == Serving::Nothing || assumed(self) == assumed(before))
+            && match self.serving {
+                // What was only assumed may have been wrong, and is no floor for anybody else.
+                Serving::Nothing => !assumed(before),
+                _ => assumed(self) == assumed(before),
+            }
     }
 
     /// Puts a floor under the claim that is about to replace another, at raw instant `raw`.

@@ -10,6 +10,10 @@ use crate::interval::Interval;
 use crate::source::Refusal;
 use crate::timestamp::Timestamp;
 
+/// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
+/// ntpd make by default, and a little.
+const SILENCE_NS: i128 = 2_100_000_000_000;
+
 /// How well founded a clock's interval is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -37,6 +41,38 @@ impl ClockState {
             Self::Holdover => "holdover",
             Self::Assumed => "assumed",
             Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl ClockState {
+    pub(crate) const fn to_word(self) -> i64 {
+        match self {
+            Self::Synchronized => 0,
+            Self::Inherited => 1,
+            Self::Holdover => 2,
+            Self::Assumed => 3,
+            Self::Unavailable => 4,
+        }
+    }
+
+    pub(crate) const fn from_word(word: i64) -> Self {
+        match word {
+            0 => Self::Synchronized,
+            1 => Self::Inherited,
+            2 => Self::Holdover,
+            3 => Self::Assumed,
+            _ => Self::Unavailable,
+        }
+    }
+
+    /// What becomes of it when nothing new was said for `elapsed` ns.
+    pub(crate) fn after_silence(self, elapsed: i64) -> Self {
+        match self {
+            Self::Synchronized | Self::Inherited if i128::from(elapsed) > SILENCE_NS => {
+                Self::Holdover
+            }
+            state => state,
         }
     }
 }

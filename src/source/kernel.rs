@@ -29,6 +29,10 @@ const GROWTH_PPB: i64 = 500_000;
 /// `CONFIG_HZ=100` up to 20 ms) by which the kernel comes late, rounded up.
 const GROWTH_DELAY: i64 = 1_100_000_000;
 
+/// How far coarse time may lag behind real time in a look: the part of `GROWTH_DELAY` that is not
+/// the second itself.
+const OVERDUE_LIMIT: i64 = 100_000_000;
+
 /// What the kernel's own growth does not yet cover at a first look: `GROWTH_DELAY` at 500 ppm.
 const INHERITED_UNSEEN: u64 = 550_000;
 
@@ -54,8 +58,8 @@ const MAX_CONSTANT: i64 = 10;
 ///
 /// # Looks and writes
 ///
-/// A look reads the status, the clocks and the status again; if the two differ it starts anew. A
-/// *write* is a `maxerror` that the last look does not predict: 500 µs more for each boundary of a
+/// A look reads the status, the clocks and the status again; if the two differ, or the kernel's own
+/// timekeeping is overdue, it starts anew. A *write* is a `maxerror` that the last look does not predict: 500 µs more for each boundary of a
 /// real-time second, give or take one boundary. It is only recognised across an unchanged
 /// difference of real and monotonic time; a step, a leap second or a suspend starts the prediction
 /// afresh.
@@ -130,9 +134,14 @@ impl Seen {
     fn settled(context: &LookContext<'_>) -> Result<Option<Self>, NtpStatusError> {
         for _ in 0..ATTEMPTS {
             let before = context.machine.ntp_status()?;
+            let sample = context.machine.sample();
             let clocks = context.machine.sandwich();
             let status = context.machine.ntp_status()?;
-            if before == status {
+            // Coarse time and `maxerror` are moved on together. Where the processor that does it was
+            // kept from running, as a virtual one may be for seconds, `maxerror` is overdue: not
+            // what the predictor expects, and yet no write.
+            let overdue = clocks.real.saturating_sub(sample.coarse) > OVERDUE_LIMIT;
+            if before == status && !overdue {
                 return Ok(Some(Self {
                     status,
                     clocks,

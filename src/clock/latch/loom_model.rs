@@ -14,6 +14,7 @@ use loom::thread;
 use super::Latch;
 use crate::claim::{Claim, RateBounds};
 use crate::clock::line::Line;
+use crate::clock::status::ClockState;
 use crate::interval::Interval;
 use crate::machine::Sample;
 use crate::timestamp::Timestamp;
@@ -36,7 +37,8 @@ fn line(earliest: i64, width: i64, floor: Option<i64>) -> Line {
     )
     .unwrap();
     let claim = Claim::new(0, interval, RateBounds::symmetric(0));
-    Line::new(&claim, floor.map(Timestamp::from_unix_nanos), i64::MAX)
+    let floor = floor.map(Timestamp::from_unix_nanos);
+    Line::new(&claim, floor, i64::MAX, ClockState::Assumed)
 }
 
 /// Raw time that moves on with each reading.
