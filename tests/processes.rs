@@ -1,0 +1,789 @@
+//! Clocks among real processes: forks, signals, stops, priorities, filters and other users.
+//!
+//! The truth here is the machine's real time, for which a source vouches to within a millisecond;
+//! so nothing depends on whether, or by whom, the machine is synchronised.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+#![allow(
+    unsafe_code,
+    reason = "forks, signal handlers, priorities and filters are reached through libc alone"
+)]
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use epsilon_clock::{
+    Clock, ClockError, ClockState, Disturbance, Finding, Identity, Interval, Look, LookContext,
+    Machine, NtpStatus, NtpStatusError, RefreshPolicy, Refusal, Sample, Sandwich, Source,
+    SourceMemory,
+};
+use host::{
+    HostMachine, TrustReal, eventually, exit_child, fork_off, in_child, is_true, send, skip,
+    sleep_ms, wait_for,
+};
+
+mod host;
+
+/// What a child exits with when all was well, so that no other end is taken for it.
+const WELL: i32 = 42;
+
+/// How deep children have children.
+const GENERATIONS: u32 = 20;
+
+/// What a child finds wrong, as its exit code.
+const NOT_TRUE: i32 = 1;
+const NO_INTERVAL: i32 = 2;
+const LOOKS_LOST: i32 = 3;
+const NO_CHILD: i32 = 4;
+const NOT_REFUSED: i32 = 5;
+const NOT_PERMITTED: i32 = 6;
+
+/// Manual looks, each of which must count and leave the clock true; else what is wrong.
+fn looks_count(clock: &Clock, looks: u64) -> Result<(), i32> {
+    let before = clock.status().counters;
+    for _ in 0..looks {
+        clock.look().map_err(|_| NO_INTERVAL)?;
+        if is_true(clock) != Some(true) {
+            return Err(NOT_TRUE);
+        }
+    }
+    let after = clock.status().counters;
+    let counted = (after.looks - before.looks, after.writes - before.writes);
+    if counted == (looks, looks) {
+        Ok(())
+    } else {
+        Err(LOOKS_LOST)
+    }
+}
+
+/// The exit code of a child that should have ended well.
+fn code(outcome: Result<(), i32>) -> i32 {
+    outcome.err().unwrap_or(WELL)
+}
+
+// --- forks -------------------------------------------------------------------------------------
+
+/// What `libc::fork` said at the last armed look: 0 in the child.
+static FORKED: AtomicI32 = AtomicI32::new(-1);
+
+/// A source that forks in the middle of an armed look; both processes go on with that look.
+#[derive(Debug)]
+struct Forking {
+    armed: Arc<AtomicBool>,
+}
+
+impl Source for Forking {
+    fn name(&self) -> &'static str {
+        "forking"
+    }
+
+    fn look(&self, context: &LookContext<'_>, _memory: &mut SourceMemory) -> Look {
+        let before = TrustReal::claim(context);
+        if self.armed.swap(false, Ordering::SeqCst) {
+            // SAFETY: the child goes on on a copy of this thread; it only reads clocks.
+            FORKED.store(unsafe { libc::fork() }, Ordering::SeqCst);
+        }
+        Look::new(Finding::Write(before))
+    }
+}
+
+/// Forks in a look, down to `depth` generations; how the descendants fared.
+fn fork_in_looks(clock: &Clock, armed: &AtomicBool, depth: u32) -> Result<(), i32> {
+    armed.store(true, Ordering::SeqCst);
+    let looked = clock.look();
+    let pid = FORKED.load(Ordering::SeqCst);
+    if pid < 0 {
+        return Err(NO_CHILD);
+    }
+    if pid == 0 {
+        // The child: its copy of the look it was born in must have come to an end as well.
+        let fared = looked
+            .map_err(|_| NO_INTERVAL)
+            .and_then(|_| looks_count(clock, 5))
+            .and_then(|()| match depth {
+                0 | 1 => Ok(()),
+                _ => fork_in_looks(clock, armed, depth - 1),
+            });
+        exit_child(code(fared));
+    }
+    looked.map_err(|_| NO_INTERVAL)?;
+    match wait_for(pid, Duration::from_secs(60)) {
+        Some(WELL) => looks_count(clock, 5),
+        Some(wrong) => Err(wrong),
+        None => Err(NO_CHILD),
+    }
+}
+
+#[test]
+fn forked_in_the_middle_of_a_look_the_child_reads_correctly() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let clock = Clock::builder()
+        .refresh_policy(RefreshPolicy::Manual)
+        .source(Forking {
+            armed: armed.clone(),
+        })
+        .build()
+        .unwrap();
+    assert_eq!(fork_in_looks(&clock, &armed, GENERATIONS), Ok(()));
+}
+
+/// The host, with a look that can be held where it owns a slot of the latch and has closed the gate.
+#[derive(Debug, Default)]
+struct Holding {
+    /// The thread that arms this is held at the next sample it takes.
+    armed: AtomicBool,
+    held: AtomicBool,
+    released: AtomicBool,
+}
+
+thread_local! {
+    static IS_LOOKER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+impl Machine for Holding {
+    fn sample(&self) -> Sample {
+        // The only sample that a look takes is the one that fixes the instant of the close.
+        if IS_LOOKER.get() && self.armed.swap(false, Ordering::SeqCst) {
+            self.held.store(true, Ordering::SeqCst);
+            while !self.released.load(Ordering::SeqCst) {
+                sleep_ms(1);
+            }
+        }
+        HostMachine.sample()
+    }
+
+    fn sandwich(&self) -> Sandwich {
+        HostMachine.sandwich()
+    }
+
+    fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError> {
+        HostMachine.ntp_status()
+    }
+
+    fn coarse_tick(&self) -> Duration {
+        HostMachine.coarse_tick()
+    }
+
+    fn identity(&self) -> Identity {
+        HostMachine.identity()
+    }
+
+    fn sleep(&self, span: Duration) {
+        HostMachine.sleep(span);
+    }
+}
+
+/// Forks while another thread owns a slot, down to `depth` generations: in each child that slot's
+/// owner does not exist.
+fn fork_beside_looks(clock: &Clock, machine: &Holding, depth: u32) -> Result<(), i32> {
+    machine.held.store(false, Ordering::SeqCst);
+    machine.released.store(false, Ordering::SeqCst);
+    machine.armed.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            IS_LOOKER.set(true);
+            let _ = clock.look();
+        });
+        if !eventually(|| machine.held.load(Ordering::SeqCst)) {
+            machine.armed.store(false, Ordering::SeqCst);
+            return Err(LOOKS_LOST);
+        }
+        let pid = fork_off(|| {
+            // As it is found: the gate closing, by a looker that is not there any more.
+            if is_true(clock) != Some(true) {
+                return NOT_TRUE;
+            }
+            let fared = looks_count(clock, 5).and_then(|()| match depth {
+                0 | 1 => Ok(()),
+                _ => fork_beside_looks(clock, machine, depth - 1),
+            });
+            code(fared)
+        });
+        let fared = wait_for(pid, Duration::from_secs(60));
+        machine.released.store(true, Ordering::SeqCst);
+        match fared {
+            Some(WELL) => Ok(()),
+            Some(wrong) => Err(wrong),
+            None => Err(NO_CHILD),
+        }
+    })
+}
+
+#[test]
+fn slots_of_lookers_that_a_fork_left_behind_are_taken_again() {
+    let machine = Arc::new(Holding::default());
+    let clock = Clock::builder()
+        .refresh_policy(RefreshPolicy::Manual)
+        .machine(machine.clone())
+        .source(TrustReal)
+        .build()
+        .unwrap();
+    assert_eq!(fork_beside_looks(&clock, &machine, GENERATIONS), Ok(()));
+    assert_eq!(looks_count(&clock, 5), Ok(()));
+}
+
+#[test]
+fn a_child_of_a_clock_with_a_background_thread_reads_correctly() {
+    let clock = Clock::builder()
+        .refresh_policy(RefreshPolicy::Background)
+        .source(TrustReal)
+        .build()
+        .unwrap();
+    for _ in 0..20 {
+        let fared = in_child(|| match is_true(&clock) {
+            Some(true) => code(looks_count(&clock, 5)),
+            _ => NOT_TRUE,
+        });
+        assert_eq!(fared, Some(WELL));
+    }
+}
+
+// --- signals and stops -------------------------------------------------------------------------
+
+/// The clock that the handler reads, from an `Arc` that is never dropped.
+static HANDLED_CLOCK: AtomicPtr<Clock> = AtomicPtr::new(std::ptr::null_mut());
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+static HANDLED_FALSE: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn on_alarm(_signal: libc::c_int) {
+    // SAFETY: the pointer is null or leads to a clock that is never dropped.
+    let Some(clock) = (unsafe { HANDLED_CLOCK.load(Ordering::SeqCst).as_ref() }) else {
+        return;
+    };
+    for _ in 0..3 {
+        let seen = if is_true(clock) == Some(true) {
+            &HANDLED
+        } else {
+            &HANDLED_FALSE
+        };
+        seen.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_signal_handler_reads_the_clock_in_the_middle_of_reads_and_looks() {
+    // Nearly every reading guards, and one in a few looks: the handler meets them at every point.
+    let clock = Clock::builder()
+        .look_interval(Duration::from_micros(10))
+        .guard_interval(Duration::from_micros(10))
+        .source(TrustReal)
+        .build()
+        .unwrap();
+    let leaked = Box::into_raw(Box::new(clock.clone()));
+    HANDLED_CLOCK.store(leaked, Ordering::SeqCst);
+    // SAFETY: all zeroes is a valid `sigaction`: an empty mask, no flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = on_alarm as extern "C" fn(libc::c_int) as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler only reads a clock and adds to atomics.
+    let failed = unsafe { libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) };
+    assert_eq!(failed, 0);
+    // SAFETY: has no conditions.
+    let reader = unsafe { libc::pthread_self() } as usize;
+    let done = AtomicBool::new(false);
+    let (mut readings, mut sent, mut earliest) = (0_u64, 0_u64, None);
+    std::thread::scope(|scope| {
+        let alarms = scope.spawn(|| {
+            let mut sent = 0_u64;
+            while !done.load(Ordering::SeqCst) {
+                // SAFETY: the reader outlives this scope.
+                let failed =
+                    unsafe { libc::pthread_kill(reader as libc::pthread_t, libc::SIGALRM) };
+                assert_eq!(failed, 0);
+                sent += 1;
+                std::thread::sleep(Duration::from_micros(20 + sent % 7));
+            }
+            sent
+        });
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(1_500) {
+            assert_eq!(is_true(&clock), Some(true));
+            let now = clock.now().unwrap();
+            // T3 in small: what was past stays so, whatever the handler published in between.
+            assert!(earliest <= Some(now.earliest()));
+            earliest = Some(now.earliest());
+            let _ = clock.look();
+            readings += 1;
+        }
+        done.store(true, Ordering::SeqCst);
+        sent = alarms.join().unwrap();
+    });
+    let handled = HANDLED.load(Ordering::SeqCst);
+    assert_eq!(HANDLED_FALSE.load(Ordering::SeqCst), 0);
+    assert!(
+        readings > 100 && sent > 100 && handled > 100,
+        "{readings} {sent} {handled}"
+    );
+    assert_eq!(looks_count_inline(&clock), Ok(()));
+}
+
+/// Looks of a clock at which others look too: some of them must count.
+fn looks_count_inline(clock: &Clock) -> Result<(), i32> {
+    let before = clock.status().counters.writes;
+    for _ in 0..20 {
+        clock.look().map_err(|_| NO_INTERVAL)?;
+    }
+    let after = clock.status().counters.writes;
+    if after > before {
+        Ok(())
+    } else {
+        Err(LOOKS_LOST)
+    }
+}
+
+#[test]
+fn a_process_that_is_stopped_anywhere_reads_nothing_false_afterwards() {
+    let clock = Clock::builder()
+        .look_interval(Duration::from_micros(10))
+        .guard_interval(Duration::from_micros(10))
+        .source(TrustReal)
+        .build()
+        .unwrap();
+    let [read_end, write_end] = pipe();
+    let pid = fork_off(|| {
+        close(write_end);
+        let mut readings = 0_u64;
+        // Until the parent closes its end.
+        while !at_end(read_end) {
+            for _ in 0..20 {
+                readings += 1;
+                let fared = if readings % 3 == 0 {
+                    clock.look().map(drop)
+                } else {
+                    Ok(())
+                };
+                let interrupted = ClockError::Disturbed {
+                    cause: Disturbance::Interrupted,
+                };
+                match (fared, is_true(&clock)) {
+                    (_, Some(false)) => return NOT_TRUE,
+                    // Stopped eight times in a row within one reading: said so, and fair enough.
+                    (Ok(()), Some(true)) => {}
+                    (Err(error), _) if error != interrupted => return NO_INTERVAL,
+                    (_, None) if clock.now().is_err() => return NO_INTERVAL,
+                    _ => {}
+                }
+            }
+        }
+        if readings > 100 { WELL } else { LOOKS_LOST }
+    });
+    close(read_end);
+    for n in 0..100 {
+        std::thread::sleep(Duration::from_micros(500 + 37 * n));
+        send(pid, libc::SIGSTOP);
+        sleep_ms(if n % 10 == 0 { 60 } else { 1 + n % 7 });
+        send(pid, libc::SIGCONT);
+    }
+    close(write_end);
+    assert_eq!(wait_for(pid, Duration::from_secs(60)), Some(WELL));
+}
+
+fn pipe() -> [libc::c_int; 2] {
+    let mut ends = [0; 2];
+    // SAFETY: the pointer leads to room for two descriptors.
+    let failed = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) };
+    assert_eq!(failed, 0);
+    ends
+}
+
+fn close(descriptor: libc::c_int) {
+    // SAFETY: closes a descriptor that only this test knows.
+    unsafe { libc::close(descriptor) };
+}
+
+/// Whether the other end of a pipe was closed.
+fn at_end(descriptor: libc::c_int) -> bool {
+    let mut byte = 0_u8;
+    // SAFETY: the pointer leads to room for the one byte that is asked for.
+    (unsafe { libc::read(descriptor, (&raw mut byte).cast(), 1) }) == 0
+}
+
+// --- lookers that do not come back ---------------------------------------------------------------
+
+/// A source in which the first look of one thread is held until it is let go.
+#[derive(Debug, Default)]
+struct Blocking {
+    armed: AtomicBool,
+    held: AtomicBool,
+    released: AtomicBool,
+}
+
+#[derive(Debug)]
+struct BlockingSource(Arc<Blocking>);
+
+impl Source for BlockingSource {
+    fn name(&self) -> &'static str {
+        "blocking"
+    }
+
+    fn look(&self, context: &LookContext<'_>, _memory: &mut SourceMemory) -> Look {
+        let claim = TrustReal::claim(context);
+        if IS_LOOKER.get() && self.0.armed.swap(false, Ordering::SeqCst) {
+            self.0.held.store(true, Ordering::SeqCst);
+            while !self.0.released.load(Ordering::SeqCst) {
+                sleep_ms(1);
+            }
+        }
+        Look::new(Finding::Write(claim))
+    }
+}
+
+#[test]
+fn a_looker_that_is_held_in_its_source_holds_up_nobody() {
+    let blocking = Arc::new(Blocking::default());
+    let clock = Clock::builder()
+        .look_interval(Duration::from_millis(5))
+        .source(BlockingSource(blocking.clone()))
+        .build()
+        .unwrap();
+    blocking.armed.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            IS_LOOKER.set(true);
+            clock.look()
+        });
+        assert!(eventually(|| blocking.held.load(Ordering::SeqCst)));
+        let before = clock.status().counters;
+        let start = Instant::now();
+        let mut last: Option<Interval> = None;
+        while start.elapsed() < Duration::from_millis(300) {
+            assert_eq!(is_true(&clock), Some(true));
+            let now = clock.now().unwrap();
+            assert!(last.is_none_or(|last| last.earliest() <= now.earliest()));
+            last = Some(now);
+        }
+        let between = clock.status().counters;
+        // Every 5 ms one of the readers took the right to look, which the held one had.
+        assert!(
+            between.writes - before.writes >= 10,
+            "{before:?} {between:?}"
+        );
+        assert_eq!(clock.status().state, ClockState::Synchronized);
+        blocking.released.store(true, Ordering::SeqCst);
+        let late = looker.join().unwrap().unwrap();
+        // What it had seen 300 ms ago must not have been published over what was seen since.
+        assert!(last.is_none_or(|last| last.earliest() <= late.earliest()));
+        let after = clock.status().counters;
+        assert!(
+            after.looks_dropped > before.looks_dropped,
+            "{before:?} {after:?}"
+        );
+        assert_eq!(is_true(&clock), Some(true));
+    });
+}
+
+/// A look held where the gate is closing: readers fix the instant themselves and go on.
+#[test]
+fn a_looker_that_is_held_with_the_gate_closing_holds_up_nobody() {
+    let machine = Arc::new(Holding::default());
+    let clock = Clock::builder()
+        .look_interval(Duration::from_millis(5))
+        .machine(machine.clone())
+        .source(TrustReal)
+        .build()
+        .unwrap();
+    machine.armed.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            IS_LOOKER.set(true);
+            let _ = clock.look();
+        });
+        assert!(eventually(|| machine.held.load(Ordering::SeqCst)));
+        let before = clock.status().counters;
+        let start = Instant::now();
+        let mut earliest = clock.now().unwrap().earliest();
+        while start.elapsed() < Duration::from_millis(200) {
+            assert_eq!(is_true(&clock), Some(true));
+            let now = clock.now().unwrap();
+            assert!(earliest <= now.earliest());
+            earliest = now.earliest();
+        }
+        let after = clock.status().counters;
+        assert!(after.writes - before.writes >= 5, "{before:?} {after:?}");
+        machine.released.store(true, Ordering::SeqCst);
+        looker.join().unwrap();
+        assert!(earliest <= clock.now().unwrap().earliest());
+        assert_eq!(is_true(&clock), Some(true));
+    });
+}
+
+/// Ties this thread to one processor; whether that was possible.
+fn pin_to_one_processor() -> bool {
+    // SAFETY: all zeroes is an empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: writes the set that the reference leads to.
+    let failed = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
+    // SAFETY: reads the set, within its size.
+    let allowed = |set: &libc::cpu_set_t, n| unsafe { libc::CPU_ISSET(n, set) };
+    let Some(first) = (0..64).find(|n| failed == 0 && allowed(&set, *n)) else {
+        return false;
+    };
+    // SAFETY: all zeroes is an empty set.
+    let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: writes the set, within its size.
+    unsafe { libc::CPU_SET(first, &mut one) };
+    // SAFETY: reads the set that the reference leads to.
+    (unsafe { libc::sched_setaffinity(0, size_of_val(&one), &one) }) == 0
+}
+
+/// Makes this thread one that no ordinary thread runs beside on its processor.
+fn become_real_time() -> bool {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: reads the parameter that the reference leads to.
+    (unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &priority) }) == 0
+}
+
+#[test]
+fn a_real_time_reader_never_waits_for_a_looker_that_it_preempted() {
+    const SUBJECT: &str = "a SCHED_FIFO reader above a looker on one processor";
+    let clock = Clock::builder()
+        .refresh_policy(RefreshPolicy::Manual)
+        .source(TrustReal)
+        .build()
+        .unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let looker = std::thread::spawn({
+        let (clock, done) = (clock.clone(), done.clone());
+        move || {
+            let pinned = pin_to_one_processor();
+            while !done.load(Ordering::SeqCst) {
+                let _ = clock.look();
+            }
+            pinned
+        }
+    });
+    let (tell, told) = mpsc::channel();
+    // Not joined before it has told its end: were it to wait for the looker, it would never end.
+    std::thread::spawn({
+        let clock = clock.clone();
+        move || {
+            if !(pin_to_one_processor() && become_real_time()) {
+                let _ = tell.send(None);
+                return;
+            }
+            let (mut readings, mut longest, mut all_true) = (0_u64, Duration::ZERO, true);
+            for n in 0..3_000_u64 {
+                // Wakes up over the looker, wherever that one is.
+                std::thread::sleep(Duration::from_micros(30 + n % 13));
+                let start = Instant::now();
+                for _ in 0..5 {
+                    all_true &= is_true(&clock) == Some(true);
+                    readings += 1;
+                }
+                longest = longest.max(start.elapsed());
+            }
+            let _ = tell.send(Some((readings, longest, all_true)));
+        }
+    });
+    let outcome = told.recv_timeout(Duration::from_secs(60));
+    done.store(true, Ordering::SeqCst);
+    let pinned = looker.join().unwrap();
+    match outcome {
+        Ok(Some((readings, longest, all_true))) => {
+            assert!(pinned && readings == 15_000);
+            assert!(all_true);
+            // Real-time throttling may cost it 50 ms, and a busy host more; a wait has no end.
+            assert!(longest < Duration::from_secs(5), "{longest:?}");
+        }
+        Ok(None) => skip(SUBJECT, "not permitted here"),
+        Err(error) => panic!("the reader hangs: {error}"),
+    }
+}
+
+// --- filters and users -------------------------------------------------------------------------
+
+/// Forbids this thread the given syscalls: they fail with `errno`. Whether filters are to be had.
+fn forbid(syscalls: &[libc::c_long], errno: i32) -> bool {
+    let statement = |code: u32, k: u32, jt: u8| libc::sock_filter {
+        code: u16::try_from(code).unwrap(),
+        jt,
+        jf: 0,
+        k,
+    };
+    let length = u8::try_from(syscalls.len()).unwrap();
+    // The number of the syscall is the first word of what a filter sees.
+    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+    for (number, left) in syscalls.iter().zip((0..length).rev()) {
+        let number = u32::try_from(*number).unwrap();
+        // Over the comparisons that are left and the permission.
+        let jump = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        program.push(statement(jump, number, left + 1));
+    }
+    let errno = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
+    program.push(statement(
+        libc::BPF_RET | libc::BPF_K,
+        libc::SECCOMP_RET_ALLOW,
+        0,
+    ));
+    program.push(statement(libc::BPF_RET | libc::BPF_K, errno, 0));
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).unwrap(),
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: a thread may always give up gaining privileges.
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+        return false;
+    }
+    // SAFETY: the kernel copies the program, which lives until the call returns; it binds this
+    // thread only.
+    (unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const filter,
+        )
+    }) == 0
+}
+
+/// Runs `work` in a thread of its own under such a filter; `None` if there are no filters here.
+fn under_filter<T: Send>(
+    syscalls: &[libc::c_long],
+    errno: i32,
+    work: impl FnOnce() -> T + Send,
+) -> Option<T> {
+    std::thread::scope(|scope| {
+        let filtered = scope.spawn(|| forbid(syscalls, errno).then(work));
+        filtered.join().unwrap()
+    })
+}
+
+const BOTH: [libc::c_long; 2] = [libc::SYS_adjtimex, libc::SYS_clock_adjtime];
+
+/// Why the kernel source does not vouch, if it was refused its status.
+fn refused_status(clock: &Clock) -> Option<NtpStatusError> {
+    match clock.status().refusal {
+        Some(Refusal::Status(error)) => Some(error),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_filter_on_both_calls_is_an_error_that_says_so() {
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        let seen = under_filter(&BOTH, errno, || {
+            let clock = Clock::system().unwrap();
+            let assumed = Clock::builder().assume_error(Duration::from_millis(50));
+            (
+                clock.now(),
+                assumed.build().unwrap().now(),
+                clock.read().estimate,
+            )
+        });
+        let Some((now, assumed, estimate)) = seen else {
+            skip("adjtimex under a seccomp filter", "no filters here");
+            return;
+        };
+        let refusal = Refusal::Status(NtpStatusError::Refused { errno });
+        let error = now.unwrap_err();
+        assert_eq!(error, ClockError::Unvouched(refusal));
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("errno {errno}")) && text.contains("seccomp"),
+            "{text}"
+        );
+        // The other way out is open, and a log has its estimate.
+        let assumed = assumed.unwrap();
+        assert!(assumed.contains(estimate), "{assumed} {estimate}");
+    }
+}
+
+#[test]
+fn a_filter_on_one_of_the_calls_is_got_round() {
+    const SUBJECT: &str = "one syscall in place of the other";
+    if HostMachine.ntp_status().is_err() {
+        skip(SUBJECT, "neither is permitted here");
+        return;
+    }
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        for forbidden in BOTH {
+            let Some((directly, refused)) = under_filter(&[forbidden], errno, || {
+                // SAFETY: both calls take pointers and find null ones: EFAULT or the filter.
+                let answer = unsafe { libc::syscall(forbidden, 0_usize, 0_usize) };
+                let said = std::io::Error::last_os_error().raw_os_error();
+                ((answer, said), refused_status(&Clock::system().unwrap()))
+            }) else {
+                skip(SUBJECT, "no filters here");
+                return;
+            };
+            assert_eq!(directly, (-1, Some(errno)), "the filter does not filter");
+            assert_eq!(refused, None, "syscall {forbidden} alone, errno {errno}");
+        }
+    }
+}
+
+/// A clock that was built where the calls were allowed, read in a thread where they are not.
+#[test]
+fn a_filtered_thread_carries_on_the_claim_that_it_finds() {
+    let clock = Clock::builder()
+        .assume_error(Duration::from_millis(50))
+        .look_interval(Duration::from_micros(10))
+        .guard_interval(Duration::from_micros(10))
+        .build()
+        .unwrap();
+    if clock.now().is_err() {
+        skip(
+            "a claim carried on under a filter",
+            "the clock gives no interval to begin with",
+        );
+        return;
+    }
+    let seen = under_filter(&BOTH, libc::EPERM, || {
+        (0..1_000).map(|_| clock.now().is_ok()).collect::<Vec<_>>()
+    });
+    match seen {
+        None => skip("a claim carried on under a filter", "no filters here"),
+        Some(seen) => assert!(seen.iter().all(|ok| *ok)),
+    }
+}
+
+#[test]
+fn a_user_without_rights_reads_the_clock() {
+    const NOBODY: u32 = 65_534;
+    let can_ask = HostMachine.ntp_status().is_ok();
+    let fared = in_child(|| {
+        // SAFETY: has no conditions.
+        if unsafe { libc::geteuid() } == 0 {
+            // SAFETY: changes who this child is; it has one thread.
+            let no_group = unsafe { libc::setgid(NOBODY) } != 0;
+            // SAFETY: as above.
+            let no_user = unsafe { libc::setuid(NOBODY) } != 0;
+            if no_group || no_user {
+                return NOT_PERMITTED;
+            }
+            // SAFETY: has no conditions.
+            if unsafe { libc::geteuid() } != NOBODY {
+                return NOT_PERMITTED;
+            }
+        }
+        let Ok(clock) = Clock::system() else {
+            return NO_INTERVAL;
+        };
+        if can_ask && refused_status(&clock).is_some() {
+            return NOT_REFUSED;
+        }
+        let assumed = Clock::builder().assume_error(Duration::from_millis(50));
+        let trusting = Clock::builder().source(TrustReal);
+        let (Ok(assumed), Ok(trusting)) = (assumed.build(), trusting.build()) else {
+            return NO_INTERVAL;
+        };
+        if assumed.now().is_err() && can_ask && assumed.status().state == ClockState::Assumed {
+            return NO_INTERVAL;
+        }
+        if is_true(&trusting) == Some(true) {
+            WELL
+        } else {
+            NOT_TRUE
+        }
+    });
+    match fared {
+        Some(NOT_PERMITTED) => skip("a user without rights", "root may not become nobody here"),
+        other => assert_eq!(other, Some(WELL)),
+    }
+}
