@@ -285,8 +285,11 @@ fn a_signal_handler_reads_the_clock_in_the_middle_of_reads_and_looks() {
     // SAFETY: the handler only reads a clock and adds to atomics.
     let failed = unsafe { libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) };
     assert_eq!(failed, 0);
+    // A number in one libc, a pointer in another: neither goes to another thread as it is in both.
     // SAFETY: has no conditions.
-    let reader = unsafe { libc::pthread_self() } as usize;
+    let reader = unsafe { libc::pthread_self() };
+    #[allow(clippy::cast_possible_truncation, reason = "a word, whatever its type")]
+    let reader = reader as usize;
     let done = AtomicBool::new(false);
     let (mut readings, mut sent, mut earliest) = (0_u64, 0_u64, None);
     std::thread::scope(|scope| {
@@ -627,8 +630,9 @@ fn forbid(syscalls: &[libc::c_long], errno: i32) -> bool {
         len: u16::try_from(program.len()).unwrap(),
         filter: program.as_mut_ptr(),
     };
+    let (yes, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
     // SAFETY: a thread may always give up gaining privileges.
-    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, unused, unused, unused) } != 0 {
         return false;
     }
     // SAFETY: the kernel copies the program, which lives until the call returns; it binds this
