@@ -25,8 +25,8 @@ use epsilon_clock::{
     SourceMemory,
 };
 use host::{
-    HostMachine, TrustReal, eventually, exit_child, fork_off, in_child, is_true, send, skip,
-    sleep_ms, wait_for,
+    HostMachine, TrustReal, eventually, exit_child, fork_off, in_child, in_time, is_true, send,
+    skip, sleep_ms, wait_for,
 };
 
 mod host;
@@ -103,6 +103,7 @@ fn fork_in_looks(clock: &Clock, armed: &AtomicBool, depth: u32) -> Result<(), i3
         return Err(NO_CHILD);
     }
     if pid == 0 {
+        host::die_with_parent();
         // The child: its copy of the look it was born in must have come to an end as well.
         let fared = looked
             .map_err(|_| NO_INTERVAL)
@@ -123,15 +124,17 @@ fn fork_in_looks(clock: &Clock, armed: &AtomicBool, depth: u32) -> Result<(), i3
 
 #[test]
 fn forked_in_the_middle_of_a_look_the_child_reads_correctly() {
-    let armed = Arc::new(AtomicBool::new(false));
-    let clock = Clock::builder()
-        .refresh_policy(RefreshPolicy::Manual)
-        .source(Forking {
-            armed: armed.clone(),
-        })
-        .build()
-        .unwrap();
-    assert_eq!(fork_in_looks(&clock, &armed, GENERATIONS), Ok(()));
+    in_time(|| {
+        let armed = Arc::new(AtomicBool::new(false));
+        let clock = Clock::builder()
+            .refresh_policy(RefreshPolicy::Manual)
+            .source(Forking {
+                armed: armed.clone(),
+            })
+            .build()
+            .unwrap();
+        assert_eq!(fork_in_looks(&clock, &armed, GENERATIONS), Ok(()));
+    });
 }
 
 /// The host, with a look that can be held where it owns a slot of the latch and has closed the gate.
@@ -218,15 +221,17 @@ fn fork_beside_looks(clock: &Clock, machine: &Holding, depth: u32) -> Result<(),
 
 #[test]
 fn slots_of_lookers_that_a_fork_left_behind_are_taken_again() {
-    let machine = Arc::new(Holding::default());
-    let clock = Clock::builder()
-        .refresh_policy(RefreshPolicy::Manual)
-        .machine(machine.clone())
-        .source(TrustReal)
-        .build()
-        .unwrap();
-    assert_eq!(fork_beside_looks(&clock, &machine, GENERATIONS), Ok(()));
-    assert_eq!(looks_count(&clock, 5), Ok(()));
+    in_time(|| {
+        let machine = Arc::new(Holding::default());
+        let clock = Clock::builder()
+            .refresh_policy(RefreshPolicy::Manual)
+            .machine(machine.clone())
+            .source(TrustReal)
+            .build()
+            .unwrap();
+        assert_eq!(fork_beside_looks(&clock, &machine, GENERATIONS), Ok(()));
+        assert_eq!(looks_count(&clock, 5), Ok(()));
+    });
 }
 
 #[test]
@@ -269,62 +274,64 @@ extern "C" fn on_alarm(_signal: libc::c_int) {
 
 #[test]
 fn a_signal_handler_reads_the_clock_in_the_middle_of_reads_and_looks() {
-    // Nearly every reading guards, and one in a few looks: the handler meets them at every point.
-    let clock = Clock::builder()
-        .look_interval(Duration::from_micros(10))
-        .guard_interval(Duration::from_micros(10))
-        .source(TrustReal)
-        .build()
-        .unwrap();
-    let leaked = Box::into_raw(Box::new(clock.clone()));
-    HANDLED_CLOCK.store(leaked, Ordering::SeqCst);
-    // SAFETY: all zeroes is a valid `sigaction`: an empty mask, no flags.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = on_alarm as extern "C" fn(libc::c_int) as usize;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: the handler only reads a clock and adds to atomics.
-    let failed = unsafe { libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) };
-    assert_eq!(failed, 0);
-    // A number in one libc, a pointer in another: neither goes to another thread as it is in both.
-    // SAFETY: has no conditions.
-    let reader = unsafe { libc::pthread_self() };
-    #[allow(clippy::cast_possible_truncation, reason = "a word, whatever its type")]
-    let reader = reader as usize;
-    let done = AtomicBool::new(false);
-    let (mut readings, mut sent, mut earliest) = (0_u64, 0_u64, None);
-    std::thread::scope(|scope| {
-        let alarms = scope.spawn(|| {
-            let mut sent = 0_u64;
-            while !done.load(Ordering::SeqCst) {
-                // SAFETY: the reader outlives this scope.
-                let failed =
-                    unsafe { libc::pthread_kill(reader as libc::pthread_t, libc::SIGALRM) };
-                assert_eq!(failed, 0);
-                sent += 1;
-                std::thread::sleep(Duration::from_micros(20 + sent % 7));
+    in_time(|| {
+        // Nearly every reading guards, and one in a few looks: the handler meets them at every point.
+        let clock = Clock::builder()
+            .look_interval(Duration::from_micros(10))
+            .guard_interval(Duration::from_micros(10))
+            .source(TrustReal)
+            .build()
+            .unwrap();
+        let leaked = Box::into_raw(Box::new(clock.clone()));
+        HANDLED_CLOCK.store(leaked, Ordering::SeqCst);
+        // SAFETY: all zeroes is a valid `sigaction`: an empty mask, no flags.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = on_alarm as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: the handler only reads a clock and adds to atomics.
+        let failed = unsafe { libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) };
+        assert_eq!(failed, 0);
+        // A number in one libc, a pointer in another: neither goes to another thread as it is in both.
+        // SAFETY: has no conditions.
+        let reader = unsafe { libc::pthread_self() };
+        #[allow(clippy::cast_possible_truncation, reason = "a word, whatever its type")]
+        let reader = reader as usize;
+        let done = AtomicBool::new(false);
+        let (mut readings, mut sent, mut earliest) = (0_u64, 0_u64, None);
+        std::thread::scope(|scope| {
+            let alarms = scope.spawn(|| {
+                let mut sent = 0_u64;
+                while !done.load(Ordering::SeqCst) {
+                    // SAFETY: the reader outlives this scope.
+                    let failed =
+                        unsafe { libc::pthread_kill(reader as libc::pthread_t, libc::SIGALRM) };
+                    assert_eq!(failed, 0);
+                    sent += 1;
+                    std::thread::sleep(Duration::from_micros(20 + sent % 7));
+                }
+                sent
+            });
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(1_500) {
+                assert_eq!(is_true(&clock), Some(true));
+                let now = clock.now().unwrap();
+                // T3 in small: what was past stays so, whatever the handler published in between.
+                assert!(earliest <= Some(now.earliest()));
+                earliest = Some(now.earliest());
+                let _ = clock.look();
+                readings += 1;
             }
-            sent
+            done.store(true, Ordering::SeqCst);
+            sent = alarms.join().unwrap();
         });
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(1_500) {
-            assert_eq!(is_true(&clock), Some(true));
-            let now = clock.now().unwrap();
-            // T3 in small: what was past stays so, whatever the handler published in between.
-            assert!(earliest <= Some(now.earliest()));
-            earliest = Some(now.earliest());
-            let _ = clock.look();
-            readings += 1;
-        }
-        done.store(true, Ordering::SeqCst);
-        sent = alarms.join().unwrap();
+        let handled = HANDLED.load(Ordering::SeqCst);
+        assert_eq!(HANDLED_FALSE.load(Ordering::SeqCst), 0);
+        assert!(
+            readings > 100 && sent > 100 && handled > 100,
+            "{readings} {sent} {handled}"
+        );
+        assert_eq!(looks_count_inline(&clock), Ok(()));
     });
-    let handled = HANDLED.load(Ordering::SeqCst);
-    assert_eq!(HANDLED_FALSE.load(Ordering::SeqCst), 0);
-    assert!(
-        readings > 100 && sent > 100 && handled > 100,
-        "{readings} {sent} {handled}"
-    );
-    assert_eq!(looks_count_inline(&clock), Ok(()));
 }
 
 /// Looks of a clock at which others look too: some of them must count.
@@ -440,80 +447,84 @@ impl Source for BlockingSource {
 
 #[test]
 fn a_looker_that_is_held_in_its_source_holds_up_nobody() {
-    let blocking = Arc::new(Blocking::default());
-    let clock = Clock::builder()
-        .look_interval(Duration::from_millis(5))
-        .source(BlockingSource(blocking.clone()))
-        .build()
-        .unwrap();
-    blocking.armed.store(true, Ordering::SeqCst);
-    std::thread::scope(|scope| {
-        let looker = scope.spawn(|| {
-            IS_LOOKER.set(true);
-            clock.look()
-        });
-        assert!(eventually(|| blocking.held.load(Ordering::SeqCst)));
-        let before = clock.status().counters;
-        let start = Instant::now();
-        let mut last: Option<Interval> = None;
-        while start.elapsed() < Duration::from_millis(300) {
+    in_time(|| {
+        let blocking = Arc::new(Blocking::default());
+        let clock = Clock::builder()
+            .look_interval(Duration::from_millis(5))
+            .source(BlockingSource(blocking.clone()))
+            .build()
+            .unwrap();
+        blocking.armed.store(true, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            let looker = scope.spawn(|| {
+                IS_LOOKER.set(true);
+                clock.look()
+            });
+            assert!(eventually(|| blocking.held.load(Ordering::SeqCst)));
+            let before = clock.status().counters;
+            let start = Instant::now();
+            let mut last: Option<Interval> = None;
+            while start.elapsed() < Duration::from_millis(300) {
+                assert_eq!(is_true(&clock), Some(true));
+                let now = clock.now().unwrap();
+                assert!(last.is_none_or(|last| last.earliest() <= now.earliest()));
+                last = Some(now);
+            }
+            let between = clock.status().counters;
+            // Every 5 ms one of the readers took the right to look, which the held one had.
+            assert!(
+                between.writes - before.writes >= 10,
+                "{before:?} {between:?}"
+            );
+            assert_eq!(clock.status().state, ClockState::Synchronized);
+            blocking.released.store(true, Ordering::SeqCst);
+            let late = looker.join().unwrap().unwrap();
+            // What it had seen 300 ms ago must not have been published over what was seen since.
+            assert!(last.is_none_or(|last| last.earliest() <= late.earliest()));
+            let after = clock.status().counters;
+            assert!(
+                after.looks_dropped > before.looks_dropped,
+                "{before:?} {after:?}"
+            );
             assert_eq!(is_true(&clock), Some(true));
-            let now = clock.now().unwrap();
-            assert!(last.is_none_or(|last| last.earliest() <= now.earliest()));
-            last = Some(now);
-        }
-        let between = clock.status().counters;
-        // Every 5 ms one of the readers took the right to look, which the held one had.
-        assert!(
-            between.writes - before.writes >= 10,
-            "{before:?} {between:?}"
-        );
-        assert_eq!(clock.status().state, ClockState::Synchronized);
-        blocking.released.store(true, Ordering::SeqCst);
-        let late = looker.join().unwrap().unwrap();
-        // What it had seen 300 ms ago must not have been published over what was seen since.
-        assert!(last.is_none_or(|last| last.earliest() <= late.earliest()));
-        let after = clock.status().counters;
-        assert!(
-            after.looks_dropped > before.looks_dropped,
-            "{before:?} {after:?}"
-        );
-        assert_eq!(is_true(&clock), Some(true));
+        });
     });
 }
 
 /// A look held where the gate is closing: readers fix the instant themselves and go on.
 #[test]
 fn a_looker_that_is_held_with_the_gate_closing_holds_up_nobody() {
-    let machine = Arc::new(Holding::default());
-    let clock = Clock::builder()
-        .look_interval(Duration::from_millis(5))
-        .machine(machine.clone())
-        .source(TrustReal)
-        .build()
-        .unwrap();
-    machine.armed.store(true, Ordering::SeqCst);
-    std::thread::scope(|scope| {
-        let looker = scope.spawn(|| {
-            IS_LOOKER.set(true);
-            let _ = clock.look();
-        });
-        assert!(eventually(|| machine.held.load(Ordering::SeqCst)));
-        let before = clock.status().counters;
-        let start = Instant::now();
-        let mut earliest = clock.now().unwrap().earliest();
-        while start.elapsed() < Duration::from_millis(200) {
+    in_time(|| {
+        let machine = Arc::new(Holding::default());
+        let clock = Clock::builder()
+            .look_interval(Duration::from_millis(5))
+            .machine(machine.clone())
+            .source(TrustReal)
+            .build()
+            .unwrap();
+        machine.armed.store(true, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            let looker = scope.spawn(|| {
+                IS_LOOKER.set(true);
+                let _ = clock.look();
+            });
+            assert!(eventually(|| machine.held.load(Ordering::SeqCst)));
+            let before = clock.status().counters;
+            let start = Instant::now();
+            let mut earliest = clock.now().unwrap().earliest();
+            while start.elapsed() < Duration::from_millis(200) {
+                assert_eq!(is_true(&clock), Some(true));
+                let now = clock.now().unwrap();
+                assert!(earliest <= now.earliest());
+                earliest = now.earliest();
+            }
+            let after = clock.status().counters;
+            assert!(after.writes - before.writes >= 5, "{before:?} {after:?}");
+            machine.released.store(true, Ordering::SeqCst);
+            looker.join().unwrap();
+            assert!(earliest <= clock.now().unwrap().earliest());
             assert_eq!(is_true(&clock), Some(true));
-            let now = clock.now().unwrap();
-            assert!(earliest <= now.earliest());
-            earliest = now.earliest();
-        }
-        let after = clock.status().counters;
-        assert!(after.writes - before.writes >= 5, "{before:?} {after:?}");
-        machine.released.store(true, Ordering::SeqCst);
-        looker.join().unwrap();
-        assert!(earliest <= clock.now().unwrap().earliest());
-        assert_eq!(is_true(&clock), Some(true));
+        });
     });
 }
 

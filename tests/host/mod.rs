@@ -67,6 +67,24 @@ pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Runs a test that a fault might make wait for ever; fails after a minute instead.
+pub(crate) fn in_time(test: impl FnOnce() + Send + 'static) {
+    let (done, ended) = std::sync::mpsc::channel();
+    // Not joined before it has said that it is over.
+    let thread = std::thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    let outcome = ended.recv_timeout(Duration::from_secs(60));
+    assert!(
+        outcome != Err(std::sync::mpsc::RecvTimeoutError::Timeout),
+        "still not over after a minute: somebody waits for ever"
+    );
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// The machine that the tests run on, as the crate's own reads it.
 #[derive(Debug)]
 pub(crate) struct HostMachine;
@@ -200,10 +218,18 @@ pub(crate) fn fork_off(child: impl FnOnce() -> i32) -> libc::pid_t {
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork failed");
     if pid == 0 {
+        die_with_parent();
         let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(101);
         exit_child(code);
     }
     pid
+}
+
+/// Has this child killed when its parent ends without having waited for it.
+pub(crate) fn die_with_parent() {
+    let signal = libc::c_ulong::from(libc::SIGKILL.unsigned_abs());
+    // SAFETY: changes when the kernel kills this process.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
 }
 
 /// Ends a forked child at once, without running what belongs to its parent.
