@@ -7,14 +7,13 @@
 )]
 
 use epsilon_clock::{
-    BuildError, Clock, ClockError, ClockState, Counters, ErrorBound, Interval, KernelSource, Look,
-    LookContext, NtpStatus, NtpStatusError, Refusal, Source, SourceMemory, Status,
+    BuildError, Clock, ClockError, ClockState, Counters, ErrorBound, Interval, NtpStatus,
+    NtpStatusError, Refusal, Status,
 };
 use lexopt::ValueExt;
 use serde_json::{Value, json};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const HELP: &str = "\
@@ -65,10 +64,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options, out: &mut impl Write) -> Result<ExitCode, Failure> {
-    let kernel = KernelFigures::default();
-    let clock = options.clock(&kernel)?;
+    let clock = options.clock()?;
     loop {
-        let report = Report::of(&clock, &kernel);
+        let report = Report::of(&clock);
         let ends = options.strict && report.status.interval.is_err();
         let written = if options.json {
             writeln!(out, "{}", report.json())
@@ -172,8 +170,8 @@ impl Options {
         Ok(Some(options))
     }
 
-    fn clock(&self, kernel: &KernelFigures) -> Result<Clock, BuildError> {
-        let mut builder = Clock::builder().source(kernel.clone());
+    fn clock(&self) -> Result<Clock, BuildError> {
+        let mut builder = Clock::builder();
         if let Some(error) = self.assume_error {
             builder = builder.assume_error(error);
         }
@@ -249,33 +247,6 @@ fn parse_decimal(text: &str, places: usize) -> Result<u64, String> {
 
 // --- the kernel's own figures --------------------------------------------------------------------
 
-type Said = Result<NtpStatus, NtpStatusError>;
-
-/// The kernel as a source, which also keeps what it last said for people to see.
-#[derive(Clone, Debug, Default)]
-struct KernelFigures {
-    kernel: KernelSource,
-    said: Arc<Mutex<Option<Said>>>,
-}
-
-impl KernelFigures {
-    fn said(&self) -> Option<Said> {
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Source for KernelFigures {
-    fn name(&self) -> &'static str {
-        self.kernel.name()
-    }
-
-    fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
-        let said = Some(context.machine.ntp_status());
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = said;
-        self.kernel.look(context, memory)
-    }
-}
-
 fn state_in_words(state: i32) -> &'static str {
     match state {
         NtpStatus::TIME_OK => "synchronised, no leap second in sight",
@@ -320,11 +291,11 @@ struct Report {
     /// The middle of the interval, or the machine's clock where there is none.
     estimate: String,
     status: Status,
-    kernel: Option<Said>,
+    kernel: Result<NtpStatus, NtpStatusError>,
 }
 
 impl Report {
-    fn of(clock: &Clock, kernel: &KernelFigures) -> Self {
+    fn of(clock: &Clock) -> Self {
         let status = clock.status();
         let estimate = match status.interval {
             Ok(interval) => interval.midpoint(),
@@ -333,7 +304,7 @@ impl Report {
         Self {
             estimate: estimate.to_string(),
             status,
-            kernel: kernel.said(),
+            kernel: clock.ntp_status(),
         }
     }
 
@@ -399,9 +370,8 @@ impl Report {
     fn write_kernel(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nWhat the kernel says of its clock")?;
         let status = match self.kernel {
-            None => return writeln!(out, "  it was not asked yet"),
-            Some(Err(error)) => return writeln!(out, "  {error}"),
-            Some(Ok(status)) => status,
+            Err(error) => return writeln!(out, "  {error}"),
+            Ok(status) => status,
         };
         let (state, flags) = (status.state, status.status);
         writeln!(
@@ -434,7 +404,7 @@ impl Report {
             "age_ns": status.age.map(nanos),
             "refuses_in_ns": status.refuses_in.map(nanos),
             "refusal": status.refusal.map(|refusal| refusal.to_string()),
-            "kernel": self.kernel.and_then(Result::ok).map(|kernel| kernel_json(&kernel)),
+            "kernel": self.kernel.ok().map(|kernel| kernel_json(&kernel)),
             "counters": counters_json(&status.counters),
         })
     }
