@@ -118,6 +118,10 @@ mod interval;
 mod machine;
 mod ntp_status;
 mod primitive;
+#[cfg(feature = "test-util")]
+mod scripted;
+#[cfg(feature = "test-util")]
+mod skewed;
 mod source;
 #[cfg(target_os = "linux")]
 mod sys;
@@ -130,6 +134,10 @@ pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
 pub use interval::{Interval, IntervalError, IntervalOrder};
 pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};
 pub use ntp_status::{NtpStatus, NtpStatusError};
+#[cfg(feature = "test-util")]
+pub use scripted::{ScriptedMachine, ScriptedSource};
+#[cfg(feature = "test-util")]
+pub use skewed::{SkewError, Skewed, SkewedMachine, SkewedSource};
 pub use source::{
     Awaiting, Finding, KernelSource, LeapNotice, Look, LookContext, Refusal, Source, SourceMemory,
     SyncClaim, Writer,
