@@ -609,10 +609,7 @@ impl ScriptedMachine {
     /// machine.advance(Duration::from_millis(700));
     /// assert_eq!(machine.true_time(), midnight); // for a whole second
     /// ```
-    #[allow(
-        clippy::must_use_candidate,
-        reason = "called for what it does"
-    )]
+    #[allow(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn schedule_leap(&self, kind: LeapKind) -> Timestamp {
         let mut world = self.lock();
         let day = world.counted.div_euclid(DAY).saturating_add(1);
