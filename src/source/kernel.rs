@@ -404,15 +404,18 @@ impl Baseline {
     /// known in it; beyond the second by which it may be late the kernel's growth covers 500 ppm.
     fn unseen(&self, context: &LookContext<'_>, seen: &Seen) -> u64 {
         let gap = seen.clocks.raw.saturating_sub(self.raw).max(0);
+        // The kernel counts its own seconds: a slow clock's bound grows slowly.
+        let counted = seen.clocks.mono_before.saturating_sub(self.mono_after);
+        let grown = drift(GROWTH_PPB, counted.saturating_sub(GROWTH_DELAY).max(0));
         let rate = i64::from(context.max_drift_ppb).saturating_add(
             self.adjustment_ppb
                 .max(seen.adjustment_ppb)
                 .max(self.measured_slew_ppb(seen, gap)),
         );
-        drift(rate, gap.min(GROWTH_DELAY)).saturating_add(drift(
-            rate.saturating_sub(GROWTH_PPB).max(0),
-            gap.saturating_sub(GROWTH_DELAY).max(0),
-        ))
+        // The write was just now, and nothing has grown yet; or right after the last look.
+        let just_now = drift(rate, gap.min(GROWTH_DELAY));
+        let long_ago = drift(rate, gap).saturating_sub(grown);
+        just_now.max(long_ago)
     }
 
     /// How fast monotonic time ran against raw time between the looks, at most, in ppb: sees slews
@@ -485,6 +488,11 @@ fn leap_notice(seen: &Seen, before: &Remembered, flags: LeapFlags) -> LeapNotice
         _ => None,
     };
     let day = seen.clocks.real.div_euclid(DAY);
+    if pending.is_some() && seen.clocks.real.rem_euclid(DAY) <= LEAP_VICINITY {
+        // The kernel leaps a tick or two late, so this may be the last midnight's leap second as
+        // well as the next one's.
+        return LeapNotice::None;
+    }
     if let Some(kind) = pending {
         // The kernel acts at the end of the UTC day in which the flag is set, whichever it is.
         return leap_at(day.saturating_add(1), kind).map_or(LeapNotice::None, LeapNotice::Pending);
