@@ -99,7 +99,7 @@ impl Source for KernelSource {
         let before = Remembered::load(memory);
         let leap_flags = before.leap_flags.after(&seen, before.baseline.as_ref());
         let leap = leap_notice(&seen, &before, leap_flags);
-        if near_leap(&seen, leap) {
+        if near_leap(&seen, leap, leap_flags) {
             let because = Awaiting::LeapSecond;
             let finding = Finding::Refused(Refusal::AwaitingWrite { because });
             return Look { finding, leap };
@@ -509,12 +509,17 @@ fn leap_at(day: i64, kind: LeapKind) -> Option<LeapSecond> {
 }
 
 /// Whether the kernel's clock is about to leap, is leaping or has just leapt.
-fn near_leap(seen: &Seen, leap: LeapNotice) -> bool {
+fn near_leap(seen: &Seen, leap: LeapNotice, flags: LeapFlags) -> bool {
+    let flagged = flags.announced().is_some();
     let since_midnight = seen.clocks.real.rem_euclid(DAY);
+    let just_after_midnight = since_midnight <= LEAP_VICINITY;
     match (leap, seen.status.state) {
         (_, NtpStatus::TIME_OOP) => true,
+        // Late to leap.
+        (_, NtpStatus::TIME_INS | NtpStatus::TIME_DEL) if just_after_midnight => true,
+        (_, NtpStatus::TIME_ERROR) if just_after_midnight && flagged => true,
         (LeapNotice::Pending(_), _) => DAY - since_midnight <= LEAP_VICINITY,
-        (LeapNotice::Passed(_), _) | (_, NtpStatus::TIME_WAIT) => since_midnight <= LEAP_VICINITY,
+        (LeapNotice::Passed(_), _) | (_, NtpStatus::TIME_WAIT) => just_after_midnight,
         (LeapNotice::None, _) => false,
     }
 }
