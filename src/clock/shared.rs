@@ -295,13 +295,25 @@ impl Shared {
         };
         let claims = (before.in_force(), next.in_force());
         let same_line = claims.0.map(|sync| sync.claim) == claims.1.map(|sync| sync.claim);
-        if let (Some(old), false) = (claims.0, same_line) {
-            let Some(rc) = self.latch.close(found.head, || self.machine.sample().raw) else {
-                return false;
+        if !same_line {
+            let (reached, raw) = match claims.0 {
+                Some(old) => {
+                    let Some(rc) = self.latch.close(found.head, || self.machine.sample().raw)
+                    else {
+                        return false;
+                    };
+                    // Raw time of another time namespace means nothing to the old claim.
+                    let moved = next.disturbed == Some(Disturbance::Moved)
+                        || next.identity.time_namespace != before.identity.time_namespace;
+                    let rc = if moved { before.seen_raw } else { rc };
+                    (reached(&old, claims.1.as_ref(), before.floor, rc), rc)
+                }
+                // What was promised before a void.
+                None => (before.floor, next.seen_raw),
             };
-            let reached = reached(&old, claims.1.as_ref(), before.floor, rc);
+            next.floor = None;
             if let Some(floor) = reached.filter(|_| next.rests_on(before)) {
-                events.contradictions += u64::from(!next.rest_on(floor, rc));
+                events.contradictions += u64::from(!next.rest_on(floor, raw));
             }
         }
         let published = draft.publish(found.head, &next.line(&self.policy), &next.to_words());
