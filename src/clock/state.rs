@@ -610,7 +610,7 @@ fn is_that_leap(jump: i64, real: i64, leap: &LeapSecond) -> bool {
         crate::claim::LeapKind::Deleted => SECOND,
     };
     // The kernel leaps when its own real time gets there, which may be off by a second or so.
-    (jump - expected).abs() < SECOND / 2
+    jump.saturating_sub(expected).saturating_abs() < SECOND / 2
         && real.saturating_add(2 * SECOND) >= leap.boundary.unix_nanos()
 }
 
