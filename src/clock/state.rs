@@ -138,7 +138,9 @@ impl State {
             return Err(ClockError::TooOld { age, max_age });
         }
         let mut interval = claim.carry(raw)?;
-        let epsilon = interval.epsilon();
+        // A deleted second between the ends makes the interval look wider by a second that nobody
+        // lived through.
+        let epsilon = claim.with_leap(None).carry(raw)?.epsilon();
         if epsilon > policy.max_error {
             let max_error = policy.max_error;
             return Err(ClockError::TooWide { epsilon, max_error });
@@ -449,7 +451,8 @@ impl State {
             if age(&claim, clocks.raw) > policy.max_age {
                 return None;
             }
-            let epsilon = claim.carry(clocks.raw).ok()?.epsilon();
+            let carried = claim.with_leap(None).carry(clocks.raw);
+            let epsilon = carried.ok()?.epsilon();
             (epsilon <= policy.max_error).then_some(epsilon)
         };
         let narrowest = self
