@@ -16,7 +16,7 @@ use crate::clock::words::{WordReader, WordWriter};
 use crate::error::{ClockError, Disturbance};
 use crate::interval::Interval;
 use crate::machine::{Identity, OffsetRange, Sandwich};
-use crate::source::{Finding, LeapNotice, Look, Refusal, SyncClaim};
+use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SyncClaim};
 use crate::timestamp::Timestamp;
 
 /// How many sources a clock can hold.
@@ -424,7 +424,13 @@ impl State {
             look.leap == LeapNotice::None
                 && !matches!(
                     look.finding,
-                    Finding::Unsettled | Finding::Refused(Refusal::Status(_))
+                    Finding::Unsettled
+                        | Finding::Refused(
+                            Refusal::Status(_)
+                                | Refusal::AwaitingWrite {
+                                    because: Awaiting::LeapSecond
+                                }
+                        )
                 )
         });
         let real = Timestamp::from_unix_nanos(self.seen_real);
