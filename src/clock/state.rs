@@ -246,7 +246,7 @@ impl State {
         if identity != self.identity {
             return Some(self.void(policy, Disturbance::Moved, clocks, identity));
         }
-        Some(self.stepped(stepped, clocks))
+        Some(self.stepped(policy, stepped, clocks))
     }
 
     fn rebased(&self, clocks: &Sandwich, identity: Identity) -> Self {
@@ -294,7 +294,7 @@ impl State {
     }
 
     /// Real time was stepped, or a leap second took place; no claim was about real time.
-    fn stepped(&self, by: i64, clocks: &Sandwich) -> (Self, Events) {
+    fn stepped(&self, policy: &Policy, by: i64, clocks: &Sandwich) -> (Self, Events) {
         let mut next = self.rebased(clocks, self.identity);
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
         if leap.is_some_and(|leap| is_that_leap(by, clocks.real, &leap)) {
@@ -309,6 +309,9 @@ impl State {
         }
         if self.serving == Serving::Assumed {
             next.stop_serving();
+        }
+        if policy.assume_error.is_some() {
+            // Also while a source's claim still serves: it is real time that the caller vouched for.
             next.broken = Some(Disturbance::Stepped);
         }
         let events = Events {
