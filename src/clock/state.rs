@@ -404,7 +404,13 @@ impl State {
 
     /// How far the claims of different sources miss each other at `raw`, the worst pair.
     fn disagreement(&self, policy: &Policy, raw: i64) -> Option<(Duration, usize)> {
-        let carried = |record: &SourceRecord| record.last?.claim.carry(raw).ok();
+        // Once there is a contradiction, a source that no longer vouches cannot settle it, and the
+        // others must not wait for it for ever.
+        let counts = |record: &SourceRecord| self.contradiction.is_none() || record.has_a_say();
+        let carried = |record: &SourceRecord| {
+            let last = record.last.filter(|_| counts(record))?;
+            last.claim.carry(raw).ok()
+        };
         let mut worst = None;
         for (i, one) in self.in_use(policy).enumerate() {
             for other in self.in_use(policy).skip(i + 1) {
