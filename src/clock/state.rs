@@ -478,10 +478,17 @@ impl State {
         self.serving = match narrowest {
             _ if self.contradiction.is_some() => Serving::Nothing,
             Some((_, index)) => Serving::Source(index),
-            None if self.may_assume(policy) && self.broken.is_none() => Serving::Assumed,
-            // An expired claim stays in force, so that its age can be told; it answers no more.
+            None if self.may_assume(policy) => match self.broken {
+                None => Serving::Assumed,
+                Some(_) => Serving::Nothing,
+            },
+            // A claim too old or too wide stays in force, so that this can be told; it answers no
+            // more.
             None if self.in_force().is_some() && before != Serving::Assumed => before,
-            None => Serving::Nothing,
+            None => self
+                .in_use(policy)
+                .position(|record| record.last.is_some())
+                .map_or(Serving::Nothing, Serving::Source),
         };
         self.assumed = (self.serving == Serving::Assumed)
             .then(|| self.assume(policy, clocks))
