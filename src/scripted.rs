@@ -201,6 +201,11 @@ impl World {
                 .saturating_add(1)
                 .saturating_mul(SECOND)
                 .saturating_add(self.lateness);
+            if next == i64::MAX {
+                // The end of all time that can be told; no second begins any more.
+                self.glide(span);
+                return;
+            }
             let until = self.true_span(next.saturating_sub(self.real()));
             let part = span.min(until);
             self.glide(part);
@@ -467,7 +472,7 @@ impl ScriptedMachine {
         let mut world = self.lock();
         world.raw = world.raw.saturating_add(by.nanos());
         world.mono = world.mono.saturating_add(by.nanos());
-        world.real_offset = world.real_offset.saturating_sub(by.nanos());
+        world.move_real(by.nanos().saturating_neg());
     }
 
     // --- rates and costs -----------------------------------------------------------------------
