@@ -146,7 +146,11 @@ fn what_a_false_assumption_promised_does_not_narrow_an_honest_claim() {
         }
         write_honestly(&machine, 90_003);
         let now = clock.look().unwrap();
-        assert!(now.contains(machine.true_time()), "{now} {}", machine.true_time());
+        assert!(
+            now.contains(machine.true_time()),
+            "{now} {}",
+            machine.true_time()
+        );
         assert_eq!(clock.status().counters.contradictions, 0);
     }
 }
@@ -181,6 +185,8 @@ fn nothing_is_assumed_while_a_write_is_awaited() {
     let clock = machine.builder().assume_error(millis(1)).build().unwrap();
     assert!(matches!(
         clock.now(),
-        Err(ClockError::Unvouched(epsilon_clock::Refusal::AwaitingWrite { .. }))
+        Err(ClockError::Unvouched(
+            epsilon_clock::Refusal::AwaitingWrite { .. }
+        ))
     ));
 }

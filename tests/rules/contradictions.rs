@@ -5,7 +5,7 @@ use std::time::Duration;
 use epsilon_clock::{ClockError, ClockState, Finding, ScriptedMachine, ScriptedSource};
 
 use crate::{
-    claim, micros, millis, read_truly, run_truly, secs, synchronized, sync_claim, write_honestly,
+    claim, micros, millis, read_truly, run_truly, secs, sync_claim, synchronized, write_honestly,
 };
 
 #[test]
@@ -39,7 +39,10 @@ fn a_false_max_drift_is_found_by_the_first_write_a_minute_after_the_first() {
         // Neighbours agree all the time; it stays so, because the pairs do not.
         while elapsed < 300 {
             let now = poll(&mut elapsed);
-            assert!(matches!(now, Err(ClockError::Contradicted { .. })), "{elapsed}");
+            assert!(
+                matches!(now, Err(ClockError::Contradicted { .. })),
+                "{elapsed}"
+            );
         }
         // The oscillator comes back within its bounds: a pair a minute apart is inside again.
         machine.set_drift_ppb(sign * 20_000);
@@ -70,7 +73,10 @@ fn a_claim_replaces_and_is_never_intersected() {
     let now = clock.look().unwrap();
     // The intersection would end at +2 ms; the claim in force ends at +7 ms.
     let latest = now.latest().abs_diff(machine.true_time());
-    assert!((micros(6_900)..micros(7_100)).contains(&latest), "{latest:?}");
+    assert!(
+        (micros(6_900)..micros(7_100)).contains(&latest),
+        "{latest:?}"
+    );
     source.push(claim(&machine, 0, 30));
     assert!(clock.look().unwrap().latest() > machine.true_time().saturating_add(millis(29)));
 }
@@ -86,7 +92,9 @@ fn two_claims_that_miss_each_other_are_an_error_until_two_in_a_row_agree() {
     assert!((micros(5_900)..millis(6)).contains(&by), "{by:?}");
     // Nothing new: still an error, whoever asks and whichever way.
     clock.look().unwrap_err();
-    clock.after(epsilon_clock::Timestamp::UNIX_EPOCH).unwrap_err();
+    clock
+        .after(epsilon_clock::Timestamp::UNIX_EPOCH)
+        .unwrap_err();
     assert_eq!(clock.read().state, ClockState::Unavailable);
     // One claim that disagrees with the last one again, and one that agrees with that one.
     source.push(claim(&machine, 0, 2));
@@ -137,7 +145,10 @@ fn a_floor_above_the_new_latest_end_is_a_contradiction_and_dropped() {
 
 fn two_sources() -> (ScriptedMachine, [ScriptedSource; 2], epsilon_clock::Clock) {
     let machine = ScriptedMachine::default();
-    let sources = [ScriptedSource::new("oracle"), ScriptedSource::new("sundial")];
+    let sources = [
+        ScriptedSource::new("oracle"),
+        ScriptedSource::new("sundial"),
+    ];
     sources[0].push(claim(&machine, 0, 2));
     sources[1].push(claim(&machine, 0, 20));
     let clock = machine

@@ -257,6 +257,20 @@ fn raw_time_that_runs_backwards_voids() {
 }
 
 #[test]
+fn a_write_found_together_with_a_void_is_not_taken_for_one() {
+    let (machine, clock) = synchronized();
+    clock.look().unwrap();
+    machine.jump_raw(delta_millis(-60_000));
+    write_honestly(&machine, 303);
+    machine.set_slew_ppb(83_333_000);
+    machine.advance(secs(5));
+    // Nobody knows how long ago it was: raw time tells nothing across the jump.
+    let cause = Disturbance::RawBackwards;
+    assert_eq!(read_truly(&machine, &clock), Err(disturbed(cause)));
+    assert_eq!(run_truly(&machine, &clock, secs(5), millis(100)), 0);
+}
+
+#[test]
 fn another_time_namespace_voids() {
     for by in [delta_millis(50), delta_millis(86_400_000)] {
         for pid in [1, 2] {

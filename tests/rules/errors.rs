@@ -31,7 +31,9 @@ fn unvouched_by_an_unsynchronised_kernel() {
     let error = refusal_of(|status| status.maxerror = 16_000_000);
     assert!(matches!(
         error,
-        ClockError::Unvouched(Refusal::Unsynchronized { maxerror_us: 16_000_000 })
+        ClockError::Unvouched(Refusal::Unsynchronized {
+            maxerror_us: 16_000_000
+        })
     ));
     says(&error, &["16000000 µs", "rtcsync", "assume_error"]);
     assert!(matches!(
@@ -46,7 +48,10 @@ fn unvouched_under_the_unsync_flag() {
         status.maxerror = 1_003;
         status.esterror = 0;
     });
-    assert!(matches!(error, ClockError::Unvouched(Refusal::UnsyncFlag { maxerror_us: 1_003 })));
+    assert!(matches!(
+        error,
+        ClockError::Unvouched(Refusal::UnsyncFlag { maxerror_us: 1_003 })
+    ));
     says(&error, &["1003 µs", "rtcsync", "accept_unsync_flag"]);
 }
 
@@ -68,8 +73,14 @@ fn unvouched_by_each_writer_without_a_bound() {
             esterror_us: esterror,
         };
         assert_eq!(error, ClockError::Unvouched(refusal));
-        let figures = [format!("maxerror {maxerror} µs"), format!("esterror {esterror} µs")];
-        says(&error, &[name, &figures[0], &figures[1], "chrony", "assume_error"]);
+        let figures = [
+            format!("maxerror {maxerror} µs"),
+            format!("esterror {esterror} µs"),
+        ];
+        says(
+            &error,
+            &[name, &figures[0], &figures[1], "chrony", "assume_error"],
+        );
     }
 }
 
@@ -88,7 +99,11 @@ fn unvouched_while_a_write_is_awaited() {
     let error = machine.clock().unwrap().now().unwrap_err();
     says(&error, &["next write", "490000 ppm"]);
     // The same for the others, which the tests of leaps, flags and unsettled looks provoke.
-    for because in [Awaiting::LeapSecond, Awaiting::Disturbance, Awaiting::Unsettled] {
+    for because in [
+        Awaiting::LeapSecond,
+        Awaiting::Disturbance,
+        Awaiting::Unsettled,
+    ] {
         let error = ClockError::Unvouched(Refusal::AwaitingWrite { because });
         says(&error, &["waiting for the time daemon's next write: "]);
     }
@@ -145,7 +160,11 @@ fn disturbed_and_assumption_broken_by_each_cause() {
     type Strike = fn(&ScriptedMachine);
     let strikes: [(Strike, Disturbance, &str); 4] = [
         (|m| m.suspend(secs(1)), Disturbance::Suspended, "suspended"),
-        (|m| m.jump_raw(delta_millis(-60_000)), Disturbance::RawBackwards, "backwards"),
+        (
+            |m| m.jump_raw(delta_millis(-60_000)),
+            Disturbance::RawBackwards,
+            "backwards",
+        ),
         (
             |m| {
                 m.jump_uptime(delta_millis(60_000));
@@ -154,7 +173,11 @@ fn disturbed_and_assumption_broken_by_each_cause() {
             Disturbance::Moved,
             "namespace",
         ),
-        (|m| m.set_read_cost(millis(3)), Disturbance::Interrupted, "interrupt"),
+        (
+            |m| m.set_read_cost(millis(3)),
+            Disturbance::Interrupted,
+            "interrupt",
+        ),
     ];
     for (strike, cause, word) in strikes {
         let (machine, clock) = synchronized();
@@ -164,7 +187,11 @@ fn disturbed_and_assumption_broken_by_each_cause() {
         says(&error, &[word]);
     }
     let steps: [(Strike, Disturbance, &str); 2] = [
-        (|m| m.step(delta_millis(50)), Disturbance::Stepped, "stepped"),
+        (
+            |m| m.step(delta_millis(50)),
+            Disturbance::Stepped,
+            "stepped",
+        ),
         (|m| m.suspend(secs(1)), Disturbance::Suspended, "suspended"),
     ];
     for (strike, cause, word) in steps {
@@ -231,7 +258,8 @@ fn settings_out_of_their_range() {
             change(ScriptedMachine::default().builder(), value);
         builder.build().map(drop)
     };
-    type Change = fn(epsilon_clock::ClockBuilder, std::time::Duration) -> epsilon_clock::ClockBuilder;
+    type Change =
+        fn(epsilon_clock::ClockBuilder, std::time::Duration) -> epsilon_clock::ClockBuilder;
     let cases: [(Change, std::time::Duration, &str); 10] = [
         (|b, v| b.daemon_margin(v), year, "daemon_margin"),
         (|b, v| b.max_error(v), zero, "max_error"),
@@ -249,12 +277,19 @@ fn settings_out_of_their_range() {
         let BuildError::Setting { setting, value, .. } = &error else {
             panic!("{error}");
         };
-        assert_eq!((*setting, value.as_str()), (name, format!("{given:?}").as_str()));
+        assert_eq!(
+            (*setting, value.as_str()),
+            (name, format!("{given:?}").as_str())
+        );
         says(&error, &[name, value, "must be"]);
     }
     assert!(build(|b, v| b.assume_error(v), zero).is_err());
     for ppb in [0, 100_000_001, u32::MAX] {
-        let error = ScriptedMachine::default().builder().max_drift_ppb(ppb).build().unwrap_err();
+        let error = ScriptedMachine::default()
+            .builder()
+            .max_drift_ppb(ppb)
+            .build()
+            .unwrap_err();
         says(&error, &["max_drift_ppb", &ppb.to_string(), "100000000"]);
     }
 }
@@ -266,7 +301,10 @@ fn too_many_sources() {
         builder = builder.source(ScriptedSource::new("oracle"));
     }
     builder.clone().build().unwrap();
-    let error = builder.source(ScriptedSource::new("fifth")).build().unwrap_err();
+    let error = builder
+        .source(ScriptedSource::new("fifth"))
+        .build()
+        .unwrap_err();
     assert_eq!(error, BuildError::TooManySources { given: 5, limit: 4 });
     says(&error, &["5 sources", "at most 4"]);
 }
@@ -275,7 +313,10 @@ fn too_many_sources() {
 fn a_missing_clock_is_named() {
     // No machine that can run this lacks one; the message at least is right.
     let clock = "CLOCK_BOOTTIME";
-    says(&BuildError::MissingClock { clock }, &["CLOCK_BOOTTIME", "Linux"]);
+    says(
+        &BuildError::MissingClock { clock },
+        &["CLOCK_BOOTTIME", "Linux"],
+    );
 }
 
 /// Set for the process that is to fail in starting a thread.
@@ -295,14 +336,20 @@ fn a_background_thread_that_cannot_be_started() {
     }
     // Threads get a stack larger than any address space; the only test runs in the main thread.
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "errors::a_background_thread_that_cannot_be_started"])
+        .args([
+            "--exact",
+            "errors::a_background_thread_that_cannot_be_started",
+        ])
         .args(["--test-threads=1", "--nocapture"])
         .env(STARVED, "1")
         .env("RUST_MIN_STACK", (1_u64 << 60).to_string())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{output:?}"
+    );
 }
 
 #[test]

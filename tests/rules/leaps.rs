@@ -43,8 +43,13 @@ fn a_leap_second_in_holdover() {
                 machine.advance(millis(400));
                 read_truly(&machine, &clock).unwrap();
                 machine.refuse(NtpStatusError::Refused { errno: 1 });
-                let intervals = run_truly(&machine, &clock, secs(90), millis(7));
-                assert_eq!(intervals, 90_000_u32.div_ceil(7), "{kind:?} {lateness} {step_ms}");
+                let intervals = run_truly(&machine, &clock, secs(58), millis(500))
+                    + run_truly(&machine, &clock, secs(6), millis(7));
+                assert_eq!(
+                    intervals,
+                    116 + 6_000_u32.div_ceil(7),
+                    "{kind:?} {lateness} {step_ms}"
+                );
                 let counters = clock.status().counters;
                 assert_eq!(counters.contradictions, 0);
                 // The leap itself is no step.
@@ -76,7 +81,7 @@ fn a_leap_second_under_a_daemon_that_goes_on_writing() {
 #[test]
 fn an_idle_process_that_wakes_after_a_leap_second_it_saw_coming() {
     for kind in KINDS {
-        for wake_ms in (58_900..63_500).step_by(130).chain([90_000, 2_000_000]) {
+        for wake_ms in (58_900..63_500).step_by(190).chain([90_000, 2_000_000]) {
             let (machine, clock) = synchronized_before(kind, secs(60));
             machine.advance(millis(wake_ms));
             read_truly(&machine, &clock).unwrap();
@@ -117,7 +122,7 @@ fn an_idle_process_that_wakes_after_a_leap_second_it_never_heard_of() {
 #[test]
 fn a_process_that_first_looks_around_a_leap_second() {
     for kind in KINDS {
-        for since_ms in (0..6_000).step_by(90) {
+        for since_ms in (0..6_000).step_by(150).chain(2_990..3_030) {
             let machine = before_midnight(kind, secs(3));
             machine.write_maxerror(1_003);
             machine.advance(millis(since_ms));
@@ -143,14 +148,14 @@ fn a_process_that_first_looks_in_time_wait() {
         let clock = machine.builder().accept_unsync_flag().build().unwrap();
         // The flag stays set till the end of the next day, under ret 5 as well, and means nothing.
         machine.edit_status(|status| status.status |= NtpStatus::STA_UNSYNC);
-        for _ in 0..1_450 {
-            machine.advance(secs(60));
+        for _ in 0..290 {
+            machine.advance(secs(299));
             write_honestly(&machine, 1_003);
             machine.advance(millis(300));
             machine.edit_status(|status| status.status |= NtpStatus::STA_UNSYNC);
             read_truly(&machine, &clock).unwrap();
         }
-        assert!(run_truly(&machine, &clock, secs(5), millis(50)) == 100);
+        assert_eq!(run_truly(&machine, &clock, secs(5), millis(50)), 100);
         assert_eq!(clock.status().counters.contradictions, 0);
     }
 }
@@ -163,8 +168,8 @@ fn a_stale_flag_under_time_error_announces_nothing() {
         run_truly(&machine, &clock, secs(80), millis(500));
         // From here on the kernel's reply hides its leap state.
         machine.edit_status(|status| status.status |= NtpStatus::STA_UNSYNC);
-        for _ in 0..1_434 {
-            machine.advance(secs(60));
+        for _ in 0..287 {
+            machine.advance(secs(299));
             machine.edit_status(|status| {
                 status.maxerror = 1_003;
                 status.status |= NtpStatus::STA_UNSYNC;
@@ -172,7 +177,7 @@ fn a_stale_flag_under_time_error_announces_nothing() {
             machine.advance(millis(250));
             read_truly(&machine, &clock).unwrap();
         }
-        run_truly(&machine, &clock, secs(60), millis(250));
+        run_truly(&machine, &clock, secs(900), secs(1));
         assert_eq!(clock.status().counters.contradictions, 0);
         assert_eq!(clock.status().counters.steps, 0);
     }
@@ -236,14 +241,17 @@ fn a_leap_second_under_an_assumed_error() {
 #[test]
 fn a_suspend_and_a_void_around_a_leap_second() {
     for kind in KINDS {
-        for asleep_at in (0..8_000).step_by(500) {
+        for asleep_at in (0..8_000).step_by(700) {
             for span in [millis(30), secs(1), secs(3), secs(20)] {
                 let (machine, clock) = synchronized_before(kind, secs(4));
                 machine.advance(millis(asleep_at));
                 machine.suspend(span);
                 run_truly(&machine, &clock, secs(10), millis(50));
                 // The daemon sets the clock right, by a second or so, and says so.
-                let off = machine.true_time().checked_since(machine.real_time()).unwrap();
+                let off = machine
+                    .true_time()
+                    .checked_since(machine.real_time())
+                    .unwrap();
                 machine.step(TimeDelta::from_nanos(off.nanos()));
                 machine.advance(secs(1));
                 let _ = read_truly(&machine, &clock);

@@ -1,6 +1,8 @@
 //! Writers that report no bound, and honest ones that look like them for once.
 
-use epsilon_clock::{Awaiting, Clock, ClockError, ClockState, NtpStatus, Refusal, ScriptedMachine, Writer};
+use epsilon_clock::{
+    Awaiting, Clock, ClockError, ClockState, NtpStatus, Refusal, ScriptedMachine, Writer,
+};
 
 use crate::{millis, read_truly, secs, synchronized};
 
@@ -138,7 +140,10 @@ fn an_honest_write_between_two_suspicious_ones_resets_the_suspicion() {
         machine.advance(millis(300));
         read_truly(&machine, &clock).unwrap();
         let refusal = clock.status().refusal;
-        assert!(matches!(refusal, Some(Refusal::AwaitingWrite { .. })), "{refusal:?}");
+        assert!(
+            matches!(refusal, Some(Refusal::AwaitingWrite { .. })),
+            "{refusal:?}"
+        );
         machine.advance(secs(4));
         machine.write_maxerror(1_003 + round);
         machine.advance(millis(300));

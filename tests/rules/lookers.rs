@@ -67,9 +67,17 @@ fn a_looker_that_outlives_its_right_and_wakes_up_changes_nothing() {
         machine.forget_hooks();
         let meanwhile = meanwhile.lock().unwrap().unwrap();
         let after = clock.status();
-        assert_eq!(after.counters.writes, before.writes + 20, "before reading {n}");
+        assert_eq!(
+            after.counters.writes,
+            before.writes + 20,
+            "before reading {n}"
+        );
         // The claim in force is still the one of the last write.
-        assert_eq!(after.bound.unwrap().reported_ns, 722_000, "before reading {n}");
+        assert_eq!(
+            after.bound.unwrap().reported_ns,
+            722_000,
+            "before reading {n}"
+        );
         assert!(after.age.unwrap() < meanwhile.age.unwrap() + millis(10));
         dropped += after.counters.looks_dropped - before.looks_dropped;
         read_truly(&machine, &clock).unwrap();

@@ -42,7 +42,11 @@ fn manual_never_asks_for_the_status_except_by_look() {
 fn inline_looks_once_per_look_interval() {
     let machine = ScriptedMachine::default();
     machine.write_maxerror(1_003);
-    let clock = machine.builder().look_interval(millis(250)).build().unwrap();
+    let clock = machine
+        .builder()
+        .look_interval(millis(250))
+        .build()
+        .unwrap();
     let before = clock.status().counters.looks;
     assert_eq!(run_truly(&machine, &clock, secs(10), millis(1)), 10_000);
     let looks = clock.status().counters.looks - before;

@@ -22,7 +22,10 @@ fn waiting_ends_soon_after_the_daemon_has_written() {
     let start = machine.true_time();
     let now = clock.wait_until_synchronized(secs(60)).unwrap();
     let waited = machine.true_time().abs_diff(start);
-    assert!(waited >= secs(8) && waited < secs(8) + millis(300), "{waited:?}");
+    assert!(
+        waited >= secs(8) && waited < secs(8) + millis(300),
+        "{waited:?}"
+    );
     assert!(now.contains(machine.true_time()));
 }
 
@@ -32,7 +35,10 @@ fn waiting_for_a_narrower_interval() {
     machine.write_maxerror(90_003);
     let clock = machine.clock().unwrap();
     let timeout = clock.wait_until_within(millis(2), secs(3)).unwrap_err();
-    assert!(timeout.waited >= secs(3) && timeout.waited < secs(4), "{timeout}");
+    assert!(
+        timeout.waited >= secs(3) && timeout.waited < secs(4),
+        "{timeout}"
+    );
     let WaitReason::TooWide { epsilon } = timeout.reason else {
         panic!("{timeout}");
     };
@@ -53,7 +59,10 @@ fn waiting_in_vain_says_what_was_missing() {
     };
     let missing = ClockError::Unvouched(refusal);
     assert_eq!(timeout.reason, WaitReason::NoInterval(missing));
-    assert!(timeout.waited >= millis(700) && timeout.waited < millis(701), "{timeout}");
+    assert!(
+        timeout.waited >= millis(700) && timeout.waited < millis(701),
+        "{timeout}"
+    );
     assert!(timeout.to_string().contains("16000000"), "{timeout}");
     let none = clock.wait_until_synchronized(secs(0)).unwrap_err();
     assert!(none.waited < millis(1));

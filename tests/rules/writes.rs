@@ -105,8 +105,12 @@ fn an_abandoned_slew_at_490_ppm_moves_no_interval() {
 
 #[test]
 fn a_first_look_during_a_slew_faster_than_the_growth_awaits_a_write() {
-    for (slew_ppb, inherits) in [(299_999, true), (-299_999, true), (300_002, false), (-490_000, false)]
-    {
+    for (slew_ppb, inherits) in [
+        (299_999, true),
+        (-299_999, true),
+        (300_002, false),
+        (-490_000, false),
+    ] {
         let machine = ScriptedMachine::default();
         machine.write_maxerror(1_003);
         machine.set_slew_ppb(slew_ppb);
@@ -203,7 +207,10 @@ fn a_write_delayed_after_a_failover_slew() {
         });
         let writes = clock.status().counters.writes;
         let intervals = run_truly(&machine, &clock, secs(10), every);
-        assert_eq!(u128::from(intervals), secs(10).as_nanos() / every.as_nanos());
+        assert_eq!(
+            u128::from(intervals),
+            secs(10).as_nanos() / every.as_nanos()
+        );
         assert_eq!(clock.status().counters.writes, writes + 1);
         assert!(machine.real_time().abs_diff(machine.true_time()) > millis(230));
     }
@@ -233,7 +240,10 @@ fn the_pending_phase_counts_in_the_unit_that_the_same_reply_names() {
     assert_eq!(write(pll, 30, 0, 404), 404_000 + 40_000);
     assert_eq!(write(pll, -21, 1, 303), 303_000 + 24_000);
     assert_eq!(write(pll | nano, -30_000, -7, 202), 202_000 + 40_000);
-    assert_eq!(write(pll | nano, 30_000, i64::MAX, 101), 101_000 + 30_000 + 8);
+    assert_eq!(
+        write(pll | nano, 30_000, i64::MAX, 101),
+        101_000 + 30_000 + 8
+    );
 }
 
 #[test]
@@ -245,7 +255,9 @@ fn a_bound_at_or_beyond_the_cap_or_below_zero_is_none() {
         let clock = machine.clock().unwrap();
         assert_eq!(
             clock.now(),
-            Err(ClockError::Unvouched(Refusal::Unsynchronized { maxerror_us }))
+            Err(ClockError::Unvouched(Refusal::Unsynchronized {
+                maxerror_us
+            }))
         );
         // And TIME_OK over it changes nothing.
         assert_eq!(machine.status().state, NtpStatus::TIME_OK);
@@ -269,7 +281,9 @@ fn a_good_bound_under_the_unsync_flag_is_the_callers_choice() {
     assert_eq!(machine.status().state, NtpStatus::TIME_ERROR);
     assert_eq!(
         careful.now(),
-        Err(ClockError::Unvouched(Refusal::UnsyncFlag { maxerror_us: 1_003 }))
+        Err(ClockError::Unvouched(Refusal::UnsyncFlag {
+            maxerror_us: 1_003
+        }))
     );
     read_truly(&machine, &trusting).unwrap();
     // The flag is cleared, but nobody has written a bound since: an old one does not become new.
