@@ -126,7 +126,7 @@ impl Source for KernelSource {
 struct Seen {
     status: NtpStatus,
     clocks: Sandwich,
-    /// `|tick and frequency correction|` in ppb.
+    /// The tick and frequency correction in ppb.
     adjustment_ppb: i64,
 }
 
@@ -349,7 +349,7 @@ fn first_look(context: &LookContext<'_>, seen: &Seen, opinion: Opinion) -> (Even
     if !context.may_inherit {
         return (Event::Awaiting(Awaiting::Disturbance), opinion);
     }
-    let rate_ppb = seen.adjustment_ppb;
+    let rate_ppb = seen.adjustment_ppb.saturating_abs();
     if rate_ppb.saturating_add(context.max_drift_ppb.into()) > GROWTH_PPB {
         return (Event::Awaiting(Awaiting::Slewing { rate_ppb }), opinion);
     }
@@ -400,8 +400,10 @@ impl Baseline {
 
     /// How far real time may have strayed since a write that happened some time after this look.
     ///
-    /// At most `R` times the gap, `R` being the oscillator's drift and the fastest adjustment
-    /// known in it; beyond the second by which it may be late the kernel's growth covers 500 ppm.
+    /// At most `R` times the gap, `R` being the oscillator's drift and the faster adjustment of the
+    /// two looks; beyond the second by which it may be late the kernel's growth covers 500 ppm. And
+    /// all that monotonic time strayed beyond these adjustments: it may have done so in no time, and
+    /// just now.
     fn unseen(&self, context: &LookContext<'_>, seen: &Seen) -> u64 {
         let gap = seen.clocks.raw.saturating_sub(self.raw).max(0);
         // The kernel counts its own seconds: a slow clock's bound grows slowly.
@@ -409,26 +411,30 @@ impl Baseline {
         let grown = drift(GROWTH_PPB, counted.saturating_sub(GROWTH_DELAY).max(0));
         let rate = i64::from(context.max_drift_ppb).saturating_add(
             self.adjustment_ppb
-                .max(seen.adjustment_ppb)
-                .max(self.measured_slew_ppb(seen, gap)),
+                .saturating_abs()
+                .max(seen.adjustment_ppb.saturating_abs()),
         );
         // The write was just now, and nothing has grown yet; or right after the last look.
         let just_now = drift(rate, gap.min(GROWTH_DELAY));
         let long_ago = drift(rate, gap).saturating_sub(grown);
-        just_now.max(long_ago)
+        just_now
+            .max(long_ago)
+            .saturating_add(self.unexplained_slew(seen, gap))
     }
 
-    /// How fast monotonic time ran against raw time between the looks, at most, in ppb: sees slews
-    /// that no field of the status shows.
-    fn measured_slew_ppb(&self, seen: &Seen, gap: i64) -> i64 {
-        if gap == 0 {
-            return 0;
-        }
-        let least = seen.clocks.mono_before.saturating_sub(self.mono_after);
-        let most = seen.clocks.mono_after.saturating_sub(self.mono_before);
-        let strayed = least.abs_diff(gap).max(most.abs_diff(gap));
-        let ppb = (u128::from(strayed) * 1_000_000_000).div_ceil(u128::from(gap.unsigned_abs()));
-        i64::try_from(ppb).unwrap_or(i64::MAX)
+    /// How far monotonic time strayed from raw time between the looks, in ns, beyond what the
+    /// adjustments of the two make it stray: sees slews that no field of the status shows, and those
+    /// that are over.
+    fn unexplained_slew(&self, seen: &Seen, gap: i64) -> u64 {
+        let gap = i128::from(gap);
+        let strayed = |from: i64, to: i64| i128::from(to) - i128::from(from) - gap;
+        let least = strayed(self.mono_after, seen.clocks.mono_before);
+        let most = strayed(self.mono_before, seen.clocks.mono_after);
+        let slow = self.adjustment_ppb.min(seen.adjustment_ppb);
+        let fast = self.adjustment_ppb.max(seen.adjustment_ppb);
+        let explained = |ppb: i64| (gap * i128::from(ppb)).div_euclid(1_000_000_000);
+        let excess = (most - explained(fast)).max(explained(slow) - least).max(0);
+        u64::try_from(excess).unwrap_or(u64::MAX)
     }
 }
 
@@ -438,12 +444,13 @@ fn drift(rate_ppb: i64, span: i64) -> u64 {
     u64::try_from(product.div_ceil(1_000_000_000)).unwrap_or(u64::MAX)
 }
 
-/// The tick and frequency corrections together, without their sign, in ppb and rounded up.
+/// The tick and frequency corrections together, in ppb and rounded away from zero.
 fn adjustment_ppb(status: &NtpStatus) -> i64 {
     // A tick of one µs in 10 000 is 100 ppm; `freq` counts 2⁻¹⁶ ppm.
     let tick = (i128::from(status.tick) - i128::from(NtpStatus::NOMINAL_TICK)) * 100_000;
     let sum = (tick << 16) + i128::from(status.freq) * 1_000;
-    i64::try_from(sum.unsigned_abs().div_ceil(1 << 16)).unwrap_or(i64::MAX)
+    let size = i64::try_from(sum.unsigned_abs().div_ceil(1 << 16)).unwrap_or(i64::MAX);
+    if sum < 0 { -size } else { size }
 }
 
 /// The leap flags, and which of them mean nothing any more.
