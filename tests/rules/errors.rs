@@ -283,7 +283,7 @@ fn settings_out_of_their_range() {
         );
         says(&error, &[name, value, "must be"]);
     }
-    assert!(build(|b, v| b.assume_error(v), zero).is_err());
+    assert!(build(epsilon_clock::ClockBuilder::assume_error, zero).is_err());
     for ppb in [0, 100_000_001, u32::MAX] {
         let error = ScriptedMachine::default()
             .builder()

@@ -197,6 +197,18 @@ fn a_flag_under_time_error_announces_a_leap_second() {
         read_truly(&machine, &clock).unwrap();
         assert_eq!(machine.status().state, NtpStatus::TIME_ERROR);
         assert_eq!(run_truly(&machine, &clock, secs(90), millis(10)), 9_000);
+        // The flag stays set, and the state hidden: by the next midnight it means nothing.
+        for _ in 0..287 {
+            machine.advance(secs(299));
+            machine.edit_status(|status| {
+                status.maxerror = 1_003;
+                status.status |= NtpStatus::STA_UNSYNC;
+            });
+            machine.advance(millis(250));
+            read_truly(&machine, &clock).unwrap();
+        }
+        assert_eq!(run_truly(&machine, &clock, secs(900), secs(1)), 900);
+        assert_eq!(clock.status().counters.contradictions, 0);
     }
 }
 

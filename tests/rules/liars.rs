@@ -123,6 +123,8 @@ fn one_suspicious_write_is_held_back_and_two_in_a_row_are_refused() {
         assert_eq!(held.counters.writes, 1);
         machine.advance(secs(4));
         read_truly(&machine, &clock).unwrap();
+        assert_eq!(clock.status().refusal, held.refusal, "still held back");
+        assert_eq!(clock.status().state, ClockState::Holdover);
         write(&machine, 1_000, esterror, flags);
         machine.advance(millis(300));
         read_truly(&machine, &clock).unwrap();

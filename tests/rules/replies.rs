@@ -98,8 +98,8 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-fn happen(machine: &ScriptedMachine, clock: &epsilon_clock::Clock, happening: Happening) {
-    match happening {
+fn happen(machine: &ScriptedMachine, clock: &epsilon_clock::Clock, happening: &Happening) {
+    match *happening {
         Happening::Reply(status) => machine.set_status(status),
         Happening::ReplyInTheMiddle(n, status) => {
             machine.before_read(n, move |machine| machine.set_status(status));
@@ -138,7 +138,7 @@ proptest! {
         }
         let clock = builder.build().unwrap();
         for happening in happenings {
-            happen(&machine, &clock, happening);
+            happen(&machine, &clock, &happening);
             for result in [clock.now(), clock.look(), clock.read().interval] {
                 if let Ok(now) = result {
                     prop_assert!(now.earliest() <= now.latest());

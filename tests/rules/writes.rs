@@ -179,6 +179,45 @@ fn a_write_seen_60_s_late_with_a_slew_that_no_field_shows() {
 }
 
 #[test]
+fn a_write_seen_late_after_a_slew_that_is_over() {
+    // A daemon writes, slews, freezes and so overshoots, wakes and stops the slew: an idle process
+    // finds nothing of it but where monotonic time has got to.
+    for ppb in [83_333_000, -83_333_000] {
+        for idle in [10, 60, 1_700] {
+            for frequency in [0, 25_000, -25_000] {
+                let (machine, clock) = synchronized();
+                machine.set_drift_ppb(frequency);
+                machine.set_slew_ppb(frequency);
+                clock.look().unwrap();
+                machine.advance(secs(idle));
+                write_honestly(&machine, 303);
+                machine.set_slew_ppb(ppb);
+                machine.advance(secs(2));
+                machine.set_slew_ppb(frequency);
+                machine.advance(secs(3));
+                read_truly(&machine, &clock).unwrap();
+                assert_eq!(clock.status().counters.writes, 2);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_write_seen_late_under_a_steady_frequency_costs_no_more_than_the_drift() {
+    let (machine, clock) = synchronized();
+    machine.set_drift_ppb(25_000);
+    machine.set_slew_ppb(25_000);
+    clock.look().unwrap();
+    machine.advance(secs(1_000));
+    write_honestly(&machine, 303);
+    machine.advance(millis(10));
+    read_truly(&machine, &clock).unwrap();
+    // 225 ppm of 1.1 s, as ever.
+    let unseen = clock.status().bound.unwrap().unseen_ns;
+    assert!((247_000..249_000).contains(&unseen), "{unseen}");
+}
+
+#[test]
 fn a_write_seen_late_by_less_than_the_growth_takes_to_come() {
     // Just after a second boundary was counted, the kernel owes a second's growth for 1 s.
     for late in [10, 400, 990, 1_090] {
@@ -213,6 +252,24 @@ fn a_write_delayed_after_a_failover_slew() {
         );
         assert_eq!(clock.status().counters.writes, writes + 1);
         assert!(machine.real_time().abs_diff(machine.true_time()) > millis(230));
+    }
+}
+
+#[test]
+fn a_write_seen_late_by_a_second_of_many_since_the_last_look() {
+    // The growth of a minute does not make up for what a write of just now has yet to be charged.
+    for sign in [1, -1] {
+        let machine = ScriptedMachine::default();
+        machine.set_drift_ppb(sign * -199_000);
+        machine.set_slew_ppb(sign * 295_000);
+        let clock = machine.builder().daemon_margin(micros(0)).build().unwrap();
+        machine.advance(millis(6));
+        clock.look().unwrap_err();
+        machine.advance(secs(60));
+        write_honestly(&machine, 1);
+        machine.advance(millis(985));
+        read_truly(&machine, &clock).unwrap();
+        assert_eq!(clock.status().counters.writes, 1);
     }
 }
 
