@@ -109,6 +109,8 @@ struct World {
     second: i64,
     /// How late the kernel notices.
     lateness: i64,
+    /// Coarse time while the processor that keeps time does not run.
+    starved: Option<i64>,
     refused: Option<NtpStatusError>,
     identity: Identity,
     reads: u64,
@@ -140,6 +142,7 @@ impl World {
             kernel: Kernel::new(),
             second: start.div_euclid(SECOND),
             lateness: 5_000_000,
+            starved: None,
             refused: None,
             identity: Identity {
                 pid: 1,
@@ -162,6 +165,9 @@ impl World {
     }
 
     fn coarse(&self) -> i64 {
+        if let Some(coarse) = self.starved {
+            return coarse;
+        }
         let since_tick = self.mono.rem_euclid(self.coarse_tick.max(1));
         self.real().saturating_sub(since_tick)
     }
@@ -201,8 +207,8 @@ impl World {
                 .saturating_add(1)
                 .saturating_mul(SECOND)
                 .saturating_add(self.lateness);
-            if next == i64::MAX {
-                // The end of all time that can be told; no second begins any more.
+            if next == i64::MAX || self.starved.is_some() {
+                // The end of all time that can be told, or nobody there to notice a second.
                 self.glide(span);
                 return;
             }
@@ -580,6 +586,31 @@ impl ScriptedMachine {
         let mut world = self.lock();
         world.lateness = i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX);
         world.move_real(0);
+    }
+
+    /// Keeps the processor that keeps time from running, as hosts do to virtual ones: coarse time and
+    /// the kernel's seconds stand still, all other clocks go on.
+    ///
+    /// ```
+    /// # use epsilon_clock::ScriptedMachine;
+    /// # use std::time::Duration;
+    /// let machine = ScriptedMachine::default();
+    /// machine.write_maxerror(1_003);
+    /// machine.starve_timekeeper();
+    /// machine.advance(Duration::from_secs(10));
+    /// assert_eq!(machine.status().maxerror, 1_003);
+    /// machine.feed_timekeeper();
+    /// machine.advance(Duration::from_millis(10));
+    /// assert_eq!(machine.status().maxerror, 6_003);
+    /// ```
+    pub fn starve_timekeeper(&self) {
+        let mut world = self.lock();
+        world.starved = Some(world.coarse());
+    }
+
+    /// Lets the processor that keeps time run again: it makes up for what it missed.
+    pub fn feed_timekeeper(&self) {
+        self.lock().starved = None;
     }
 
     /// Refuses the NTP status from now on.

@@ -59,6 +59,17 @@ fn growth_is_no_write_wherever_in_the_second_a_look_falls() {
 }
 
 #[test]
+fn growth_that_is_overdue_is_no_write() {
+    let (machine, clock) = synchronized();
+    machine.starve_timekeeper();
+    // `maxerror` stands still for seconds, which would be a write if real time alone were asked.
+    run_truly(&machine, &clock, secs(7), millis(300));
+    machine.feed_timekeeper();
+    assert_eq!(run_truly(&machine, &clock, secs(7), millis(300)), 24);
+    assert_eq!(clock.status().counters.writes, 1);
+}
+
+#[test]
 fn a_departure_from_the_growth_is_a_write_of_the_time_since_the_last_look() {
     let machine = ScriptedMachine::default();
     machine.write_maxerror(1_003);
