@@ -36,7 +36,9 @@
 //!   `[1 − max_drift, 1 + max_drift]`; by default 200 ppm
 //!   ([`max_drift_ppb`](ClockBuilder::max_drift_ppb)).
 //! - **A2, honest writer.** A bound that the time daemon writes holds at the moment of writing, up
-//!   to `daemon_margin`, by default 200 µs. Known liars are refused: see [`Writer`].
+//!   to `daemon_margin`, by default 200 µs. Known liars are refused: see [`Writer`]. And what the
+//!   daemon does to real time between its write and the look that sees it leaves a trace: real time
+//!   is not slewed one way and back again between two looks.
 //! - **A3, no invisible pause.** The machine is not paused, snapshotted or migrated behind the back
 //!   of its kernel, nor the process checkpointed and restored; and no suspend is shorter than two
 //!   ticks and a quarter of `guard_interval`, 10.5 ms with the usual tick of 4 ms.
