@@ -106,6 +106,7 @@
 //!
 //! - `chrono`: conversions between [`Timestamp`] and `chrono::DateTime<Utc>`.
 //! - `test-util`: machines whose clocks a test sets by hand, and ones that are skewed on purpose.
+//! - `sim`: a simulated world in which true time is known, to try clocks and their users in.
 //!
 //! # Platforms
 //!
@@ -124,6 +125,8 @@ mod primitive;
 mod scripted;
 #[cfg(feature = "test-util")]
 mod skewed;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod source;
 #[cfg(target_os = "linux")]
 mod sys;

@@ -1,0 +1,24 @@
+//! A simulated world.
+#![forbid(unsafe_code)]
+
+mod axis;
+mod checker;
+mod daemon;
+mod fault;
+mod histogram;
+mod kernel;
+mod network;
+mod node;
+mod oscillator;
+mod random;
+mod world;
+
+pub use checker::{Call, Checker, Law, RESOLUTION, SlopeLimits, Subject, Testimony, Violation};
+pub use daemon::{Daemon, Manner};
+pub use fault::{Fault, Notice, Wake};
+pub use kernel::Adjustment;
+pub use network::Server;
+pub use node::{Node, NodeConfig};
+pub use oscillator::Oscillator;
+pub use random::Random;
+pub use world::{Preemption, World};
