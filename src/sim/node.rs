@@ -178,6 +178,23 @@ impl Node {
             .map(|(_, write)| write.maxerror_us)
     }
 
+    pub(super) fn mark(&self) -> super::world::Mark {
+        self.machine.hub.lock().mark(self.index())
+    }
+
+    /// Does something without interruptions, such as asking a clock for its status in a report.
+    pub(super) fn quietly<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let hub = &self.machine.hub;
+        let preemption = core::mem::take(&mut hub.lock().preemption);
+        let answer = ask();
+        hub.lock().preemption = preemption;
+        answer
+    }
+
+    pub(super) fn log(&self) -> String {
+        self.machine.hub.lock().log()
+    }
+
     /// What runs whenever one of its threads is interrupted: another thread's reading, say. It must
     /// not call this method. Each call replaces what the last one named.
     pub fn when_interrupted(&self, hook: impl Fn() + Send + Sync + 'static) {

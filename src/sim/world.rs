@@ -21,6 +21,9 @@ use crate::timestamp::Timestamp;
 /// How many happenings are kept for reports.
 const REMEMBERED: usize = 16;
 
+/// Since when a daemon is healthy that is not.
+const NOT_HEALTHY: i64 = i64::MAX / 2;
+
 /// A world in which true time is known.
 ///
 /// Time goes by only when somebody spends it: each read of a node's clocks takes some tens of
@@ -164,23 +167,11 @@ impl World {
     /// The last faults and writes, one a line, the latest last.
     #[must_use]
     pub fn log(&self) -> String {
-        let core = self.hub.lock();
-        let mut text = String::new();
-        for event in &core.log {
-            text.push_str(&event.to_string());
-            text.push('\n');
-        }
-        text
+        self.hub.lock().log()
     }
 
     pub(super) fn mark(&self) -> Mark {
-        let core = self.hub.lock();
-        Mark {
-            now: core.now,
-            unix: core.axis.monotone(core.now),
-            happenings: core.happenings,
-            last_happening: core.last_happening,
-        }
+        self.hub.lock().mark(usize::MAX)
     }
 }
 
@@ -216,6 +207,13 @@ pub(super) struct Mark {
     pub(super) unix: i64,
     pub(super) happenings: u64,
     pub(super) last_happening: i64,
+    /// When the node's daemon last wrote a bound.
+    pub(super) written_at: Option<i64>,
+    /// Since when a daemon has been healthy, with a write after the last void; `i64::MAX / 2` if
+    /// it is not.
+    pub(super) healthy_since: i64,
+    /// Whether there is a leap second in this world.
+    pub(super) leap: bool,
 }
 
 /// What a world's handles share.
@@ -387,6 +385,7 @@ pub(super) struct Machinery {
     count_plan: u64,
     pub(super) last_write: Option<(i64, Write)>,
     honest: bool,
+    healthy_since: i64,
 }
 
 /// Everything in a world.
@@ -400,7 +399,7 @@ pub(super) struct Core {
     sequence: u64,
     notables: BinaryHeap<Reverse<i64>>,
     nodes: Vec<Machinery>,
-    preemption: Preemption,
+    pub(super) preemption: Preemption,
     log: VecDeque<Happened>,
     happenings: u64,
     last_happening: i64,
@@ -440,6 +439,7 @@ impl Core {
             count_plan: 0,
             last_write: None,
             honest: true,
+            healthy_since: NOT_HEALTHY,
         });
         self.plan_count(index);
         self.start_daemon(index);
@@ -448,6 +448,28 @@ impl Core {
 
     pub(super) fn machinery(&self, node: usize) -> Option<&Machinery> {
         self.nodes.get(node)
+    }
+
+    pub(super) fn mark(&self, node: usize) -> Mark {
+        let machine = self.nodes.get(node);
+        Mark {
+            now: self.now,
+            unix: self.axis.monotone(self.now),
+            happenings: self.happenings,
+            last_happening: self.last_happening,
+            written_at: machine.and_then(|m| m.last_write).map(|(at, _)| at),
+            healthy_since: machine.map_or(NOT_HEALTHY, |m| m.healthy_since),
+            leap: self.axis.leap.is_some(),
+        }
+    }
+
+    pub(super) fn log(&self) -> String {
+        let mut text = String::new();
+        for event in &self.log {
+            text.push_str(&event.to_string());
+            text.push('\n');
+        }
+        text
     }
 
     // --- time ----------------------------------------------------------------------------------
@@ -647,6 +669,9 @@ impl Core {
                 self.short_writes += 1;
                 self.shortest_by_ns = self.shortest_by_ns.max(write.short_by_ns);
             }
+            if machine.honest && machine.healthy_since == NOT_HEALTHY {
+                machine.healthy_since = now.max(machine.refused_until);
+            }
         }
         self.note(node, Happening::Wrote(write));
     }
@@ -659,6 +684,9 @@ impl Core {
         let Some(machine) = self.nodes.get_mut(node) else {
             return;
         };
+        if matches!(fault, Fault::StatusRefused { .. } | Fault::DaemonFrozen { .. }) {
+            machine.healthy_since = NOT_HEALTHY;
+        }
         match fault {
             Fault::Step { by_ns } => {
                 machine.disturbances += 1;
@@ -724,6 +752,7 @@ impl Core {
         if let Some(machine) = self.nodes.get_mut(node) {
             machine.daemon = None;
             machine.daemon_epoch += 1;
+            machine.healthy_since = NOT_HEALTHY;
         }
     }
 
@@ -742,6 +771,7 @@ impl Core {
             return;
         };
         machine.asleep = true;
+        machine.healthy_since = NOT_HEALTHY;
         machine.disturbances += 1;
         machine.kernel.halt(now);
         let until = now.saturating_add(ns(span));
@@ -756,6 +786,7 @@ impl Core {
             return;
         };
         machine.asleep = false;
+        machine.healthy_since = NOT_HEALTHY;
         machine.disturbances += 1;
         machine.kernel.resume(now, slept);
         self.note(node, Happening::Woke { slept });

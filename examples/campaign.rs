@@ -1,0 +1,93 @@
+//! The campaign: scenarios in a simulated world, every reading held against true time.
+//!
+//! `cargo run --release --all-features --example campaign -- --seeds 100`
+//!
+//! - `--seeds N`: how many runs of each scenario (100)
+//! - `--scenario NAME`: only this one; may be given more than once
+//! - `--seed S`: only this seed, as a failing run printed it
+//! - `--readings N`: about how many readings a run makes (4000)
+//! - `--list`: names the scenarios
+//!
+//! Progress goes to standard error, the table to standard output. The exit status is 1 if anything
+//! was not as its scenario expects.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for people")]
+
+use epsilon_clock::sim::{Campaign, Report, Scenario, Tally, seed_of};
+use lexopt::prelude::{Long, ValueExt};
+use std::error::Error;
+use std::process::ExitCode;
+
+struct Options {
+    scenarios: Vec<Scenario>,
+    seeds: Vec<u64>,
+    campaign: Campaign,
+}
+
+fn options() -> Result<Option<Options>, Box<dyn Error>> {
+    let mut scenarios = Vec::new();
+    let mut seeds: Vec<u64> = (0..100).map(seed_of).collect();
+    let mut campaign = Campaign::new();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("seeds") => seeds = (0..parser.value()?.parse()?).map(seed_of).collect(),
+            Long("seed") => seeds = vec![parser.value()?.parse()?],
+            Long("scenario") => {
+                let name = parser.value()?.string()?;
+                let known = Scenario::named(&name).ok_or(format!("no scenario {name}; try --list"))?;
+                scenarios.push(*known);
+            }
+            Long("readings") => campaign = campaign.readings_per_run(parser.value()?.parse()?),
+            Long("list") => {
+                for scenario in Scenario::all() {
+                    println!("{:22} {}", scenario.name(), scenario.about());
+                }
+                return Ok(None);
+            }
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    if scenarios.is_empty() {
+        scenarios = Scenario::all().to_vec();
+    }
+    Ok(Some(Options {
+        scenarios,
+        seeds,
+        campaign,
+    }))
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let Some(options) = options()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut report = Report::new();
+    for scenario in &options.scenarios {
+        let mut total = Tally::default();
+        for (run, seed) in options.seeds.iter().enumerate() {
+            let tally = options.campaign.play(scenario, *seed)?;
+            if tally.violations() > 0 && total.first().is_none() {
+                if let Some(first) = tally.first() {
+                    eprintln!("\n{first}");
+                }
+            }
+            total.merge(&tally);
+            eprint!(
+                "\r{:22} {:>6} of {} runs, {:>9} readings, {} violations ",
+                scenario.name(),
+                run + 1,
+                options.seeds.len(),
+                total.readings(),
+                total.violations(),
+            );
+        }
+        eprintln!();
+        report.add(*scenario, total);
+    }
+    println!("{report}");
+    let complaints = report.complaints();
+    for complaint in &complaints {
+        eprintln!("not as expected: {complaint}");
+    }
+    Ok(ExitCode::from(u8::from(!complaints.is_empty())))
+}

@@ -1,0 +1,420 @@
+//! The campaign: plays scenarios and holds every reading against the truth.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::{Arc, Mutex};
+
+use super::checker::{Checker, Law};
+use super::kernel::SECOND;
+use super::node::Node;
+use super::observer::{Ledger, NEAR, Observer, lock};
+use super::random::{Random, mix};
+use super::reader::Reader;
+use super::scenario::{Expectation, Scenario, Stage};
+use super::tally::Tally;
+use crate::clock::{Clock, ClockBuilder};
+use crate::error::BuildError;
+
+/// Plays scenarios, one seed after the other.
+///
+/// ```
+/// use epsilon_clock::sim::{Campaign, Scenario};
+///
+/// let scenario = Scenario::named("steps").unwrap();
+/// let tally = Campaign::new().readings_per_run(500).play(scenario, 1)?;
+/// assert_eq!(tally.violations(), 0, "{}", tally.first().unwrap());
+/// # Ok::<(), epsilon_clock::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    readings_per_run: u64,
+}
+
+impl Default for Campaign {
+    fn default() -> Self {
+        Self {
+            readings_per_run: 4_000,
+        }
+    }
+}
+
+/// Makes the clock that is tried on a node; the settings are the scenario's.
+type Build<'a> =
+    &'a dyn Fn(&Node, fn(ClockBuilder) -> ClockBuilder) -> Result<Box<dyn Reader>, BuildError>;
+
+impl Campaign {
+    /// A campaign of about 4000 readings a run.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// About how many readings each run makes.
+    #[must_use]
+    pub const fn readings_per_run(mut self, readings: u64) -> Self {
+        self.readings_per_run = readings;
+        self
+    }
+
+    /// Plays a scenario with one seed, on the crate's own clock with the scenario's settings.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if a clock could not be built.
+    pub fn play(&self, scenario: &Scenario, seed: u64) -> Result<Tally, BuildError> {
+        self.play_with(scenario, seed, &|node, settings| {
+            let clock: Clock = node.clock_with(settings)?;
+            Ok(Box::new(clock))
+        })
+    }
+
+    /// Plays a scenario with one seed, on clocks that `build` makes.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if a clock could not be built.
+    pub fn play_with(
+        &self,
+        scenario: &Scenario,
+        seed: u64,
+        build: Build<'_>,
+    ) -> Result<Tally, BuildError> {
+        let stage = scenario.stage(seed);
+        let context = format!("scenario {}, seed {seed}", scenario.name());
+        let mut run = Run::new(stage, context.into(), build)?;
+        run.play(self.readings_per_run.max(1))?;
+        Ok(run.end(scenario))
+    }
+}
+
+/// One scenario with one seed.
+struct Run<'a> {
+    stage: Stage,
+    build: Build<'a>,
+    context: Arc<str>,
+    ledger: Arc<Mutex<Ledger>>,
+    observers: Vec<Arc<Observer>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(stage: Stage, context: Arc<str>, build: Build<'a>) -> Result<Self, BuildError> {
+        let mut run = Self {
+            stage,
+            build,
+            context,
+            ledger: Arc::default(),
+            observers: Vec::new(),
+        };
+        for node in run.stage.nodes.clone() {
+            let observer = run.observer(&node)?;
+            run.observers.push(observer);
+        }
+        Ok(run)
+    }
+
+    fn observer(&mut self, node: &Node) -> Result<Arc<Observer>, BuildError> {
+        let reader = (self.build)(node, self.stage.settings)?;
+        let (ledger, context) = (Arc::clone(&self.ledger), Arc::clone(&self.context));
+        let observer = Arc::new(Observer::new(node.clone(), reader, ledger, context));
+        let interrupting = Arc::clone(&observer);
+        let chance = Mutex::new(Random::new(self.stage.random.next_u64()));
+        node.when_interrupted(move || {
+            let look = lock(&chance).chance(400_000);
+            interrupting.interrupt(look);
+        });
+        Ok(observer)
+    }
+
+    fn play(&mut self, readings: u64) -> Result<(), BuildError> {
+        // Half of the readings go to bursts, as long as there is anything to aim them at.
+        let pause = self.stage.span / i64::try_from(readings).unwrap_or(i64::MAX).max(1) * 6;
+        let pause = pause.clamp(10_000, self.stage.idle);
+        while self.stage.world.mark().now < self.stage.span {
+            let reach = Duration::from_nanos(pause.unsigned_abs() * 4);
+            let aim = self.stage.world.next_happening().filter(|next| *next < reach);
+            match aim {
+                Some(next) if self.stage.random.chance(700_000) => self.burst(next),
+                _ => self.stroll(pause),
+            }
+            if self.stage.restarts && self.stage.random.chance(20_000) {
+                self.restart()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A few readings after a pause.
+    fn stroll(&mut self, pause: i64) {
+        let longest = if self.stage.random.chance(20_000) { self.stage.idle } else { 2 * pause };
+        self.wait(1, longest);
+        for _ in 0..self.stage.random.between(1, 5) {
+            self.glance();
+            self.wait(1, 2_000_000);
+        }
+    }
+
+    /// Readings close to each other, from shortly before a happening until shortly after it.
+    fn burst(&mut self, next: Duration) {
+        let early = self.stage.random.between(0, NEAR);
+        let lead = next.saturating_sub(Duration::from_nanos(early.unsigned_abs()));
+        self.stage.world.advance(lead);
+        let until = self.stage.world.mark().now + early + NEAR;
+        let pause = self.stage.random.scattered(10_000, 4_000_000);
+        for _ in 0..40 {
+            self.glance();
+            self.wait(pause / 4, pause);
+            if self.stage.world.mark().now > until {
+                break;
+            }
+        }
+    }
+
+    fn wait(&mut self, least: i64, most: i64) {
+        let span = self.stage.random.scattered(least, most);
+        self.stage.world.advance(Duration::from_nanos(span.unsigned_abs()));
+    }
+
+    /// One reading of some node, sometimes of all of them, sometimes with its terms.
+    fn glance(&mut self) {
+        let count = i64::try_from(self.observers.len()).unwrap_or(1);
+        let which = usize::try_from(self.stage.random.between(0, count)).unwrap_or(0);
+        if self.stage.random.chance(100_000) {
+            self.compare();
+        } else if let Some(observer) = self.observers.get(which) {
+            if self.stage.random.chance(80_000) {
+                observer.probe();
+            }
+            observer.observe();
+        }
+    }
+
+    /// Reads every node, one right after the other: they must not contradict each other (T9).
+    fn compare(&self) {
+        let mut seen = Vec::new();
+        for observer in &self.observers {
+            if let Some((subject, interval, called, returned)) = observer.observe() {
+                let checker: &mut Checker = &mut lock(&self.ledger).checker;
+                for (other, other_called) in &seen {
+                    let elapsed: i64 = returned - *other_called;
+                    let within = Duration::from_nanos(elapsed.max(0).unsigned_abs());
+                    let now = crate::Timestamp::from_unix_nanos(returned);
+                    checker.instant((subject, interval), *other, now, within);
+                }
+                seen.push((interval, called));
+            }
+        }
+    }
+
+    /// Builds one node's clock anew.
+    fn restart(&mut self) -> Result<(), BuildError> {
+        let count = i64::try_from(self.observers.len()).unwrap_or(1);
+        let which = usize::try_from(self.stage.random.between(0, count)).unwrap_or(0);
+        let Some(node) = self.stage.nodes.get(which).cloned() else {
+            return Ok(());
+        };
+        let observer = self.observer(&node)?;
+        if let Some(place) = self.observers.get_mut(which) {
+            *place = observer;
+        }
+        Ok(())
+    }
+
+    fn end(self, scenario: &Scenario) -> Tally {
+        let ledger = lock(&self.ledger);
+        let mut tally = ledger.tally.clone();
+        tally.runs = 1;
+        for (count, law) in tally.broken.iter_mut().zip(Law::ALL) {
+            *count = ledger.checker.broken(law);
+        }
+        tally.first = ledger.checker.first().cloned().map(Box::new);
+        tally.short_writes = self.stage.world.short_writes().0;
+        tally.writes = self.stage.world.writes();
+        if !scenario.measures_growth() {
+            tally.growth = super::histogram::Histogram::default();
+            tally.kernel_growth = super::histogram::Histogram::default();
+        }
+        tally
+    }
+}
+
+/// A campaign's outcome, scenario by scenario; displays as a Markdown table with a summary.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    rows: Vec<(Scenario, Tally)>,
+}
+
+impl Report {
+    /// One without rows.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what came of a scenario.
+    pub fn add(&mut self, scenario: Scenario, tally: Tally) {
+        self.rows.push((scenario, tally));
+    }
+
+    /// What was not as expected, one a line; empty if all is well.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for (scenario, tally) in &self.rows {
+            let mut complain = |what: String| complaints.push(format!("{}: {what}", scenario.name()));
+            let false_ones = tally.violations();
+            match scenario.expectation() {
+                Expectation::True | Expectation::Refused if false_ones > 0 => {
+                    complain(format!("{false_ones} violations, none expected"));
+                }
+                Expectation::Refused if tally.answered() > 0 => {
+                    complain(format!("{} answers, none expected", tally.answered()));
+                }
+                // Not every seed makes an assumption's breach show.
+                Expectation::False { .. } if false_ones == 0 && tally.runs() >= 20 => {
+                    complain("no violation, some expected: the world is too kind".into());
+                }
+                _ => {}
+            }
+            if tally.short_writes() > 0 {
+                complain(format!("{} dishonest writes", tally.short_writes()));
+            }
+            if scenario.expectation() == Expectation::True && tally.refused_healthy_ppm() >= 1_000 {
+                let share = Percent(tally.refused_healthy_ppm());
+                complain(format!("refused for {share} of healthy time"));
+            }
+            if let (Some(mine), Some(kernel)) = (tally.growth(), tally.kernel_growth()) {
+                if mine * 2 > kernel {
+                    complain(format!("grows by {mine:?} where the kernel grows by {kernel:?}"));
+                }
+            }
+        }
+        complaints
+    }
+
+    fn total(&self, honest: bool) -> Tally {
+        let mut total = Tally::default();
+        for (scenario, tally) in &self.rows {
+            if matches!(scenario.expectation(), Expectation::False { .. }) != honest {
+                total.merge(tally);
+            }
+        }
+        total
+    }
+
+    /// The books of all scenarios in which the assumptions hold.
+    #[must_use]
+    pub fn honest(&self) -> Tally {
+        self.total(true)
+    }
+}
+
+/// The table, what broke on purpose, and `total: N readings, V violations`, which counts the
+/// scenarios in which the assumptions hold.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "| scenario | readings | violations | max \\|error\\| / half-width | ε median | ε p99 \
+             | ε growth, kernel's | refused while healthy, in all |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|\n",
+        )?;
+        for (scenario, tally) in &self.rows {
+            write_row(f, scenario, tally)?;
+        }
+        writeln!(f)?;
+        for (scenario, tally) in &self.rows {
+            if let Expectation::False { broken } = scenario.expectation() {
+                writeln!(
+                    f,
+                    "`{}` breaks {broken}: {} false readings, {} contradictions noticed.",
+                    scenario.name(),
+                    tally.violations(),
+                    tally.noticed(),
+                )?;
+            }
+        }
+        let honest = self.honest();
+        let near = Percent(honest.near() * 1_000_000 / honest.readings().max(1));
+        writeln!(f)?;
+        writeln!(
+            f,
+            "near: {} readings ({near}) within 20 ms of a fault or a write",
+            honest.near()
+        )?;
+        let violations = honest.violations();
+        write!(f, "total: {} readings, {violations} violations", honest.readings())
+    }
+}
+
+fn write_row(f: &mut fmt::Formatter<'_>, scenario: &Scenario, tally: &Tally) -> fmt::Result {
+    let broken = match scenario.expectation() {
+        Expectation::False { .. } => " (on purpose)",
+        Expectation::True | Expectation::Refused => "",
+    };
+    write!(
+        f,
+        "| {} | {} | {}{broken} | ",
+        scenario.name(),
+        tally.readings(),
+        tally.violations(),
+    )?;
+    if tally.answered() == 0 {
+        write!(f, "– | – | – | – | ")?;
+    } else {
+        let thousandths = tally.peak_ppm() / 1_000;
+        write!(
+            f,
+            "{}.{:03} | {} | {} | ",
+            thousandths / 1_000,
+            thousandths % 1_000,
+            Micros(tally.epsilon(500)),
+            Micros(tally.epsilon(990)),
+        )?;
+        match (tally.growth(), tally.kernel_growth()) {
+            (Some(mine), Some(kernel)) => {
+                write!(f, "{}, {} | ", Micros(Some(mine)), Micros(Some(kernel)))?;
+            }
+            _ => write!(f, "– | ")?,
+        }
+    }
+    writeln!(
+        f,
+        "{}, {} |",
+        Percent(tally.refused_healthy_ppm()),
+        Percent(tally.refused_ppm()),
+    )
+}
+
+/// A share in millionths, as per cent.
+struct Percent(u64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03} %", self.0 / 10_000, self.0 % 10_000 / 10)
+    }
+}
+
+/// A span to three digits or so.
+struct Micros(Option<Duration>);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(span) = self.0 else {
+            return f.write_str("–");
+        };
+        let micros = span.as_micros();
+        if micros < 10_000 {
+            write!(f, "{micros} µs")
+        } else {
+            write!(f, "{}.{} ms", micros / 1_000, micros % 1_000 / 100)
+        }
+    }
+}
+
+/// The seed that belongs to a run's number, where runs are numbered from 0.
+#[must_use]
+pub const fn seed_of(run: u64) -> u64 {
+    mix(run) >> 32
+}
+
+const _: () = assert!(NEAR < SECOND);

@@ -1,0 +1,268 @@
+//! Reads one node's clock, holds each reading against the truth, and keeps the books.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::checker::{Checker, SlopeLimits, Subject, Testimony};
+use super::node::Node;
+use super::reader::Reader;
+use super::tally::Tally;
+use super::world::Mark;
+use crate::clock::{ClockState, DEFAULT_MAX_DRIFT_PPB, Status};
+use crate::error::ClockError;
+use crate::interval::Interval;
+use crate::timestamp::Timestamp;
+
+/// Readings within so many ns of a fault or a write count as near it.
+pub(super) const NEAR: i64 = 20_000_000;
+/// How long a clock may take to see the first write: a look's interval, and a bit.
+const TIME_TO_LOOK: i64 = 300_000_000;
+
+/// What all observers of one run share.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) checker: Checker,
+    pub(super) tally: Tally,
+    /// True instants of readings which may yet turn out to be near a happening.
+    pending: VecDeque<i64>,
+    happenings: u64,
+}
+
+impl Ledger {
+    /// Counts the readings that are near a happening, before or after it.
+    fn count_near(&mut self, mark: &Mark) {
+        if mark.happenings != self.happenings {
+            self.happenings = mark.happenings;
+            let since = mark.last_happening - NEAR;
+            let near = self.pending.iter().filter(|at| **at >= since).count();
+            self.tally.near += u64::try_from(near).unwrap_or(0);
+            self.pending.clear();
+        }
+        if mark.now - mark.last_happening <= NEAR {
+            self.tally.near += 1;
+            return;
+        }
+        while self.pending.front().is_some_and(|at| *at < mark.now - NEAR) {
+            self.pending.pop_front();
+        }
+        self.pending.push_back(mark.now);
+    }
+}
+
+/// A reading under a claim, to measure slopes by.
+#[derive(Clone, Copy)]
+struct Probe {
+    called: Timestamp,
+    raw: [i64; 2],
+    interval: Interval,
+    key: [u64; 4],
+    held: bool,
+}
+
+/// One clock on one node.
+pub(super) struct Observer {
+    node: Node,
+    reader: Box<dyn Reader>,
+    subject: Subject,
+    ledger: Arc<Mutex<Ledger>>,
+    context: Arc<str>,
+    built: i64,
+    leap: bool,
+    progress: Mutex<Progress>,
+}
+
+/// What an observer remembers from one reading to the next.
+#[derive(Default)]
+struct Progress {
+    last: i64,
+    eligible_after: Option<i64>,
+    probe: Option<Probe>,
+    was_available: bool,
+    contradicted: bool,
+}
+
+impl Observer {
+    pub(super) fn new(
+        node: Node,
+        reader: Box<dyn Reader>,
+        ledger: Arc<Mutex<Ledger>>,
+        context: Arc<str>,
+    ) -> Self {
+        let subject = lock(&ledger).checker.subject(&format!("node {}", node.index()));
+        let mark = node.mark();
+        Self {
+            built: mark.now,
+            leap: mark.leap,
+            node,
+            reader,
+            subject,
+            ledger,
+            context,
+            progress: Mutex::new(Progress {
+                last: mark.now,
+                ..Progress::default()
+            }),
+        }
+    }
+
+    /// Another thread's doings while a reading is interrupted.
+    pub(super) fn interrupt(&self, look: bool) {
+        if look {
+            self.reader.disturb();
+        }
+        self.observe();
+    }
+
+    /// One reading, checked; the interval if there was one and it was true.
+    pub(super) fn observe(&self) -> Option<(Subject, Interval, i64, i64)> {
+        let before = self.node.mark();
+        let call = lock(&self.ledger)
+            .checker
+            .call(self.subject, Timestamp::from_unix_nanos(before.unix));
+        let outcome = self.reader.now();
+        let after = self.node.mark();
+        let returned = Timestamp::from_unix_nanos(after.unix);
+        let mut ledger = lock(&self.ledger);
+        ledger.count_near(&after);
+        let ledger = &mut *ledger;
+        let is_true = ledger.checker.returned(call, returned, &outcome, || self.testimony(&outcome));
+        self.account(&mut ledger.tally, &before, &after, &outcome);
+        let interval = outcome.ok().filter(|_| is_true)?;
+        Some((self.subject, interval, before.unix, after.unix))
+    }
+
+    fn account(
+        &self,
+        tally: &mut Tally,
+        before: &Mark,
+        after: &Mark,
+        outcome: &Result<Interval, ClockError>,
+    ) {
+        let mut progress = lock(&self.progress);
+        tally.readings += 1;
+        let elapsed = (after.now - progress.last).max(0);
+        progress.last = after.now;
+        let first_write = after.written_at.filter(|at| *at >= self.built);
+        if progress.eligible_after.is_none() {
+            progress.eligible_after = first_write.map(|at| at + TIME_TO_LOOK);
+        }
+        let eligible = progress.eligible_after.is_some_and(|at| after.now - elapsed >= at);
+        let healthy = eligible && after.healthy_since + TIME_TO_LOOK <= after.now - elapsed;
+        let elapsed = u128::from(elapsed.unsigned_abs());
+        tally.elapsed_ns += elapsed;
+        if healthy {
+            tally.healthy_ns += elapsed;
+        }
+        match outcome {
+            Ok(interval) => {
+                tally.answered += 1;
+                tally.measure(interval, before.unix, after.unix);
+                progress.was_available = true;
+                progress.contradicted = false;
+            }
+            Err(error) => {
+                tally.refused_ns += elapsed;
+                if healthy {
+                    tally.refused_healthy_ns += elapsed;
+                }
+                let contradicted = matches!(error, ClockError::Contradicted { .. });
+                if contradicted && !progress.contradicted {
+                    tally.noticed += 1;
+                }
+                progress.contradicted = contradicted;
+            }
+        }
+    }
+
+    fn testimony(&self, outcome: &Result<Interval, ClockError>) -> Testimony {
+        let mut detail = format!("  {}\n", self.context);
+        // The ledger is locked: no other thread's reading may come in between.
+        let status = self.node.quietly(|| self.reader.status());
+        if let Some(status) = &status {
+            detail.push_str(&format!("  state {}, source {:?}\n", status.state, status.source));
+            if let Some(bound) = &status.bound {
+                detail.push_str(&format!("  bound {bound}, age {:?}\n", status.age));
+            }
+            detail.push_str(&format!("  {:?}\n  refusal {:?}\n", status.counters, status.refusal));
+        }
+        detail.push_str(&format!(
+            "  outcome {outcome:?}\n  kernel {:?}, real time ahead by {} ns\n{}",
+            self.node.ntp_status(),
+            self.node.real_error_ns(),
+            self.node.log(),
+        ));
+        Testimony {
+            contradictions: status.map_or(0, |status| status.counters.contradictions),
+            detail,
+        }
+    }
+
+    /// A reading with its terms: measures slopes (T8) and growth.
+    pub(super) fn probe(&self) {
+        let before = self.node.mark();
+        let raw_before = self.node.raw();
+        let Some(status) = self.reader.status() else {
+            return;
+        };
+        let raw_after = self.node.raw();
+        let maxerror = self.node.ntp_status().maxerror;
+        let after = self.node.mark();
+        let again = self.reader.status();
+        let mut ledger = lock(&self.ledger);
+        ledger.checker.released(self.subject, status.counters.contradictions);
+        let settled = again.is_some_and(|again| key(&again) == key(&status));
+        let mut progress = lock(&self.progress);
+        let earlier = progress.probe.take();
+        let (Ok(interval), Some(bound), true) = (status.interval, status.bound, settled) else {
+            return;
+        };
+        let total = bound.total();
+        let epsilon = interval.epsilon();
+        if status.state == ClockState::Synchronized {
+            // Of the same claim, so that what is left is what grew since.
+            let at_sync = total.saturating_sub(Duration::from_nanos(bound.drift_ns));
+            let written = after.written_at.zip(self.node.last_maxerror_us());
+            if let Some((_, written)) = written.filter(|(at, _)| *at < before.now) {
+                let grown = (maxerror - written).max(0).unsigned_abs() * 1_000;
+                let mine = epsilon.saturating_sub(at_sync);
+                ledger.tally.grew(u64::try_from(mine.as_nanos()).unwrap_or(u64::MAX), grown);
+            }
+        }
+        let probe = Probe {
+            called: Timestamp::from_unix_nanos(before.unix),
+            raw: [raw_before, raw_after],
+            interval,
+            key: key(&status),
+            held: epsilon + Duration::from_nanos(2) < total,
+        };
+        if let Some(earlier) = earlier.filter(|earlier| earlier.key == probe.key && !self.leap) {
+            let advanced = [
+                probe.raw[0] - earlier.raw[1],
+                probe.raw[1] - earlier.raw[0],
+            ];
+            let readings = [
+                (earlier.called, earlier.interval),
+                (Timestamp::from_unix_nanos(after.unix), interval),
+            ];
+            let limits = SlopeLimits {
+                max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
+                held: earlier.held || probe.held,
+            };
+            ledger.checker.slope(self.subject, readings, advanced, limits);
+        }
+        progress.probe = Some(probe);
+    }
+}
+
+/// What changes when a claim is replaced.
+fn key(status: &Status) -> [u64; 4] {
+    let counters = &status.counters;
+    let inherited = u64::from(status.state == ClockState::Inherited);
+    [counters.writes, counters.suspends, counters.contradictions, inherited]
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,189 @@
+//! The books of a campaign: what was read, how true and how tight it was.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use super::checker::{Law, Violation};
+use super::histogram::Histogram;
+use crate::interval::Interval;
+
+/// What came of the readings of one scenario, over any number of seeds.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub(super) runs: u64,
+    pub(super) readings: u64,
+    pub(super) answered: u64,
+    pub(super) near: u64,
+    pub(super) broken: [u64; Law::ALL.len()],
+    pub(super) peak_ppm: u64,
+    pub(super) epsilon: Histogram,
+    pub(super) growth: Histogram,
+    pub(super) kernel_growth: Histogram,
+    pub(super) elapsed_ns: u128,
+    pub(super) refused_ns: u128,
+    pub(super) healthy_ns: u128,
+    pub(super) refused_healthy_ns: u128,
+    pub(super) noticed: u64,
+    pub(super) short_writes: u64,
+    pub(super) writes: u64,
+    pub(super) first: Option<Box<Violation>>,
+}
+
+impl Tally {
+    /// Adds the books of another run or scenario.
+    pub fn merge(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.readings += other.readings;
+        self.answered += other.answered;
+        self.near += other.near;
+        for (mine, theirs) in self.broken.iter_mut().zip(other.broken) {
+            *mine += theirs;
+        }
+        self.peak_ppm = self.peak_ppm.max(other.peak_ppm);
+        self.epsilon.merge(&other.epsilon);
+        self.growth.merge(&other.growth);
+        self.kernel_growth.merge(&other.kernel_growth);
+        self.elapsed_ns += other.elapsed_ns;
+        self.refused_ns += other.refused_ns;
+        self.healthy_ns += other.healthy_ns;
+        self.refused_healthy_ns += other.refused_healthy_ns;
+        self.noticed += other.noticed;
+        self.short_writes += other.short_writes;
+        self.writes += other.writes;
+        if self.first.is_none() {
+            self.first.clone_from(&other.first);
+        }
+    }
+
+    /// An interval, and true time when it was called for and when it returned.
+    pub(super) fn measure(&mut self, interval: &Interval, called: i64, returned: i64) {
+        let epsilon = u64::try_from(interval.epsilon().as_nanos()).unwrap_or(u64::MAX);
+        self.epsilon.add(epsilon);
+        let middle = interval.midpoint().unix_nanos();
+        let error = if middle > returned {
+            middle.abs_diff(returned)
+        } else {
+            called.saturating_sub(middle).max(0).unsigned_abs()
+        };
+        let ratio = u128::from(error) * 1_000_000 / u128::from(epsilon.max(1));
+        self.peak_ppm = self.peak_ppm.max(u64::try_from(ratio).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn grew(&mut self, epsilon_ns: u64, maxerror_ns: u64) {
+        self.growth.add(epsilon_ns);
+        self.kernel_growth.add(maxerror_ns);
+    }
+
+    /// How many runs there were, each with a seed of its own.
+    #[must_use]
+    pub const fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    /// How many readings were checked.
+    #[must_use]
+    pub const fn readings(&self) -> u64 {
+        self.readings
+    }
+
+    /// How many of them were intervals, not errors.
+    #[must_use]
+    pub const fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// How many readings were taken within 20 ms of a fault or a write, before or after it.
+    #[must_use]
+    pub const fn near(&self) -> u64 {
+        self.near
+    }
+
+    /// How many readings broke this law.
+    #[must_use]
+    pub fn broken(&self, law: Law) -> u64 {
+        Law::ALL
+            .iter()
+            .zip(self.broken)
+            .find_map(|(each, count)| (*each == law).then_some(count))
+            .unwrap_or(0)
+    }
+
+    /// How many violations there were of any law.
+    #[must_use]
+    pub fn violations(&self) -> u64 {
+        self.broken.iter().sum()
+    }
+
+    /// The largest distance between truth and an interval's middle, in millionths of half its width:
+    /// a million is where it begins to be false.
+    #[must_use]
+    pub const fn peak_ppm(&self) -> u64 {
+        self.peak_ppm
+    }
+
+    /// The epsilon that so many in a thousand readings did not exceed.
+    #[must_use]
+    pub fn epsilon(&self, per_thousand: u64) -> Option<Duration> {
+        quantile(&self.epsilon, per_thousand)
+    }
+
+    /// The median of epsilon's growth since the sync it rests on, over synchronised readings.
+    #[must_use]
+    pub fn growth(&self) -> Option<Duration> {
+        quantile(&self.growth, 500)
+    }
+
+    /// The median of `maxerror`'s growth since it was written, at the same instants.
+    #[must_use]
+    pub fn kernel_growth(&self) -> Option<Duration> {
+        quantile(&self.kernel_growth, 500)
+    }
+
+    /// The share of time refused while a daemon was healthy, after its first write and outside
+    /// voids, in millionths.
+    #[must_use]
+    pub fn refused_healthy_ppm(&self) -> u64 {
+        share(self.refused_healthy_ns, self.healthy_ns)
+    }
+
+    /// The share of all time refused, in millionths.
+    #[must_use]
+    pub fn refused_ppm(&self) -> u64 {
+        share(self.refused_ns, self.elapsed_ns)
+    }
+
+    /// How often a clock began to report a contradiction: it noticed that an assumption is false.
+    #[must_use]
+    pub const fn noticed(&self) -> u64 {
+        self.noticed
+    }
+
+    /// How often an honest daemon wrote less than A2 allows: must be none, or the world lies.
+    #[must_use]
+    pub const fn short_writes(&self) -> u64 {
+        self.short_writes
+    }
+
+    /// How many bounds were written.
+    #[must_use]
+    pub const fn writes(&self) -> u64 {
+        self.writes
+    }
+
+    /// The first violation.
+    #[must_use]
+    pub fn first(&self) -> Option<&Violation> {
+        self.first.as_deref()
+    }
+}
+
+fn quantile(histogram: &Histogram, per_thousand: u64) -> Option<Duration> {
+    if histogram.is_empty() {
+        return None;
+    }
+    Some(Duration::from_nanos(histogram.quantile(per_thousand)))
+}
+
+fn share(part: u128, whole: u128) -> u64 {
+    u64::try_from(part * 1_000_000 / whole.max(1)).unwrap_or(u64::MAX)
+}
