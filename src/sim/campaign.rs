@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
             let reach = Duration::from_nanos(pause.unsigned_abs() * 4);
             let aim = self.stage.world.next_happening().filter(|next| *next < reach);
             match aim {
-                Some(next) if self.stage.random.chance(700_000) => self.burst(next),
+                Some(next) if self.stage.random.chance(950_000) => self.burst(next),
                 _ => self.stroll(pause),
             }
             if self.stage.restarts && self.stage.random.chance(20_000) {
@@ -160,8 +160,8 @@ impl<'a> Run<'a> {
         let lead = next.saturating_sub(Duration::from_nanos(early.unsigned_abs()));
         self.stage.world.advance(lead);
         let until = self.stage.world.mark().now + early + NEAR;
-        let pause = self.stage.random.scattered(10_000, 4_000_000);
-        for _ in 0..40 {
+        let pause = self.stage.random.scattered(10_000, 1_000_000);
+        for _ in 0..100 {
             self.glance();
             self.wait(pause / 4, pause);
             if self.stage.world.mark().now > until {
@@ -281,7 +281,11 @@ impl Report {
             }
             if scenario.expectation() == Expectation::True && tally.refused_healthy_ppm() >= 1_000 {
                 let share = Percent(tally.refused_healthy_ppm());
-                complain(format!("refused for {share} of healthy time"));
+                let mut why = String::new();
+                for (reason, ppm) in tally.reasons() {
+                    why.push_str(&format!(", {reason} {}", Percent(ppm)));
+                }
+                complain(format!("refused for {share} of healthy time{why}"));
             }
             if let (Some(mine), Some(kernel)) = (tally.growth(), tally.kernel_growth()) {
                 if mine * 2 > kernel {

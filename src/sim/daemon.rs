@@ -22,6 +22,8 @@ const NTPD_STEP: i64 = 128_000_000;
 const BETWEEN_CALLS: i64 = 30_000;
 /// Corrections smaller than this are not worth a slew, in ns.
 const SMALLEST_SLEW: i64 = 200;
+/// The default `minpoll`: shorter ones are the whole of a daemon's polls.
+const MIN_POLL: i64 = 64 * SECOND;
 /// What a daemon needs at least to measure the oscillator's rate.
 const RATE_SPAN: i64 = 60 * SECOND;
 
@@ -475,8 +477,8 @@ impl RunningDaemon {
         let (maxerror, esterror) = match self.config.manner {
             Manner::Grudging => {
                 let error = true_error(host).abs() - ns(self.config.margin);
-                // Truncated to whole µs, as daemons do.
-                let least = error.max(0) / 1_000;
+                // Truncated to whole µs, as daemons do; a zero would be refused as a liar's.
+                let least = (error / 1_000).max(1);
                 (least, Some(least / 3))
             }
             Manner::Careless { one_in } if host.random.between(0, i64::from(one_in)) == 0 => {

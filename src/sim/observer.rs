@@ -11,8 +11,9 @@ use super::reader::Reader;
 use super::tally::Tally;
 use super::world::Mark;
 use crate::clock::{ClockState, DEFAULT_MAX_DRIFT_PPB, Status};
-use crate::error::ClockError;
+use crate::error::{ClockError, Disturbance};
 use crate::interval::Interval;
+use crate::source::Refusal;
 use crate::timestamp::Timestamp;
 
 /// Readings within so many ns of a fault or a write count as near it.
@@ -68,7 +69,6 @@ pub(super) struct Observer {
     subject: Subject,
     ledger: Arc<Mutex<Ledger>>,
     context: Arc<str>,
-    built: i64,
     leap: bool,
     progress: Mutex<Progress>,
 }
@@ -77,6 +77,10 @@ pub(super) struct Observer {
 #[derive(Default)]
 struct Progress {
     last: i64,
+    /// Since when the clock has been in a position to see a write: since it was built, or since its
+    /// first reading after the machine slept.
+    since: i64,
+    sleeps: u64,
     eligible_after: Option<i64>,
     probe: Option<Probe>,
     was_available: bool,
@@ -93,7 +97,6 @@ impl Observer {
         let subject = lock(&ledger).checker.subject(&format!("node {}", node.index()));
         let mark = node.mark();
         Self {
-            built: mark.now,
             leap: mark.leap,
             node,
             reader,
@@ -102,6 +105,8 @@ impl Observer {
             context,
             progress: Mutex::new(Progress {
                 last: mark.now,
+                since: mark.now,
+                sleeps: mark.sleeps,
                 ..Progress::default()
             }),
         }
@@ -144,7 +149,12 @@ impl Observer {
         tally.readings += 1;
         let elapsed = (after.now - progress.last).max(0);
         progress.last = after.now;
-        let first_write = after.written_at.filter(|at| *at >= self.built);
+        if after.sleeps != progress.sleeps {
+            progress.sleeps = after.sleeps;
+            progress.since = after.now;
+            progress.eligible_after = None;
+        }
+        let first_write = after.written_at.filter(|at| *at >= progress.since);
         if progress.eligible_after.is_none() {
             progress.eligible_after = first_write.map(|at| at + TIME_TO_LOOK);
         }
@@ -166,6 +176,8 @@ impl Observer {
                 tally.refused_ns += elapsed;
                 if healthy {
                     tally.refused_healthy_ns += elapsed;
+                    }
+                    *tally.reasons.entry(reason(error)).or_default() += elapsed;
                 }
                 let contradicted = matches!(error, ClockError::Contradicted { .. });
                 if contradicted && !progress.contradicted {
@@ -253,6 +265,32 @@ impl Observer {
             ledger.checker.slope(self.subject, readings, advanced, limits);
         }
         progress.probe = Some(probe);
+    }
+}
+
+/// An error in a word or two.
+fn reason(error: &ClockError) -> &'static str {
+    match error {
+        ClockError::Unvouched(refusal) => match refusal {
+            Refusal::Unsynchronized { .. } => "unsynchronised",
+            Refusal::UnsyncFlag { .. } => "unsync flag",
+            Refusal::NoBound { .. } => "no bound",
+            Refusal::AwaitingWrite { .. } => "awaiting a write",
+            Refusal::Status(_) => "status refused",
+        },
+        ClockError::TooOld { .. } => "too old",
+        ClockError::TooWide { .. } => "too wide",
+        ClockError::Contradicted { .. } => "contradicted",
+        ClockError::Disturbed { cause } => match cause {
+            Disturbance::Suspended => "suspended",
+            Disturbance::Stepped => "stepped",
+            Disturbance::RawBackwards => "raw time backwards",
+            Disturbance::Moved => "moved",
+            Disturbance::UnexplainedSecond => "unexplained second",
+            Disturbance::Interrupted => "interrupted",
+        },
+        ClockError::AssumptionBroken { .. } => "assumption broken",
+        ClockError::OutOfRange(_) => "out of range",
     }
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use super::checker::{Law, Violation};
 use super::histogram::Histogram;
@@ -23,6 +24,7 @@ pub struct Tally {
     pub(super) refused_ns: u128,
     pub(super) healthy_ns: u128,
     pub(super) refused_healthy_ns: u128,
+    pub(super) reasons: BTreeMap<&'static str, u128>,
     pub(super) noticed: u64,
     pub(super) short_writes: u64,
     pub(super) writes: u64,
@@ -47,6 +49,9 @@ impl Tally {
         self.refused_ns += other.refused_ns;
         self.healthy_ns += other.healthy_ns;
         self.refused_healthy_ns += other.refused_healthy_ns;
+        for (reason, ns) in &other.reasons {
+            *self.reasons.entry(reason).or_default() += ns;
+        }
         self.noticed += other.noticed;
         self.short_writes += other.short_writes;
         self.writes += other.writes;
@@ -150,6 +155,11 @@ impl Tally {
     #[must_use]
     pub fn refused_ppm(&self) -> u64 {
         share(self.refused_ns, self.elapsed_ns)
+    }
+
+    /// Why it was refused while a daemon was healthy, as shares of healthy time in millionths.
+    pub fn reasons(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.reasons.iter().map(|(reason, ns)| (*reason, share(*ns, self.healthy_ns)))
     }
 
     /// How often a clock began to report a contradiction: it noticed that an assumption is false.

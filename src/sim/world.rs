@@ -21,6 +21,9 @@ use crate::timestamp::Timestamp;
 /// How many happenings are kept for reports.
 const REMEMBERED: usize = 16;
 
+/// A daemon that is itself further in the dark than half of the default `max_error` is not healthy.
+const HEALTHY_BOUND_US: i64 = 250_000;
+
 /// Since when a daemon is healthy that is not.
 const NOT_HEALTHY: i64 = i64::MAX / 2;
 
@@ -209,7 +212,9 @@ pub(super) struct Mark {
     pub(super) last_happening: i64,
     /// When the node's daemon last wrote a bound.
     pub(super) written_at: Option<i64>,
-    /// Since when a daemon has been healthy, with a write after the last void; `i64::MAX / 2` if
+    /// How often the machine slept so far.
+    pub(super) sleeps: u64,
+    /// Since when a daemon has been healthy, with a write of less than `HEALTHY_BOUND`; `i64::MAX / 2` if
     /// it is not.
     pub(super) healthy_since: i64,
     /// Whether there is a leap second in this world.
@@ -386,6 +391,7 @@ pub(super) struct Machinery {
     pub(super) last_write: Option<(i64, Write)>,
     honest: bool,
     healthy_since: i64,
+    sleeps: u64,
 }
 
 /// Everything in a world.
@@ -440,6 +446,7 @@ impl Core {
             last_write: None,
             honest: true,
             healthy_since: NOT_HEALTHY,
+            sleeps: 0,
         });
         self.plan_count(index);
         self.start_daemon(index);
@@ -458,6 +465,7 @@ impl Core {
             happenings: self.happenings,
             last_happening: self.last_happening,
             written_at: machine.and_then(|m| m.last_write).map(|(at, _)| at),
+            sleeps: machine.map_or(0, |m| m.sleeps),
             healthy_since: machine.map_or(NOT_HEALTHY, |m| m.healthy_since),
             leap: self.axis.leap.is_some(),
         }
@@ -669,7 +677,9 @@ impl Core {
                 self.short_writes += 1;
                 self.shortest_by_ns = self.shortest_by_ns.max(write.short_by_ns);
             }
-            if machine.honest && machine.healthy_since == NOT_HEALTHY {
+            if !machine.honest || write.maxerror_us >= HEALTHY_BOUND_US {
+                machine.healthy_since = NOT_HEALTHY;
+            } else if machine.healthy_since == NOT_HEALTHY {
                 machine.healthy_since = now.max(machine.refused_until);
             }
         }
@@ -771,6 +781,7 @@ impl Core {
             return;
         };
         machine.asleep = true;
+        machine.sleeps += 1;
         machine.healthy_since = NOT_HEALTHY;
         machine.disturbances += 1;
         machine.kernel.halt(now);
