@@ -10,7 +10,11 @@
 //!
 //! Progress goes to standard error, the table to standard output. The exit status is 1 if anything
 //! was not as its scenario expects.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is a program for people"
+)]
 
 use epsilon_clock::sim::{Campaign, Report, Scenario, Tally, seed_of};
 use lexopt::prelude::{Long, ValueExt};
@@ -34,7 +38,8 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
             Long("seed") => seeds = vec![parser.value()?.parse()?],
             Long("scenario") => {
                 let name = parser.value()?.string()?;
-                let known = Scenario::named(&name).ok_or(format!("no scenario {name}; try --list"))?;
+                let known =
+                    Scenario::named(&name).ok_or(format!("no scenario {name}; try --list"))?;
                 scenarios.push(*known);
             }
             Long("readings") => campaign = campaign.readings_per_run(parser.value()?.parse()?),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod axis;
+mod broken;
 mod campaign;
 mod checker;
 mod daemon;
@@ -18,6 +19,7 @@ mod scenario;
 mod tally;
 mod world;
 
+pub use broken::{BrokenClock, Flaw};
 pub use campaign::{Campaign, Report, seed_of};
 pub use checker::{Call, Checker, Law, RESOLUTION, SlopeLimits, Subject, Testimony, Violation};
 pub use daemon::{Daemon, Manner};

@@ -1,9 +1,19 @@
 //! The simulated world, and the clock in it: true under everything that assumptions A1 to A5 allow.
 #![cfg(feature = "sim")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail by panicking"
+)]
 
-use epsilon_clock::sim::{Checker, Daemon, Law, NodeConfig, Server, Testimony, World};
+use epsilon_clock::sim::{
+    Campaign, Checker, Daemon, Law, NodeConfig, Report, Scenario, Server, Tally, Testimony, World,
+    seed_of,
+};
 use std::time::Duration;
+
+const SEEDS: u64 = 10;
 
 #[test]
 fn a_healthy_clock_contains_utc_and_answers() {
@@ -38,4 +48,38 @@ fn a_healthy_clock_contains_utc_and_answers() {
         );
         assert_eq!(checker.broken(Law::T1), 0);
     }
+}
+
+/// A few hundred seeds over every scenario; the campaign example plays as many as one likes.
+#[test]
+fn campaign() {
+    let campaign = Campaign::new().readings_per_run(600);
+    let mut report = Report::new();
+    for scenario in Scenario::all() {
+        let mut total = Tally::default();
+        for run in 0..SEEDS {
+            let seed = seed_of(run);
+            total.merge(&campaign.play(scenario, seed).unwrap());
+        }
+        report.add(*scenario, total);
+    }
+    let honest = report.honest();
+    println!("{report}");
+    assert_eq!(honest.violations(), 0, "{}", honest.first().unwrap());
+    assert_eq!(report.complaints(), [""; 0]);
+    assert!(
+        honest.near() * 10 >= honest.readings(),
+        "the world is too quiet"
+    );
+    assert!(honest.peak_ppm() > 900_000, "the world is too kind");
+}
+
+#[test]
+fn a_seed_replays_exactly() {
+    let scenario = Scenario::named("everything").unwrap();
+    let campaign = Campaign::new().readings_per_run(500);
+    let [one, other, another] = [3, 3, 4].map(|seed| campaign.play(scenario, seed).unwrap());
+    let books = |tally: &Tally| format!("{tally:?}");
+    assert_eq!(books(&one), books(&other));
+    assert_ne!(books(&one), books(&another));
 }

@@ -132,7 +132,11 @@ impl<'a> Run<'a> {
         let pause = pause.clamp(10_000, self.stage.idle);
         while self.stage.world.mark().now < self.stage.span {
             let reach = Duration::from_nanos(pause.unsigned_abs() * 4);
-            let aim = self.stage.world.next_happening().filter(|next| *next < reach);
+            let aim = self
+                .stage
+                .world
+                .next_happening()
+                .filter(|next| *next < reach);
             match aim {
                 Some(next) if self.stage.random.chance(950_000) => self.burst(next),
                 _ => self.stroll(pause),
@@ -146,7 +150,11 @@ impl<'a> Run<'a> {
 
     /// A few readings after a pause.
     fn stroll(&mut self, pause: i64) {
-        let longest = if self.stage.random.chance(20_000) { self.stage.idle } else { 2 * pause };
+        let longest = if self.stage.random.chance(20_000) {
+            self.stage.idle
+        } else {
+            2 * pause
+        };
         self.wait(1, longest);
         for _ in 0..self.stage.random.between(1, 5) {
             self.glance();
@@ -172,7 +180,9 @@ impl<'a> Run<'a> {
 
     fn wait(&mut self, least: i64, most: i64) {
         let span = self.stage.random.scattered(least, most);
-        self.stage.world.advance(Duration::from_nanos(span.unsigned_abs()));
+        self.stage
+            .world
+            .advance(Duration::from_nanos(span.unsigned_abs()));
     }
 
     /// One reading of some node, sometimes of all of them, sometimes with its terms.
@@ -261,7 +271,8 @@ impl Report {
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         for (scenario, tally) in &self.rows {
-            let mut complain = |what: String| complaints.push(format!("{}: {what}", scenario.name()));
+            let mut complain =
+                |what: String| complaints.push(format!("{}: {what}", scenario.name()));
             let false_ones = tally.violations();
             match scenario.expectation() {
                 Expectation::True | Expectation::Refused if false_ones > 0 => {
@@ -289,7 +300,9 @@ impl Report {
             }
             if let (Some(mine), Some(kernel)) = (tally.growth(), tally.kernel_growth()) {
                 if mine * 2 > kernel {
-                    complain(format!("grows by {mine:?} where the kernel grows by {kernel:?}"));
+                    complain(format!(
+                        "grows by {mine:?} where the kernel grows by {kernel:?}"
+                    ));
                 }
             }
         }
@@ -346,7 +359,11 @@ impl fmt::Display for Report {
             honest.near()
         )?;
         let violations = honest.violations();
-        write!(f, "total: {} readings, {violations} violations", honest.readings())
+        write!(
+            f,
+            "total: {} readings, {violations} violations",
+            honest.readings()
+        )
     }
 }
 

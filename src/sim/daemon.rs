@@ -292,10 +292,10 @@ impl RunningDaemon {
             }
             return;
         }
-        let poll = if self.polls <= 4 {
-            2 * SECOND
-        } else {
-            ns(self.config.poll)
+        // A burst first, then `minpoll`, doubled every few exchanges.
+        let poll = match self.polls {
+            ..=4 => 2 * SECOND,
+            later => ns(self.config.poll).min(MIN_POLL << ((later - 5) / 4).min(20)),
         };
         let unpunctual = poll + host.random.between(-poll / 50, poll / 50 + 1);
         reaction.later.push((host.now + unpunctual, Errand::Poll));

@@ -94,7 +94,9 @@ impl Observer {
         ledger: Arc<Mutex<Ledger>>,
         context: Arc<str>,
     ) -> Self {
-        let subject = lock(&ledger).checker.subject(&format!("node {}", node.index()));
+        let subject = lock(&ledger)
+            .checker
+            .subject(&format!("node {}", node.index()));
         let mark = node.mark();
         Self {
             leap: mark.leap,
@@ -132,7 +134,9 @@ impl Observer {
         let mut ledger = lock(&self.ledger);
         ledger.count_near(&after);
         let ledger = &mut *ledger;
-        let is_true = ledger.checker.returned(call, returned, &outcome, || self.testimony(&outcome));
+        let is_true = ledger
+            .checker
+            .returned(call, returned, &outcome, || self.testimony(&outcome));
         self.account(&mut ledger.tally, &before, &after, &outcome);
         let interval = outcome.ok().filter(|_| is_true)?;
         Some((self.subject, interval, before.unix, after.unix))
@@ -158,7 +162,9 @@ impl Observer {
         if progress.eligible_after.is_none() {
             progress.eligible_after = first_write.map(|at| at + TIME_TO_LOOK);
         }
-        let eligible = progress.eligible_after.is_some_and(|at| after.now - elapsed >= at);
+        let eligible = progress
+            .eligible_after
+            .is_some_and(|at| after.now - elapsed >= at);
         let healthy = eligible && after.healthy_since + TIME_TO_LOOK <= after.now - elapsed;
         let elapsed = u128::from(elapsed.unsigned_abs());
         tally.elapsed_ns += elapsed;
@@ -176,7 +182,6 @@ impl Observer {
                 tally.refused_ns += elapsed;
                 if healthy {
                     tally.refused_healthy_ns += elapsed;
-                    }
                     *tally.reasons.entry(reason(error)).or_default() += elapsed;
                 }
                 let contradicted = matches!(error, ClockError::Contradicted { .. });
@@ -193,11 +198,17 @@ impl Observer {
         // The ledger is locked: no other thread's reading may come in between.
         let status = self.node.quietly(|| self.reader.status());
         if let Some(status) = &status {
-            detail.push_str(&format!("  state {}, source {:?}\n", status.state, status.source));
+            detail.push_str(&format!(
+                "  state {}, source {:?}\n",
+                status.state, status.source
+            ));
             if let Some(bound) = &status.bound {
                 detail.push_str(&format!("  bound {bound}, age {:?}\n", status.age));
             }
-            detail.push_str(&format!("  {:?}\n  refusal {:?}\n", status.counters, status.refusal));
+            detail.push_str(&format!(
+                "  {:?}\n  refusal {:?}\n",
+                status.counters, status.refusal
+            ));
         }
         detail.push_str(&format!(
             "  outcome {outcome:?}\n  kernel {:?}, real time ahead by {} ns\n{}",
@@ -223,7 +234,9 @@ impl Observer {
         let after = self.node.mark();
         let again = self.reader.status();
         let mut ledger = lock(&self.ledger);
-        ledger.checker.released(self.subject, status.counters.contradictions);
+        ledger
+            .checker
+            .released(self.subject, status.counters.contradictions);
         let settled = again.is_some_and(|again| key(&again) == key(&status));
         let mut progress = lock(&self.progress);
         let earlier = progress.probe.take();
@@ -239,7 +252,9 @@ impl Observer {
             if let Some((_, written)) = written.filter(|(at, _)| *at < before.now) {
                 let grown = (maxerror - written).max(0).unsigned_abs() * 1_000;
                 let mine = epsilon.saturating_sub(at_sync);
-                ledger.tally.grew(u64::try_from(mine.as_nanos()).unwrap_or(u64::MAX), grown);
+                ledger
+                    .tally
+                    .grew(u64::try_from(mine.as_nanos()).unwrap_or(u64::MAX), grown);
             }
         }
         let probe = Probe {
@@ -250,10 +265,7 @@ impl Observer {
             held: epsilon + Duration::from_nanos(2) < total,
         };
         if let Some(earlier) = earlier.filter(|earlier| earlier.key == probe.key && !self.leap) {
-            let advanced = [
-                probe.raw[0] - earlier.raw[1],
-                probe.raw[1] - earlier.raw[0],
-            ];
+            let advanced = [probe.raw[0] - earlier.raw[1], probe.raw[1] - earlier.raw[0]];
             let readings = [
                 (earlier.called, earlier.interval),
                 (Timestamp::from_unix_nanos(after.unix), interval),
@@ -262,7 +274,9 @@ impl Observer {
                 max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
                 held: earlier.held || probe.held,
             };
-            ledger.checker.slope(self.subject, readings, advanced, limits);
+            ledger
+                .checker
+                .slope(self.subject, readings, advanced, limits);
         }
         progress.probe = Some(probe);
     }
@@ -298,7 +312,12 @@ fn reason(error: &ClockError) -> &'static str {
 fn key(status: &Status) -> [u64; 4] {
     let counters = &status.counters;
     let inherited = u64::from(status.state == ClockState::Inherited);
-    [counters.writes, counters.suspends, counters.contradictions, inherited]
+    [
+        counters.writes,
+        counters.suspends,
+        counters.contradictions,
+        inherited,
+    ]
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

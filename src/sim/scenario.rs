@@ -83,7 +83,10 @@ impl Scenario {
 
     pub(super) fn stage(&self, seed: u64) -> Stage {
         // Scenarios of one seed must not resemble each other.
-        let name = self.name.bytes().fold(0_u64, |hash, byte| mix(hash ^ u64::from(byte)));
+        let name = self
+            .name
+            .bytes()
+            .fold(0_u64, |hash, byte| mix(hash ^ u64::from(byte)));
         let mut stage = Stage::new(mix(seed ^ name));
         (self.build)(&mut stage);
         stage
@@ -154,7 +157,11 @@ impl Stage {
     }
 
     fn chrony(&mut self, poll_secs: u64) -> Daemon {
-        let server = if self.random.chance(500_000) { Server::near() } else { Server::far() };
+        let server = if self.random.chance(500_000) {
+            Server::near()
+        } else {
+            Server::far()
+        };
         Daemon {
             poll: Duration::from_secs(poll_secs),
             ..Daemon::chrony(server)
@@ -172,7 +179,8 @@ impl Stage {
     /// Some instant between two, in seconds from the start.
     fn sometime(&mut self, from: i64, to: i64, node: &Node, fault: Fault) -> i64 {
         let at = self.random.between(from * SECOND, to * SECOND);
-        self.world.schedule(Duration::from_nanos(at.unsigned_abs()), node, fault);
+        self.world
+            .schedule(Duration::from_nanos(at.unsigned_abs()), node, fault);
         at / SECOND
     }
 
@@ -236,8 +244,7 @@ static ALL: [Scenario; 30] = [
         expectation: Expectation::True,
         measures_growth: false,
         build: |stage| {
-            stage.span = 8_000 * SECOND;
-            stage.idle = 20 * SECOND;
+            stage.span = 12_000 * SECOND;
             for _ in 0..2 {
                 let daemon = stage.chrony(1_024);
                 stage.ordinary(daemon);
@@ -296,7 +303,11 @@ static ALL: [Scenario; 30] = [
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..6 {
                     let size = stage.random.scattered(1_000, 365 * DAY_SECS * SECOND);
-                    let by_ns = if stage.random.chance(500_000) { size } else { -size };
+                    let by_ns = if stage.random.chance(500_000) {
+                        size
+                    } else {
+                        -size
+                    };
                     stage.sometime(20, 900, &node, Fault::Step { by_ns });
                 }
             }
@@ -314,7 +325,11 @@ static ALL: [Scenario; 30] = [
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..6 {
                     let rate = stage.random.scattered(10_000, 83_333_000);
-                    let rate_ppb = if stage.random.chance(500_000) { rate } else { -rate };
+                    let rate_ppb = if stage.random.chance(500_000) {
+                        rate
+                    } else {
+                        -rate
+                    };
                     let span = stage.span_ns(1_000_000, 20 * SECOND);
                     stage.sometime(20, 900, &node, Fault::Slew { rate_ppb, span });
                 }
@@ -344,7 +359,9 @@ static ALL: [Scenario; 30] = [
                     let into = stage.random.between(150_000_000, 2 * SECOND);
                     let span = stage.span_ns(100_000_000, 40 * SECOND);
                     let at = Duration::from_nanos((at + into).unsigned_abs());
-                    stage.world.schedule(at, &node, Fault::DaemonFrozen { span });
+                    stage
+                        .world
+                        .schedule(at, &node, Fault::DaemonFrozen { span });
                 }
             }
         },
@@ -405,7 +422,11 @@ static ALL: [Scenario; 30] = [
             for _ in 0..2 {
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..5 {
-                    let longest = if stage.random.chance(50_000) { DAY_SECS } else { 300 };
+                    let longest = if stage.random.chance(50_000) {
+                        DAY_SECS
+                    } else {
+                        300
+                    };
                     let (span, wake) = if stage.random.chance(500_000) {
                         (stage.span_ns(25_000_000, longest * SECOND), Wake::Precise)
                     } else {
@@ -428,7 +449,11 @@ static ALL: [Scenario; 30] = [
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..5 {
                     let told = stage.random.chance(300_000);
-                    let notice = if told { Notice::Told } else { Notice::CounterRan };
+                    let notice = if told {
+                        Notice::Told
+                    } else {
+                        Notice::CounterRan
+                    };
                     let span = stage.span_ns(25_000_000, 60 * SECOND);
                     stage.sometime(20, 900, &node, Fault::Pause { span, notice });
                 }
@@ -474,12 +499,20 @@ static ALL: [Scenario; 30] = [
         expectation: Expectation::True,
         measures_growth: false,
         build: |stage| {
-            let kind = if stage.random.chance(500_000) { LeapKind::Inserted } else { LeapKind::Deleted };
+            let kind = if stage.random.chance(500_000) {
+                LeapKind::Inserted
+            } else {
+                LeapKind::Deleted
+            };
             stage.with_leap(kind, 400);
             for killed in [true, false] {
                 let daemon = stage.chrony(16);
                 let node = stage.ordinary(daemon);
-                let death = if killed { Fault::DaemonKilled } else { Fault::DaemonTerminated };
+                let death = if killed {
+                    Fault::DaemonKilled
+                } else {
+                    Fault::DaemonTerminated
+                };
                 stage.sometime(60, 380, &node, death);
             }
         },
@@ -498,7 +531,11 @@ static ALL: [Scenario; 30] = [
                     ..NodeConfig::with_daemon(daemon)
                 });
                 for _ in 0..3 {
-                    let end = if stage.random.chance(500_000) { 200_000 } else { -200_000 };
+                    let end = if stage.random.chance(500_000) {
+                        200_000
+                    } else {
+                        -200_000
+                    };
                     stage.sometime(20, 900, &node, Fault::Oscillator(Oscillator::steady(end)));
                 }
                 if stage.random.chance(300_000) {
@@ -551,7 +588,7 @@ static ALL: [Scenario; 30] = [
         measures_growth: false,
         build: |stage| {
             stage.idle = 10 * SECOND;
-            stage.restarts = stage.random.chance(0);
+            stage.restarts = stage.random.chance(200_000);
             for _ in 0..3 {
                 everything(stage);
             }
@@ -677,7 +714,11 @@ static ALL: [Scenario; 30] = [
         },
         measures_growth: false,
         build: |stage| {
-            let kind = if stage.random.chance(500_000) { LeapKind::Inserted } else { LeapKind::Deleted };
+            let kind = if stage.random.chance(500_000) {
+                LeapKind::Inserted
+            } else {
+                LeapKind::Deleted
+            };
             stage.with_leap(kind, 300);
             let daemon = stage.chrony(16);
             stage.ordinary(daemon.clone());
@@ -705,7 +746,9 @@ fn failing_over(stage: &mut Stage, times: usize) -> (Node, Vec<i64>) {
         at += stage.random.between(30 * SECOND, 250 * SECOND);
         let server = (turn + 1) % 2;
         let after = Duration::from_nanos(at.unsigned_abs());
-        stage.world.schedule(after, &node, Fault::Failover { server });
+        stage
+            .world
+            .schedule(after, &node, Fault::Failover { server });
         instants.push(at);
     }
     (node, instants)
@@ -723,11 +766,24 @@ fn killed(stage: &mut Stage) {
     for round in 0..3 {
         let from = round * third;
         let rate = stage.random.scattered(1_000, 83_333_000);
-        let rate_ppb = if stage.random.chance(300_000) { 490_000 } else { rate };
-        let rate_ppb = if stage.random.chance(500_000) { rate_ppb } else { -rate_ppb };
+        let rate_ppb = if stage.random.chance(300_000) {
+            490_000
+        } else {
+            rate
+        };
+        let rate_ppb = if stage.random.chance(500_000) {
+            rate_ppb
+        } else {
+            -rate_ppb
+        };
         let at = if stage.random.chance(500_000) {
             // A slew of the daemon's own.
-            let at = stage.sometime(from + 30, from + third / 2, &node, Fault::Failover { server: 1 });
+            let at = stage.sometime(
+                from + 30,
+                from + third / 2,
+                &node,
+                Fault::Failover { server: 1 },
+            );
             stage.sometime(at, at + 3, &node, Fault::DaemonKilled)
         } else {
             let death = Fault::DaemonKilledSlewing { rate_ppb };
@@ -765,7 +821,13 @@ fn leaping(stage: &mut Stage, kind: LeapKind) {
         }
         for at in 288..312 {
             // Something to aim at all around it.
-            stage.at(at, &node, Fault::DaemonFrozen { span: Duration::ZERO });
+            stage.at(
+                at,
+                &node,
+                Fault::DaemonFrozen {
+                    span: Duration::ZERO,
+                },
+            );
         }
     }
 }
@@ -814,7 +876,10 @@ fn everything(stage: &mut Stage) {
             },
         };
         let at = stage.sometime(15, 900, &node, fault);
-        if matches!(fault, Fault::DaemonTerminated | Fault::DaemonKilled | Fault::DaemonKilledSlewing { .. }) {
+        if matches!(
+            fault,
+            Fault::DaemonTerminated | Fault::DaemonKilled | Fault::DaemonKilledSlewing { .. }
+        ) {
             stage.sometime(at, at + 120, &node, Fault::DaemonStarted);
         }
     }

@@ -159,7 +159,9 @@ impl Tally {
 
     /// Why it was refused while a daemon was healthy, as shares of healthy time in millionths.
     pub fn reasons(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.reasons.iter().map(|(reason, ns)| (*reason, share(*ns, self.healthy_ns)))
+        self.reasons
+            .iter()
+            .map(|(reason, ns)| (*reason, share(*ns, self.healthy_ns)))
     }
 
     /// How often a clock began to report a contradiction: it noticed that an assumption is false.

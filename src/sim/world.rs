@@ -694,7 +694,10 @@ impl Core {
         let Some(machine) = self.nodes.get_mut(node) else {
             return;
         };
-        if matches!(fault, Fault::StatusRefused { .. } | Fault::DaemonFrozen { .. }) {
+        if matches!(
+            fault,
+            Fault::StatusRefused { .. } | Fault::DaemonFrozen { .. }
+        ) {
             machine.healthy_since = NOT_HEALTHY;
         }
         match fault {
