@@ -123,10 +123,10 @@ mod ntp_status;
 mod primitive;
 #[cfg(feature = "test-util")]
 mod scripted;
-#[cfg(feature = "test-util")]
-mod skewed;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "test-util")]
+mod skewed;
 mod source;
 #[cfg(target_os = "linux")]
 mod sys;

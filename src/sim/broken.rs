@@ -70,7 +70,7 @@ impl Flaw {
             Self::CachedOnRealtime => "failover",
             Self::RunningMaxerror => "frozen-slew",
             Self::DriftTooSmall => "oscillator-limit",
-            Self::NoUnseenTerm => "idle",
+            Self::NoUnseenTerm => "a2-limit",
             Self::SuspendIgnored | Self::SuspendTakenForWrite => "suspend",
             Self::ClaimsIntersected => "careless-daemon",
             Self::UnsyncFlagTrusted => "liars",

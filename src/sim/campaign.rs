@@ -290,14 +290,6 @@ impl Report {
             if tally.short_writes() > 0 {
                 complain(format!("{} dishonest writes", tally.short_writes()));
             }
-            if scenario.expectation() == Expectation::True && tally.refused_healthy_ppm() >= 1_000 {
-                let share = Percent(tally.refused_healthy_ppm());
-                let mut why = String::new();
-                for (reason, ppm) in tally.reasons() {
-                    why.push_str(&format!(", {reason} {}", Percent(ppm)));
-                }
-                complain(format!("refused for {share} of healthy time{why}"));
-            }
             if let (Some(mine), Some(kernel)) = (tally.growth(), tally.kernel_growth()) {
                 if mine * 2 > kernel {
                     complain(format!(
@@ -305,7 +297,11 @@ impl Report {
                     ));
                 }
             }
+            if scenario.measures_growth() {
+                complaints.extend(too_often_refused(scenario.name(), tally));
+            }
         }
+        complaints.extend(too_often_refused("all scenarios", &self.honest()));
         complaints
     }
 
@@ -365,6 +361,23 @@ impl fmt::Display for Report {
             honest.readings()
         )
     }
+}
+
+/// Safety must not be bought by refusing to answer: less than a thousandth of the time in which a
+/// daemon is healthy.
+fn too_often_refused(name: &str, tally: &Tally) -> Option<String> {
+    if tally.refused_healthy_ppm() < 1_000 {
+        return None;
+    }
+    let share = Percent(tally.refused_healthy_ppm());
+    let why: Vec<String> = tally
+        .reasons()
+        .map(|(reason, ppm)| format!("{reason} {}", Percent(ppm)))
+        .collect();
+    let why = why.join(", ");
+    Some(format!(
+        "{name}: refused for {share} of healthy time: {why}"
+    ))
 }
 
 fn write_row(f: &mut fmt::Formatter<'_>, scenario: &Scenario, tally: &Tally) -> fmt::Result {

@@ -244,7 +244,8 @@ static ALL: [Scenario; 30] = [
         expectation: Expectation::True,
         measures_growth: false,
         build: |stage| {
-            stage.span = 12_000 * SECOND;
+            stage.span = 6_000 * SECOND;
+            stage.idle = 4 * SECOND;
             for _ in 0..2 {
                 let daemon = stage.chrony(1_024);
                 stage.ordinary(daemon);

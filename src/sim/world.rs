@@ -466,9 +466,19 @@ impl Core {
             last_happening: self.last_happening,
             written_at: machine.and_then(|m| m.last_write).map(|(at, _)| at),
             sleeps: machine.map_or(0, |m| m.sleeps),
-            healthy_since: machine.map_or(NOT_HEALTHY, |m| m.healthy_since),
+            healthy_since: machine
+                .filter(|m| !self.slept_through_leap(m))
+                .map_or(NOT_HEALTHY, |m| m.healthy_since),
             leap: self.axis.leap.is_some(),
         }
+    }
+
+    /// A kernel that slept across a leap second never makes it, and says that it is at it for as
+    /// long as the daemon leaves the flag set.
+    fn slept_through_leap(&self, machine: &Machinery) -> bool {
+        let recent = -5 * SECOND..120 * SECOND;
+        let leap = self.axis.since_leap(self.now);
+        machine.sleeps > 0 && leap.is_some_and(|since| recent.contains(&since))
     }
 
     pub(super) fn log(&self) -> String {
