@@ -8,9 +8,10 @@
 )]
 
 use epsilon_clock::sim::{
-    Campaign, Checker, Daemon, Law, NodeConfig, Report, Scenario, Server, Tally, Testimony, World,
-    seed_of,
+    Adjustment, Campaign, Checker, Daemon, Law, NodeConfig, Report, Scenario, Server, Tally,
+    Testimony, World, seed_of,
 };
+use proptest::prelude::*;
 use std::time::Duration;
 
 const SEEDS: u64 = 10;
@@ -82,4 +83,120 @@ fn a_seed_replays_exactly() {
     let books = |tally: &Tally| format!("{tally:?}");
     assert_eq!(books(&one), books(&other));
     assert_ne!(books(&one), books(&another));
+}
+
+fn wild() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        any::<i64>(),
+        -20_000_000..20_000_000_i64,
+        Just(0),
+        Just(i64::MIN),
+        Just(i64::MAX),
+    ]
+}
+
+fn any_adjustment() -> impl Strategy<Value = Adjustment> {
+    use proptest::option::of;
+    let flags = any::<i32>();
+    let numbers = (of(wild()), of(wild()), of(wild()), of(wild()), of(wild()));
+    let rest = (of(wild()), of(any::<i32>()), of(any::<bool>()), of(wild()));
+    (of(flags), numbers, rest).prop_map(|(status, numbers, rest)| {
+        let (maxerror, esterror, freq, tick, offset) = numbers;
+        let (constant, tai, nano, step) = rest;
+        Adjustment {
+            status,
+            maxerror,
+            esterror,
+            freq,
+            tick,
+            offset,
+            constant,
+            tai,
+            nano,
+            step,
+            single_shot: None,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// T10: whatever is written to the kernel, and whatever it is stepped to, a clock gives an
+    /// interval with its ends in order or a typed error; and raw time never runs backwards.
+    #[test]
+    fn any_write_is_survived(writes in proptest::collection::vec((any_adjustment(), 0..5_000_u64), 1..20)) {
+        let world = World::new(1);
+        let node = world.node(NodeConfig::default());
+        let clock = node.clock().unwrap();
+        for (adjustment, pause) in writes {
+            node.adjtimex(&adjustment);
+            let raw = node.raw();
+            for _ in 0..3 {
+                if let Ok(now) = clock.now() {
+                    prop_assert!(now.earliest() <= now.latest());
+                }
+                let _ = clock.read().to_string();
+                world.advance(Duration::from_millis(pause));
+            }
+            prop_assert!(node.raw() >= raw);
+        }
+    }
+
+    /// Whatever a builder is told, it says no or builds a clock that tells the truth.
+    #[test]
+    fn any_settings_are_refused_or_true(
+        max_drift in prop_oneof![any::<u32>(), 200_000..1_000_000_u32],
+        spans in proptest::array::uniform5(prop_oneof![
+            any::<u64>().prop_map(Duration::from_nanos),
+            (0..1_000_000_000_u64).prop_map(Duration::from_nanos),
+            Just(Duration::ZERO),
+            Just(Duration::MAX),
+        ]),
+        accept in any::<bool>(),
+    ) {
+        let world = World::new(2);
+        let node = world.node(NodeConfig::with_daemon(Daemon::chrony(Server::near())));
+        let [margin, look, guard, error, age] = spans;
+        let built = node.clock_with(|builder| {
+            let builder = builder
+                .max_drift_ppb(max_drift)
+                .daemon_margin(margin)
+                .look_interval(look)
+                .guard_interval(guard)
+                .max_error(error)
+                .max_age(age);
+            if accept { builder.accept_unsync_flag() } else { builder }
+        });
+        let Ok(clock) = built else { return Ok(()) };
+        for _ in 0..50 {
+            world.advance(Duration::from_millis(150));
+            let called = world.now();
+            if let Ok(now) = clock.now() {
+                prop_assert!(now.earliest() <= world.now() && called <= now.latest());
+                prop_assert!(now.epsilon() <= error);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_readers_of_one_clock_on_real_threads() {
+    // Not repeatable, but nothing may be false or stuck.
+    let world = World::new(6);
+    let node = world.node(NodeConfig::with_daemon(Daemon::chrony(Server::near())));
+    let clock = node.clock().unwrap();
+    world.advance(Duration::from_secs(10));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let called = world.now();
+                    let now = clock.now().unwrap();
+                    assert!(now.earliest() <= world.now() && called <= now.latest());
+                    world.advance(Duration::from_micros(500));
+                }
+            });
+        }
+    });
 }

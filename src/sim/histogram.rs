@@ -91,9 +91,9 @@ mod tests {
         let mut other = Histogram::default();
         for value in 1..=1_000 {
             if value % 2 == 0 {
-                histogram.add(value)
+                histogram.add(value);
             } else {
-                other.add(value)
+                other.add(value);
             }
         }
         histogram.merge(&other);

@@ -182,7 +182,7 @@ impl Kernel {
     pub(super) fn coarse(&self, now: i64) -> i64 {
         let mono = self.mono(now);
         let into = mono.rem_euclid(self.tick_ns);
-        let hash = mix(mono.div_euclid(self.tick_ns).cast_unsigned());
+        let hash = mix((mono / self.tick_ns).unsigned_abs());
         let late = if hash % 32 == 0 {
             self.tick_ns / 1_024 * i64::try_from(hash >> 55).unwrap_or(0)
         } else {
