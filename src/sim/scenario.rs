@@ -589,7 +589,6 @@ static ALL: [Scenario; 30] = [
         measures_growth: false,
         build: |stage| {
             stage.idle = 10 * SECOND;
-            stage.restarts = stage.random.chance(200_000);
             for _ in 0..3 {
                 everything(stage);
             }
