@@ -8,9 +8,10 @@
 )]
 
 use epsilon_clock::sim::{
-    Adjustment, Campaign, Checker, Daemon, Law, NodeConfig, Report, Scenario, Server, Tally,
+    Adjustment, Campaign, Checker, Daemon, Fault, Law, NodeConfig, Report, Scenario, Server, Tally,
     Testimony, World, seed_of,
 };
+use epsilon_clock::{LeapKind, LeapSecond, Timestamp};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -83,6 +84,41 @@ fn a_seed_replays_exactly() {
     let books = |tally: &Tally| format!("{tally:?}");
     assert_eq!(books(&one), books(&other));
     assert_ne!(books(&one), books(&another));
+}
+
+/// Found by the campaign: a clock that was stepped back from after a leap second to before it took
+/// the leap second for called off, and was wrong by a second from then on.
+#[test]
+fn a_step_back_across_a_leap_second_does_not_undo_it() {
+    let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    for kind in [LeapKind::Inserted, LeapKind::Deleted] {
+        let start = midnight.checked_sub(Duration::from_secs(60)).unwrap();
+        let leap = LeapSecond {
+            boundary: midnight,
+            kind,
+        };
+        let world = World::starting_at(1, start, Some(leap));
+        let node = world.node(NodeConfig::with_daemon(Daemon::chrony(Server::near())));
+        let clock = node.clock().unwrap();
+        let read_for = |tenths: u32| {
+            for _ in 0..tenths {
+                world.advance(Duration::from_millis(100));
+                let called = world.now();
+                let now = clock.now().unwrap();
+                let is_true = now.earliest() <= world.now() && called <= now.latest();
+                assert!(is_true, "{kind:?} at {called}: {now}");
+            }
+        };
+        world.advance(Duration::from_secs(5));
+        let _ = clock.now();
+        world.advance(Duration::from_secs(5));
+        read_for(550);
+        node.strike(Fault::DaemonKilled);
+        node.strike(Fault::Step {
+            by_ns: -20_000_000_000,
+        });
+        read_for(100);
+    }
 }
 
 fn wild() -> impl Strategy<Value = i64> {

@@ -442,12 +442,18 @@ impl State {
                         )
                 )
         });
-        let real = Timestamp::from_unix_nanos(self.seen_real);
+        let (real, raw) = (Timestamp::from_unix_nanos(self.seen_real), self.seen_raw);
+        // By the kernel's clock and by the claim itself: a step back from after a leap second takes
+        // the one to before it, and the leap second back with it no more than time.
+        let before = |claim: &Claim, leap: &LeapSecond| {
+            let latest = claim.latest_at(raw);
+            real < leap.boundary && latest.is_ok_and(|latest| latest < leap.boundary)
+        };
         let revise = |claim: Claim| match (claim.leap(), due) {
             // A claim made after the leap second is on the scale after it.
             (None, Some(leap)) if claim.interval().latest() < leap.boundary => claim.with_leap(due),
             // Called off; one that is over stays, it was real.
-            (Some(leap), None) if all_deny && real < leap.boundary => claim.with_leap(None),
+            (Some(leap), None) if all_deny && before(&claim, &leap) => claim.with_leap(None),
             _ => claim,
         };
         for record in &mut self.sources {
