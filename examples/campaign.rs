@@ -3,6 +3,7 @@
 //! `cargo run --release --all-features --example campaign -- --seeds 100`
 //!
 //! - `--seeds N`: how many runs of each scenario (100)
+//! - `--from N`: the number of the first one (0): others than those that a change was tried on
 //! - `--scenario NAME`: only this one; may be given more than once
 //! - `--seed S`: only this seed, as a failing run printed it
 //! - `--readings N`: about how many readings a run makes (4000)
@@ -29,13 +30,14 @@ struct Options {
 
 fn options() -> Result<Option<Options>, Box<dyn Error>> {
     let mut scenarios = Vec::new();
-    let mut seeds: Vec<u64> = (0..100).map(seed_of).collect();
+    let (mut from, mut count, mut replay) = (0_u64, 100_u64, None);
     let mut campaign = Campaign::new();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("seeds") => seeds = (0..parser.value()?.parse()?).map(seed_of).collect(),
-            Long("seed") => seeds = vec![parser.value()?.parse()?],
+            Long("seeds") => count = parser.value()?.parse()?,
+            Long("from") => from = parser.value()?.parse()?,
+            Long("seed") => replay = Some(parser.value()?.parse()?),
             Long("scenario") => {
                 let name = parser.value()?.string()?;
                 let known =
@@ -55,9 +57,10 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
     if scenarios.is_empty() {
         scenarios = Scenario::all().to_vec();
     }
+    let numbered = || (from..from.saturating_add(count)).map(seed_of).collect();
     Ok(Some(Options {
         scenarios,
-        seeds,
+        seeds: replay.map_or_else(numbered, |seed| vec![seed]),
         campaign,
     }))
 }

@@ -364,7 +364,8 @@ impl fmt::Display for Report {
 }
 
 /// Safety must not be bought by refusing to answer: less than a thousandth of the time in which a
-/// daemon is healthy.
+/// daemon is healthy. Asked of each scenario in which nothing but a healthy daemon happens, and of
+/// all honest ones together: where faults do, one unlucky write in a few runs is more than that.
 fn too_often_refused(name: &str, tally: &Tally) -> Option<String> {
     if tally.refused_healthy_ppm() < 1_000 {
         return None;

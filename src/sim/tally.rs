@@ -146,6 +146,13 @@ impl Tally {
 
     /// The share of time refused while a daemon was healthy, after its first write and outside
     /// voids, in millionths.
+    ///
+    /// What counts as healthy is narrow, and worth knowing before the figure is quoted. The daemon is
+    /// honest and was neither killed, frozen nor cut off from its readers since its last write but
+    /// one; that write was of less than 250 ms, half of the default `max_error`. The clock saw it
+    /// come: it had been built, and after a sleep been read, before the write, and 300 ms have
+    /// passed since, a look's interval and a bit. A machine that slept within two minutes of a leap
+    /// second does not count. [`refused_ppm`](Self::refused_ppm) leaves nothing out.
     #[must_use]
     pub fn refused_healthy_ppm(&self) -> u64 {
         share(self.refused_healthy_ns, self.healthy_ns)
