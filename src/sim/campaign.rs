@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
                 .next_happening()
                 .filter(|next| *next < reach);
             match aim {
-                Some(next) if self.stage.random.chance(950_000) => self.burst(next),
+                Some(next) if self.stage.random.chance(self.stage.aim) => self.burst(next),
                 _ => self.stroll(pause),
             }
             if self.stage.restarts && self.stage.random.chance(20_000) {

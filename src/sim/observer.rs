@@ -224,11 +224,14 @@ impl Observer {
 
     /// A reading with its terms: measures slopes (T8) and growth.
     pub(super) fn probe(&self) {
-        let before = self.node.mark();
-        let raw_before = self.node.raw();
+        // The interval comes from `now`, which is what users call and what the hot path answers; the
+        // two reports about it only tell under which claim it was made.
         let Some(status) = self.reader.status() else {
             return;
         };
+        let before = self.node.mark();
+        let raw_before = self.node.raw();
+        let outcome = self.reader.now();
         let raw_after = self.node.raw();
         let maxerror = self.node.ntp_status().maxerror;
         let after = self.node.mark();
@@ -237,10 +240,11 @@ impl Observer {
         ledger
             .checker
             .released(self.subject, status.counters.contradictions);
-        let settled = again.is_some_and(|again| key(&again) == key(&status));
+        let settled = again.filter(|again| key(again) == key(&status));
         let mut progress = lock(&self.progress);
         let earlier = progress.probe.take();
-        let (Ok(interval), Some(bound), true) = (status.interval, status.bound, settled) else {
+        let later = settled.and_then(|again| again.bound);
+        let (Ok(interval), Some(bound), Some(later)) = (outcome, status.bound, later) else {
             return;
         };
         let total = bound.total();
@@ -262,7 +266,8 @@ impl Observer {
             raw: [raw_before, raw_after],
             interval,
             key: key(&status),
-            held: epsilon + Duration::from_nanos(2) < total,
+            // Of the terms after the reading: they have only grown since.
+            held: epsilon + Duration::from_nanos(2) < later.total(),
         };
         if let Some(earlier) = earlier.filter(|earlier| earlier.key == probe.key && !self.leap) {
             let advanced = [probe.raw[0] - earlier.raw[1], probe.raw[1] - earlier.raw[0]];

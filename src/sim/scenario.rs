@@ -101,6 +101,8 @@ pub(super) struct Stage {
     pub(super) span: i64,
     /// The longest that nobody reads a clock.
     pub(super) idle: i64,
+    /// How often readings are aimed at what is about to happen, in a million.
+    pub(super) aim: u32,
     /// How often clocks are built anew while it plays.
     pub(super) restarts: bool,
     pub(super) settings: fn(ClockBuilder) -> ClockBuilder,
@@ -119,6 +121,7 @@ impl Stage {
             nodes: Vec::new(),
             span: 900 * SECOND,
             idle: 2 * SECOND,
+            aim: 950_000,
             restarts: false,
             settings: |builder| builder,
         }
@@ -193,7 +196,7 @@ fn poll_of(stage: &mut Stage) -> u64 {
     1 << stage.random.between(2, 7)
 }
 
-static ALL: [Scenario; 30] = [
+static ALL: [Scenario; 31] = [
     Scenario {
         name: "healthy-near",
         about: "chrony, polls of 64 s, a server in the same hall",
@@ -561,6 +564,38 @@ static ALL: [Scenario; 30] = [
                 let node = stage.ordinary(daemon);
                 for server in [1, 0, 1] {
                     stage.sometime(30, 900, &node, Fault::Failover { server });
+                }
+            }
+        },
+    },
+    Scenario {
+        name: "slews-seen-late",
+        about: "bounds as short as A2 allows, and readers that come when the slew is over",
+        expectation: Expectation::True,
+        measures_growth: false,
+        build: |stage| {
+            stage.span = 7_200 * SECOND;
+            stage.idle = 40 * SECOND;
+            stage.aim = 100_000;
+            for _ in 0..2 {
+                let within = stage.span_ns(900_000_000, 8 * SECOND);
+                let steady = |server| Server {
+                    jitter: Duration::from_micros(2),
+                    ..server
+                };
+                let daemon = Daemon {
+                    manner: Manner::Grudging,
+                    poll: Duration::from_secs(64),
+                    servers: vec![steady(Server::near()), steady(Server::lopsided())],
+                    correct_within: within,
+                    ..Daemon::chrony(Server::near())
+                };
+                let node = stage.ordinary(daemon);
+                // One at a time and far apart: there and back between two looks is beyond A2.
+                for turn in 0..20 {
+                    let at = 200 + i64::from(turn) * 340 + stage.random.between(0, 100);
+                    let server = usize::from(turn % 2 == 0);
+                    stage.at(at, &node, Fault::Failover { server });
                 }
             }
         },
