@@ -301,7 +301,14 @@ impl Report {
                 complaints.extend(too_often_refused(scenario.name(), tally));
             }
         }
-        complaints.extend(too_often_refused("all scenarios", &self.honest()));
+        let mut awake = Tally::default();
+        for (scenario, tally) in &self.rows {
+            let honest = !matches!(scenario.expectation(), Expectation::False { .. });
+            if honest && scenario.refuses().is_none() {
+                awake.merge(tally);
+            }
+        }
+        complaints.extend(too_often_refused("all scenarios", &awake));
         complaints
     }
 
@@ -346,6 +353,16 @@ impl fmt::Display for Report {
                 )?;
             }
         }
+        for (scenario, tally) in &self.rows {
+            if let Some(why) = scenario.refuses() {
+                writeln!(
+                    f,
+                    "`{}` refuses {} of healthy time and is left out of that limit: {why}.",
+                    scenario.name(),
+                    Percent(tally.refused_healthy_ppm()),
+                )?;
+            }
+        }
         let honest = self.honest();
         let near = Percent(honest.near() * 1_000_000 / honest.readings().max(1));
         writeln!(f)?;
@@ -365,7 +382,8 @@ impl fmt::Display for Report {
 
 /// Safety must not be bought by refusing to answer: less than a thousandth of the time in which a
 /// daemon is healthy. Asked of each scenario in which nothing but a healthy daemon happens, and of
-/// all honest ones together: where faults do, one unlucky write in a few runs is more than that.
+/// all honest ones together, but for those that say why they refuse more ([`Scenario::refuses`]):
+/// where faults happen, one unlucky write in a few runs is more than that.
 fn too_often_refused(name: &str, tally: &Tally) -> Option<String> {
     if tally.refused_healthy_ppm() < 1_000 {
         return None;
