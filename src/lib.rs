@@ -40,8 +40,9 @@
 //!   daemon does to real time between its write and the look that sees it leaves a trace: real time
 //!   is not slewed one way and back again between two looks.
 //! - **A3, no invisible pause.** The machine is not paused, snapshotted or migrated behind the back
-//!   of its kernel, nor the process checkpointed and restored; and no suspend is shorter than two
-//!   ticks and a quarter of `guard_interval`, 10.5 ms with the usual tick of 4 ms.
+//!   of its kernel, nor the process checkpointed and restored. Every suspend is counted by
+//!   `CLOCK_BOOTTIME` (a battery clock of whole seconds may miss a short one), and none is shorter
+//!   than two ticks and a quarter of `guard_interval`, 10.5 ms with the usual tick of 4 ms.
 //! - **A4, first look only.** Until a daemon's write has been seen, the bound is the kernel's running
 //!   one, which holds if real time strayed by at most 500 ppm since that write.
 //! - **A5, one timescale.** Clocks whose readings are compared treat leap seconds alike: all step, or
