@@ -1,0 +1,125 @@
+//! What suspends, steps and other disturbances do to what is known.
+#![forbid(unsafe_code)]
+
+use super::{Events, Serving, State};
+use crate::claim::{LeapKind, LeapSecond};
+use crate::clock::policy::Policy;
+use crate::error::Disturbance;
+use crate::machine::{Identity, Sandwich};
+
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// A jump of boot against monotonic time below this is rounding, not a suspend (A3: a suspend takes
+/// milliseconds at least).
+const SUSPEND_RESOLUTION: i64 = 1_000;
+
+impl State {
+    /// Compares the clocks with what they were; the next state if something happened to them.
+    pub(crate) fn guard(
+        &self,
+        policy: &Policy,
+        clocks: &Sandwich,
+        identity: impl FnOnce() -> Identity,
+    ) -> Option<(Self, Events)> {
+        if clocks.raw < self.seen_raw {
+            return Some(self.void(policy, Disturbance::RawBackwards, clocks, identity()));
+        }
+        let slept = self.boot_offset.moved_to(&clocks.boot_offset());
+        if slept.saturating_abs() > SUSPEND_RESOLUTION {
+            return Some(self.void(policy, Disturbance::Suspended, clocks, identity()));
+        }
+        let stepped = self.real_offset.moved_to(&clocks.real_offset());
+        if stepped == 0 {
+            return None;
+        }
+        let identity = identity();
+        if identity != self.identity {
+            return Some(self.void(policy, Disturbance::Moved, clocks, identity));
+        }
+        Some(self.stepped(policy, stepped, clocks))
+    }
+
+    fn rebased(&self, clocks: &Sandwich, identity: Identity) -> Self {
+        Self {
+            real_offset: clocks.real_offset(),
+            boot_offset: clocks.boot_offset(),
+            identity,
+            seen_raw: clocks.raw,
+            seen_real: clocks.real,
+            ..*self
+        }
+    }
+
+    fn stop_serving(&mut self) {
+        if self.serving == Serving::Assumed {
+            self.floor = None;
+        }
+        self.serving = Serving::Nothing;
+        self.assumed = None;
+    }
+
+    /// Raw time does not connect to what was known: every claim is void.
+    fn void(
+        &self,
+        policy: &Policy,
+        cause: Disturbance,
+        clocks: &Sandwich,
+        identity: Identity,
+    ) -> (Self, Events) {
+        let mut next = self.rebased(clocks, identity);
+        next.stop_serving();
+        next.disturbed = Some(cause);
+        next.unexplained_second = false;
+        for record in next.sources.iter_mut().take(policy.source_count()) {
+            record.void();
+        }
+        if policy.assume_error.is_some() {
+            next.broken = Some(cause);
+        }
+        let events = Events {
+            voids: 1,
+            ..Events::default()
+        };
+        (next, events)
+    }
+
+    /// Real time was stepped, or a leap second took place; no claim was about real time.
+    fn stepped(&self, policy: &Policy, by: i64, clocks: &Sandwich) -> (Self, Events) {
+        let mut next = self.rebased(clocks, self.identity);
+        let leap = self.in_force().and_then(|sync| sync.claim.leap());
+        if leap.is_some_and(|leap| is_that_leap(by, clocks.real, &leap)) {
+            return (next, Events::default());
+        }
+        let around_midnight = |real: i64| real.div_euclid(DAY);
+        if (by.saturating_abs() - SECOND).abs() < SECOND / 2
+            && (around_midnight(self.seen_real.saturating_sub(2 * SECOND))
+                != around_midnight(clocks.real.saturating_add(2 * SECOND)))
+        {
+            next.unexplained_second = true;
+        }
+        if self.serving == Serving::Assumed {
+            next.stop_serving();
+        }
+        if policy.assume_error.is_some() {
+            // Also while a source's claim still serves: it is real time that the caller vouched for.
+            next.broken = Some(Disturbance::Stepped);
+        }
+        let events = Events {
+            steps: 1,
+            ..Events::default()
+        };
+        (next, events)
+    }
+}
+
+/// Whether a jump of real time is the one that this leap second makes.
+fn is_that_leap(jump: i64, real: i64, leap: &LeapSecond) -> bool {
+    let expected = match leap.kind {
+        LeapKind::Inserted => -SECOND,
+        LeapKind::Deleted => SECOND,
+    };
+    // The kernel leaps when its own real time gets there, which may be off by a second or so.
+    jump.saturating_sub(expected).saturating_abs() < SECOND / 2
+        && real.saturating_add(2 * SECOND) >= leap.boundary.unix_nanos()
+}

@@ -1,0 +1,219 @@
+//! What looks do to what is known: claims, contradictions, leap seconds, and what serves.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use super::{Contradiction, Events, Serving, State, age, nanos};
+use crate::bound::ErrorBound;
+use crate::claim::{Claim, LeapSecond, RateBounds};
+use crate::clock::policy::Policy;
+use crate::clock::source_record::{SourceRecord, Verdict};
+use crate::interval::Interval;
+use crate::machine::Sandwich;
+use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SyncClaim};
+use crate::timestamp::Timestamp;
+
+/// How near a leap second no look counts.
+const LEAP_VICINITY: Duration = Duration::from_secs(2);
+
+impl State {
+    /// Whether a leap second is so near that no look counts.
+    pub(crate) fn near_leap(&self, raw: i64) -> bool {
+        let Some(SyncClaim { claim, .. }) = self.in_force() else {
+            return false;
+        };
+        let Some(leap) = claim.leap() else {
+            return false;
+        };
+        claim
+            .carry(raw)
+            .ok()
+            .and_then(|interval| {
+                interval
+                    .gap(&Interval::point(leap.boundary))
+                    .or(Some(Duration::ZERO))
+            })
+            .is_some_and(|gap| gap <= LEAP_VICINITY)
+    }
+
+    /// The state after every source was looked at, `clocks` being read after the last one.
+    pub(crate) fn looked(
+        &self,
+        policy: &Policy,
+        looks: &[Look],
+        clocks: &Sandwich,
+    ) -> (Self, Events) {
+        let mut next = *self;
+        let mut events = Events::default();
+        next.unexplained_second = false;
+        next.seen_raw = clocks.raw;
+        next.seen_real = clocks.real;
+        next.real_offset = self.real_offset.refined_by(&clocks.real_offset());
+        next.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
+        next.note_leap(looks);
+        let mut evidence = None;
+        for (index, (record, look)) in next.sources.iter_mut().zip(looks).enumerate() {
+            let verdict = record.hear(look);
+            events.refusals += u64::from(record.refusal.is_some());
+            events.writes += u64::from(matches!(look.finding, Finding::Write(_)));
+            if let Verdict::Contradicts(by) = verdict {
+                evidence = evidence.max(Some((by, index)));
+            }
+        }
+        if looks
+            .iter()
+            .any(|look| matches!(look.finding, Finding::Write(_)))
+        {
+            next.disturbed = None;
+            next.broken = None;
+        }
+        evidence = evidence.max(next.disagreement(policy, clocks.raw));
+        if let Some((by, source)) = evidence {
+            events.contradictions += 1;
+            next.contradict(source, by);
+        } else if next.contradiction.is_some() && next.all_agree(policy) {
+            next.contradiction = None;
+            for record in &mut next.sources {
+                record.drop_unconfirmed();
+            }
+        }
+        next.choose(policy, clocks);
+        (next, events)
+    }
+
+    pub(super) fn contradict(&mut self, source: usize, by: Duration) {
+        self.contradiction = Some(Contradiction { source, by });
+        self.floor = None;
+        // Each source has to say the same thing twice from now on.
+        for record in &mut self.sources {
+            record.start_over();
+        }
+    }
+
+    /// Whether every source that has a say said the same thing twice, and one of them did.
+    fn all_agree(&self, policy: &Policy) -> bool {
+        let mut with_a_say = self.in_use(policy).filter(|record| record.has_a_say());
+        with_a_say.clone().next().is_some() && with_a_say.all(SourceRecord::agrees)
+    }
+
+    /// How far the claims of different sources miss each other at `raw`, the worst pair.
+    fn disagreement(&self, policy: &Policy, raw: i64) -> Option<(Duration, usize)> {
+        // Once there is a contradiction, a source that no longer vouches cannot settle it, and the
+        // others must not wait for it for ever.
+        let counts = |record: &SourceRecord| self.contradiction.is_none() || record.has_a_say();
+        let carried = |record: &SourceRecord| {
+            let last = record.last.filter(|_| counts(record))?;
+            last.claim.carry(raw).ok()
+        };
+        let mut worst = None;
+        for (i, one) in self.in_use(policy).enumerate() {
+            for other in self.in_use(policy).skip(i + 1) {
+                let pair = carried(one).zip(carried(other));
+                if let Some(by) = pair.and_then(|(a, b)| a.gap(&b)) {
+                    worst = worst.max(Some((by, i)));
+                }
+            }
+        }
+        worst
+    }
+
+    /// Puts a leap second on the scale of the claims in force, or takes it off again.
+    fn note_leap(&mut self, looks: &[Look]) {
+        let due = looks.iter().find_map(|look| match look.leap {
+            LeapNotice::Pending(leap) | LeapNotice::Passed(leap) => Some(leap),
+            LeapNotice::None => None,
+        });
+        let all_deny = looks.iter().all(|look| {
+            look.leap == LeapNotice::None
+                && !matches!(
+                    look.finding,
+                    Finding::Unsettled
+                        | Finding::Refused(
+                            Refusal::Status(_)
+                                | Refusal::AwaitingWrite {
+                                    because: Awaiting::LeapSecond
+                                }
+                        )
+                )
+        });
+        let (real, raw) = (Timestamp::from_unix_nanos(self.seen_real), self.seen_raw);
+        // By the kernel's clock and by the claim itself: a step back from after a leap second takes
+        // the one to before it, and the leap second back with it no more than time.
+        let before = |claim: &Claim, leap: &LeapSecond| {
+            let latest = claim.latest_at(raw);
+            real < leap.boundary && latest.is_ok_and(|latest| latest < leap.boundary)
+        };
+        let revise = |claim: Claim| match (claim.leap(), due) {
+            // A claim made after the leap second is on the scale after it.
+            (None, Some(leap)) if claim.interval().latest() < leap.boundary => claim.with_leap(due),
+            // Called off; one that is over stays, it was real.
+            (Some(leap), None) if all_deny && before(&claim, &leap) => claim.with_leap(None),
+            _ => claim,
+        };
+        for record in &mut self.sources {
+            record.revise(revise);
+        }
+        if let Some(assumed) = &mut self.assumed {
+            assumed.claim = revise(assumed.claim);
+        }
+    }
+
+    /// Chooses what serves: the narrowest vouched claim, else what the caller vouched for.
+    fn choose(&mut self, policy: &Policy, clocks: &Sandwich) {
+        let before = self.serving;
+        let usable = |record: &SourceRecord| {
+            let claim = record.last?.claim;
+            if age(&claim, clocks.raw) > policy.max_age {
+                return None;
+            }
+            let carried = claim.with_leap(None).carry(clocks.raw);
+            let epsilon = carried.ok()?.epsilon();
+            (epsilon <= policy.max_error).then_some(epsilon)
+        };
+        let narrowest = self
+            .in_use(policy)
+            .enumerate()
+            .filter_map(|(index, record)| Some((usable(record)?, index)))
+            .min();
+        self.serving = match narrowest {
+            _ if self.contradiction.is_some() => Serving::Nothing,
+            Some((_, index)) => Serving::Source(index),
+            None if self.may_assume(policy) => match self.broken {
+                None => Serving::Assumed,
+                Some(_) => Serving::Nothing,
+            },
+            // A claim too old or too wide stays in force, so that this can be told; it answers no
+            // more.
+            None if self.in_force().is_some() && before != Serving::Assumed => before,
+            None => self
+                .in_use(policy)
+                .position(|record| record.last.is_some())
+                .map_or(Serving::Nothing, Serving::Source),
+        };
+        self.assumed = (self.serving == Serving::Assumed)
+            .then(|| self.assume(policy, clocks))
+            .flatten();
+        let was_assumed = before == Serving::Assumed;
+        if was_assumed != (self.serving == Serving::Assumed) && self.serving != Serving::Nothing {
+            // Vouched and assumed claims are never mixed.
+            self.floor = None;
+        }
+    }
+
+    /// The claim that the caller vouches for: real time is off by `assume_error` at most.
+    fn assume(&self, policy: &Policy, clocks: &Sandwich) -> Option<SyncClaim> {
+        let width = clocks.width().unsigned_abs();
+        let bound = ErrorBound {
+            assumed_ns: nanos(policy.assume_error?),
+            bracket_ns: width.saturating_add(width.div_ceil(7)),
+            ..ErrorBound::default()
+        };
+        let real = Timestamp::from_unix_nanos(clocks.real);
+        let interval = Interval::around(real, bound.total()).ok()?;
+        let rate = RateBounds::symmetric(policy.max_drift_ppb);
+        let leap: Option<LeapSecond> = self.assumed.and_then(|before| before.claim.leap());
+        let claim = Claim::new(clocks.raw, interval, rate)
+            .with_leap(leap.filter(|leap| interval.latest() < leap.boundary));
+        Some(SyncClaim { claim, bound })
+    }
+}

@@ -1,0 +1,205 @@
+//! A state as the words of a slot.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use super::{Contradiction, STATE_WORDS, Serving, State};
+use crate::clock::words::{WordReader, WordWriter};
+use crate::error::Disturbance;
+
+impl State {
+    pub(crate) fn to_words(self) -> [i64; STATE_WORDS] {
+        let mut words = [0; STATE_WORDS];
+        let mut to = WordWriter::new(&mut words);
+        self.write(&mut to);
+        words
+    }
+
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.word(match self.serving {
+            Serving::Nothing => -1,
+            Serving::Assumed => -2,
+            Serving::Source(index) => i64::try_from(index).unwrap_or(-1),
+        });
+        to.put(&self.assumed);
+        to.put(&self.floor);
+        to.put(&self.contradiction.is_some());
+        let contradiction = self.contradiction.unwrap_or(Contradiction {
+            source: 0,
+            by: Duration::ZERO,
+        });
+        to.word(i64::try_from(contradiction.source).unwrap_or(0));
+        to.put(&contradiction.by);
+        to.word(Disturbance::to_word(self.disturbed));
+        to.word(Disturbance::to_word(self.broken));
+        to.put(&self.unexplained_second);
+        to.put(&self.real_offset);
+        to.put(&self.boot_offset);
+        to.put(&self.identity);
+        to.word(self.seen_raw);
+        to.word(self.seen_real);
+        for record in &self.sources {
+            to.put(record);
+        }
+    }
+
+    pub(crate) fn from_words(words: &[i64; STATE_WORDS]) -> Self {
+        let mut from = WordReader::new(words);
+        let serving = match from.word() {
+            -1 => Serving::Nothing,
+            -2 => Serving::Assumed,
+            index => usize::try_from(index).map_or(Serving::Nothing, Serving::Source),
+        };
+        Self {
+            serving,
+            assumed: from.take(),
+            floor: from.take(),
+            contradiction: {
+                let present: bool = from.take();
+                let source = usize::try_from(from.word()).unwrap_or(0);
+                let by = from.take();
+                present.then_some(Contradiction { source, by })
+            },
+            disturbed: Disturbance::from_word(from.word()),
+            broken: Disturbance::from_word(from.word()),
+            unexplained_second: from.take(),
+            real_offset: from.take(),
+            boot_offset: from.take(),
+            identity: from.take(),
+            seen_raw: from.word(),
+            seen_real: from.word(),
+            sources: core::array::from_fn(|_| from.take()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bound::ErrorBound;
+    use crate::claim::{Claim, LeapKind, LeapSecond, RateBounds};
+    use crate::interval::Interval;
+    use crate::machine::{Identity, Sandwich};
+    use crate::ntp_status::NtpStatusError;
+    use crate::source::{Awaiting, Finding, Look, Refusal, SourceMemory, SyncClaim, Writer};
+    use crate::timestamp::Timestamp;
+
+    fn sync(raw: i64) -> SyncClaim {
+        let interval = Interval::new(
+            Timestamp::from_unix_nanos(raw - 7),
+            Timestamp::from_unix_nanos(raw + 11),
+        );
+        let leap = LeapSecond {
+            boundary: Timestamp::from_unix_nanos(raw + 99),
+            kind: LeapKind::Deleted,
+        };
+        let rate = RateBounds::new(-3, 5).unwrap();
+        SyncClaim {
+            claim: Claim::new(raw, interval.unwrap(), rate).with_leap(Some(leap)),
+            bound: ErrorBound {
+                reported_ns: 1,
+                rounding_ns: 2,
+                margin_ns: 3,
+                unseen_ns: 4,
+                bracket_ns: 5,
+                drift_ns: 6,
+                assumed_ns: 7,
+            },
+        }
+    }
+
+    /// A state in which no two fields of a kind hold the same value.
+    fn motley() -> State {
+        let clocks = Sandwich {
+            mono_before: 5,
+            boot: 17,
+            real: 1_000,
+            raw: 7,
+            mono_after: 9,
+        };
+        let mut state = State::new(
+            &clocks,
+            Identity {
+                pid: 42,
+                time_namespace: 4_026_531_834,
+            },
+        );
+        state.serving = Serving::Source(2);
+        state.assumed = Some(sync(50));
+        state.floor = Some(Timestamp::from_unix_nanos(-3));
+        state.contradiction = Some(Contradiction {
+            source: 1,
+            by: Duration::from_nanos(12),
+        });
+        state.disturbed = Some(Disturbance::Suspended);
+        state.broken = Some(Disturbance::Stepped);
+        state.unexplained_second = true;
+        for (record, raw) in state.sources.iter_mut().zip([100, 200, 300, 400]) {
+            record.memory = SourceMemory {
+                words: core::array::from_fn(|i| raw + i64::try_from(i).unwrap()),
+            };
+            // Two writes a minute apart fill both ends of the pair.
+            for at in [0, 61_000_000_000, 122_000_000_000] {
+                let look = Look::new(Finding::Write(sync(raw + at)));
+                let _ = record.hear(&look);
+            }
+            record.refusal = Some(Refusal::AwaitingWrite {
+                because: Awaiting::Slewing { rate_ppb: raw },
+            });
+        }
+        state
+    }
+
+    #[test]
+    fn a_state_comes_back_from_its_words_as_it_went_in() {
+        let state = motley();
+        assert_eq!(State::from_words(&state.to_words()), state);
+        // The words hold every refusal.
+        for refusal in [
+            Refusal::Unsynchronized { maxerror_us: -1 },
+            Refusal::UnsyncFlag { maxerror_us: 2 },
+            Refusal::Status(NtpStatusError::Refused { errno: 38 }),
+            Refusal::Status(NtpStatusError::Unsupported),
+            Refusal::AwaitingWrite {
+                because: Awaiting::Suspicious { maxerror_us: 500 },
+            },
+            Refusal::AwaitingWrite {
+                because: Awaiting::Disturbance,
+            },
+            Refusal::AwaitingWrite {
+                because: Awaiting::LeapSecond,
+            },
+            Refusal::AwaitingWrite {
+                because: Awaiting::Unsettled,
+            },
+        ]
+        .into_iter()
+        .chain(
+            [
+                Writer::Timesyncd,
+                Writer::NtpdStarting,
+                Writer::PtpOrOpenntpd,
+            ]
+            .map(|writer| Refusal::NoBound {
+                writer,
+                maxerror_us: 3,
+                esterror_us: 4,
+            }),
+        ) {
+            let mut state = state;
+            state.sources[3].refusal = Some(refusal);
+            assert_eq!(State::from_words(&state.to_words()), state);
+        }
+    }
+
+    #[test]
+    fn the_words_have_room_for_every_field() {
+        // A state that did not fit would lose its last words: the last source's last fields.
+        let words = motley().to_words();
+        let used = words.iter().rposition(|word| *word != 0).unwrap() + 1;
+        assert!(
+            used <= STATE_WORDS - 4,
+            "{used} of {STATE_WORDS} words are used"
+        );
+    }
+}

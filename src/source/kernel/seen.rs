@@ -1,0 +1,120 @@
+//! One look at the kernel: its status, and the clocks read while it did not change.
+#![forbid(unsafe_code)]
+
+use crate::bound::ErrorBound;
+use crate::claim::{Claim, RateBounds};
+use crate::interval::Interval;
+use crate::machine::Sandwich;
+use crate::ntp_status::{NtpStatus, NtpStatusError};
+use crate::source::{LookContext, SyncClaim};
+use crate::timestamp::Timestamp;
+
+/// How often a look is tried before the status counts as unsettled.
+const ATTEMPTS: usize = 4;
+
+/// A sandwich wider than this, in ns, was interrupted: 300 ns is usual, 80 µs where reads are
+/// syscalls.
+const SANDWICH_LIMIT: i64 = 500_000;
+
+/// How far coarse time may lag behind real time in a look: the part of `GROWTH_DELAY` that is not
+/// the second itself.
+const OVERDUE_LIMIT: i64 = 100_000_000;
+
+/// Daemons truncate `maxerror` to whole microseconds.
+const ROUNDING: u64 = 1_000;
+
+/// `log2` of the PLL's gain: the kernel slews `offset / 2^(SHIFT_PLL + constant)` each second.
+const SHIFT_PLL: i64 = 2;
+
+/// The longest time constant that kernels accept (`MAXTC`).
+const MAX_CONSTANT: i64 = 10;
+
+/// One settled look: the status, and the clocks read while it did not change.
+pub(super) struct Seen {
+    pub(super) status: NtpStatus,
+    pub(super) clocks: Sandwich,
+    /// The tick and frequency correction in ppb.
+    pub(super) adjustment_ppb: i64,
+}
+
+impl Seen {
+    pub(super) fn settled(context: &LookContext<'_>) -> Result<Option<Self>, NtpStatusError> {
+        for _ in 0..ATTEMPTS {
+            let before = context.machine.ntp_status()?;
+            let sample = context.machine.sample();
+            let clocks = context.machine.sandwich();
+            let status = context.machine.ntp_status()?;
+            // Coarse time and `maxerror` are moved on together. Where the processor that does it was
+            // kept from running, as a virtual one may be for seconds, `maxerror` is overdue: not
+            // what the predictor expects, and yet no write.
+            let overdue = clocks.real.saturating_sub(sample.coarse) > OVERDUE_LIMIT;
+            // An interruption in the sandwich would be charged to the claim until the next write:
+            // rather see the write a little later.
+            let sharp = clocks.width() <= SANDWICH_LIMIT;
+            if before == status && !overdue && sharp {
+                return Ok(Some(Self {
+                    status,
+                    clocks,
+                    adjustment_ppb: adjustment_ppb(&status),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The phase in ns that the PLL has yet to slew, and what it may have slewed since the write.
+    ///
+    /// ClockBound and ntpd leave it out of `maxerror`. The part of it that went in the second since
+    /// the write makes the factor `1 + 1 / (2^(2 + constant) − 1)`.
+    pub(super) fn pending_phase(&self) -> u64 {
+        if !self.status.has(NtpStatus::STA_PLL) {
+            return 0;
+        }
+        let unit = if self.status.has(NtpStatus::STA_NANO) {
+            1
+        } else {
+            1_000
+        };
+        let offset = self.status.offset.unsigned_abs().saturating_mul(unit);
+        let shift = SHIFT_PLL + self.status.constant.clamp(0, MAX_CONSTANT);
+        offset.saturating_add(offset.div_ceil((1_u64 << shift) - 1))
+    }
+
+    /// How long the look took in true time, at most: monotonic time may be slewed to run slower, by
+    /// 12.5 % at the most (the PLL's limit), and 1 / (1 − 1/8) is 1 + 1/7.
+    pub(super) fn bracket(&self) -> u64 {
+        let width = self.clocks.width().unsigned_abs();
+        width.saturating_add(width.div_ceil(7))
+    }
+
+    /// The claim that the status makes, apart from what happened unseen.
+    pub(super) fn claim(&self, context: &LookContext<'_>, unseen_ns: u64) -> Option<SyncClaim> {
+        let maxerror_us = u64::try_from(self.status.maxerror).ok()?;
+        let bound = ErrorBound {
+            reported_ns: maxerror_us
+                .saturating_mul(1_000)
+                .saturating_add(self.pending_phase()),
+            rounding_ns: ROUNDING,
+            margin_ns: u64::try_from(context.daemon_margin.as_nanos()).unwrap_or(u64::MAX),
+            unseen_ns,
+            bracket_ns: self.bracket(),
+            ..ErrorBound::default()
+        };
+        let interval =
+            Interval::around(Timestamp::from_unix_nanos(self.clocks.real), bound.total()).ok()?;
+        let rate = RateBounds::symmetric(context.max_drift_ppb);
+        Some(SyncClaim {
+            claim: Claim::new(self.clocks.raw, interval, rate),
+            bound,
+        })
+    }
+}
+
+/// The tick and frequency corrections together, in ppb and rounded away from zero.
+fn adjustment_ppb(status: &NtpStatus) -> i64 {
+    // A tick of one µs in 10 000 is 100 ppm; `freq` counts 2⁻¹⁶ ppm.
+    let tick = (i128::from(status.tick) - i128::from(NtpStatus::NOMINAL_TICK)) * 100_000;
+    let sum = (tick << 16) + i128::from(status.freq) * 1_000;
+    let size = i64::try_from(sum.unsigned_abs().div_ceil(1 << 16)).unwrap_or(i64::MAX);
+    if sum < 0 { -size } else { size }
+}
