@@ -129,7 +129,7 @@ pub mod sim;
 #[cfg(feature = "test-util")]
 mod skewed;
 mod source;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod sys;
 mod timestamp;
 

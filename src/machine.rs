@@ -6,14 +6,14 @@ use core::time::Duration;
 
 use crate::ntp_status::{NtpStatus, NtpStatusError};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod linux;
-#[cfg(any(not(target_os = "linux"), test))]
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable, test))]
 mod portable;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use linux::LinuxMachine as SystemMachine;
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
 pub(crate) use portable::PortableMachine as SystemMachine;
 
 /// A machine whose clocks can be read: the real one, or one that a test or a simulation makes up.

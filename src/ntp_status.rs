@@ -85,7 +85,7 @@ impl NtpStatus {
         self.status & flag == flag
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
     #[allow(
         clippy::useless_conversion,
         reason = "the fields' width differs between targets: i64 here, i32 on 32-bit ones"

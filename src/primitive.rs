@@ -6,11 +6,11 @@ pub(crate) use core::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use crate::sys::zero_after;
 
 /// Zero. A fence is the nearest thing where the dependency cannot be spelled out.
-#[cfg(all(not(loom), not(target_os = "linux")))]
+#[cfg(all(not(loom), any(not(target_os = "linux"), epsilon_clock_portable)))]
 pub(crate) fn zero_after(_value: i64) -> usize {
     fence(Ordering::SeqCst);
     0

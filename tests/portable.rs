@@ -1,0 +1,43 @@
+//! The clock where there is no `adjtimex`: on the standard library's clocks, and only with somebody
+//! who vouches for them.
+//!
+//! On Linux these are asked for by `RUSTFLAGS="--cfg epsilon_clock_portable"`, which builds the
+//! crate as it is elsewhere.
+#![cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::time::{Duration, SystemTime};
+
+use epsilon_clock::{Clock, ClockError, ClockState, NtpStatusError, Refusal, Timestamp};
+
+#[test]
+fn without_adjtimex_there_is_a_typed_error() {
+    let clock = Clock::system().unwrap();
+    let error = clock.now().unwrap_err();
+    let unsupported = Refusal::Status(NtpStatusError::Unsupported);
+    assert_eq!(error, ClockError::Unvouched(unsupported));
+    assert!(error.to_string().contains("assume_error"), "{error}");
+    assert_eq!(clock.ntp_status(), Err(NtpStatusError::Unsupported));
+    assert!(clock.read().estimate > Timestamp::UNIX_EPOCH);
+}
+
+#[test]
+fn with_an_assumed_error_there_are_intervals() {
+    let error = Duration::from_millis(50);
+    let clock = Clock::builder().assume_error(error).build().unwrap();
+    for _ in 0..1_000 {
+        let before = Timestamp::try_from(SystemTime::now()).unwrap();
+        let now = clock.now().unwrap();
+        let after = Timestamp::try_from(SystemTime::now()).unwrap();
+        assert!(
+            !now.after(after) && !now.before(before),
+            "{now} between {before} and {after}"
+        );
+        assert!(now.epsilon() >= error);
+    }
+    assert_eq!(clock.read().state, ClockState::Assumed);
+}
