@@ -104,6 +104,21 @@ impl LeapSecond {
     }
 }
 
+impl LeapSecond {
+    /// The first count of seconds from before the leap that maps to `unix` or later.
+    const fn first_at(self, unix: i128) -> i128 {
+        let boundary = self.boundary.unix_nanos() as i128;
+        let second = SECOND as i128;
+        match self.kind {
+            LeapKind::Inserted if unix <= boundary => unix,
+            LeapKind::Inserted => unix + second,
+            LeapKind::Deleted if unix < boundary - second => unix,
+            LeapKind::Deleted if unix < boundary => boundary - second,
+            LeapKind::Deleted => unix - second,
+        }
+    }
+}
+
 /// "At raw instant `raw`, UTC was in `interval`", and how fast true time may run since and before.
 ///
 /// A claim can be carried to any other raw instant: the interval moves along with raw time and
@@ -208,6 +223,26 @@ impl Claim {
         self.on_scale(i128::from(self.interval.latest().unix_nanos()) + dt + drift)
     }
 
+    /// The first raw instant at which `instant` is surely past, as far as this claim goes; never
+    /// before the claim's own. `None` if that lies beyond what raw time can count.
+    pub(crate) fn past_at(&self, instant: Timestamp) -> Option<i64> {
+        let next = instant.unix_nanos().checked_add(1)?;
+        let counted = self
+            .leap
+            .map_or(i128::from(next), |leap| leap.first_at(next.into()));
+        let span = counted - i128::from(self.interval.earliest().unix_nanos());
+        let rate = BILLION + i128::from(self.rate.lo_ppb);
+        if span <= 0 {
+            return Some(self.raw);
+        }
+        if rate <= 0 {
+            return None;
+        }
+        // floor(dt * rate / 10⁹) reaches the span exactly when dt * rate reaches 10⁹ times it.
+        let dt = -(-(span * BILLION)).div_euclid(rate);
+        i64::try_from(i128::from(self.raw) + dt).ok()
+    }
+
     fn on_scale(&self, counted: i128) -> Result<Timestamp, OutOfRange> {
         let mapped = self.leap.map_or(counted, |leap| leap.map(counted));
         i64::try_from(mapped)
@@ -233,3 +268,60 @@ impl Claim {
     "the interval leaves the range of timestamps, years 1677 to 2262; check the machine's clock"
 )]
 pub struct OutOfRange;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_leap() -> impl Strategy<Value = Option<LeapSecond>> {
+        prop_oneof![
+            Just(None),
+            Just(Some(LeapKind::Inserted)),
+            Just(Some(LeapKind::Deleted))
+        ]
+        .prop_map(|kind| {
+            kind.map(|kind| LeapSecond {
+                boundary: Timestamp::from_unix_nanos(5_000_000_000),
+                kind,
+            })
+        })
+    }
+
+    proptest! {
+        /// T6: what a wait plans for is the very first instant at which it can end, on either side
+        /// of a leap second too.
+        #[test]
+        fn t6_an_instant_is_past_at_the_planned_raw_instant_and_not_before(
+            leap in any_leap(),
+            earliest in 0_i64..8_000_000_000,
+            ahead in -1_000_i64..8_000_000_000,
+            lo in -300_000_i32..300_000,
+        ) {
+            let ends = Interval::point(Timestamp::from_unix_nanos(earliest));
+            let rate = RateBounds::new(lo, 300_000).unwrap();
+            let claim = Claim::new(77, ends, rate).with_leap(leap);
+            let instant = Timestamp::from_unix_nanos(earliest + ahead);
+            let planned = claim.past_at(instant).unwrap();
+            prop_assert!(planned >= 77);
+            prop_assert!(claim.earliest_at(planned).unwrap() > instant);
+            if planned > 77 {
+                prop_assert!(claim.earliest_at(planned - 1).unwrap() <= instant);
+            }
+        }
+    }
+
+    #[test]
+    fn t10_the_last_instant_is_never_past() {
+        let claim = Claim::new(
+            0,
+            Interval::point(Timestamp::UNIX_EPOCH),
+            RateBounds::symmetric(200_000),
+        );
+        assert_eq!(claim.past_at(Timestamp::MAX), None);
+        // Raw time, the slower one for all anybody knows, runs out first.
+        let before = Timestamp::from_unix_nanos(i64::MAX - 1);
+        assert_eq!(claim.past_at(before), None);
+    }
+}

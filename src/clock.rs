@@ -13,6 +13,7 @@ mod any_machine;
 mod background;
 mod builder;
 mod counters;
+mod last_commit;
 mod latch;
 mod line;
 mod policy;
@@ -330,5 +331,44 @@ impl Clock {
             };
             machine.sleep(left.min(self.shared.policy.look_interval));
         }
+    }
+}
+
+/// What commit-wait is built on.
+impl Clock {
+    /// A commit timestamp of at least `least`, above all that this clock gave out before; `None` at
+    /// the end of the range.
+    #[inline]
+    pub(crate) fn draw_commit(&self, least: Timestamp) -> Option<Timestamp> {
+        let nanos = self.shared.last_commit.advance(least.unix_nanos())?;
+        Some(Timestamp::from_unix_nanos(nanos))
+    }
+
+    /// How much raw time, in ns, has to pass until `instant` is surely past, by the claim in force;
+    /// `Some(0)` if it is, `None` if it never will be.
+    pub(crate) fn raw_until_past(&self, instant: Timestamp) -> Result<Option<u64>, ClockError> {
+        self.shared.until_past(instant)
+    }
+
+    /// The machine's raw time in ns.
+    pub(crate) fn raw_time(&self) -> i64 {
+        self.shared.machine.sample().raw
+    }
+
+    /// Sleeps on the machine, once and for a look interval at most: a daemon's next write may make
+    /// a wait shorter.
+    pub(crate) fn doze(&self, span: Duration) {
+        let span = span.min(self.longest_doze());
+        self.shared.machine.as_dyn().sleep(span);
+    }
+
+    /// For how long a wait may go without looking again.
+    pub(crate) fn longest_doze(&self) -> Duration {
+        self.shared.policy.look_interval
+    }
+
+    /// Makes the sleeps of the calling thread punctual, which has to be one of the crate's own.
+    pub(crate) fn sharpen_sleeps(&self) {
+        self.shared.machine.as_dyn().sharpen_sleeps();
     }
 }

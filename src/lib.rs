@@ -117,6 +117,7 @@
 mod bound;
 mod claim;
 mod clock;
+mod commit;
 mod error;
 mod interval;
 mod machine;
@@ -136,6 +137,7 @@ mod timestamp;
 pub use bound::ErrorBound;
 pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
 pub use clock::{Clock, ClockBuilder, ClockState, Counters, Reading, RefreshPolicy, Status};
+pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
 pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
 pub use interval::{Interval, IntervalError, IntervalOrder};
 pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};

@@ -51,6 +51,12 @@ pub trait Machine: fmt::Debug + Send + Sync {
 
     /// Sleeps about so long, once; may return early or late.
     fn sleep(&self, span: Duration);
+
+    /// Makes the calling thread's sleeps as punctual as the system lets it; by default nothing.
+    ///
+    /// Called once, by a thread of this crate's own that does nothing but sleep and wake others,
+    /// and never by a thread of the caller's: what it changes (the timer slack, under Linux) stays.
+    fn sharpen_sleeps(&self) {}
 }
 
 /// Coarse real time and, read after it, raw time: one hot-path reading of a [`Machine`].

@@ -100,6 +100,13 @@ pub(crate) fn sleep(span: Duration) {
     );
 }
 
+/// Makes the kernel wake the calling thread on time: by default it may do so 50 µs late, in order to
+/// wake several threads at once.
+pub(crate) fn drop_timer_slack() {
+    // 0 would mean the default again. Where it is refused, sleeps are as they were.
+    let _ = nix::sys::prctl::set_timerslack(1);
+}
+
 /// The kernel's NTP status, read only: `adjtimex` with `modes = 0`.
 ///
 /// A seccomp filter may forbid one of the two syscalls that answer it and allow the other: glibc's

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::any_machine::AnyMachine;
 use super::counters::CounterCells;
+use super::last_commit::LastCommit;
 use super::latch::{Caught, Found, Latch};
 use super::line::Line;
 use super::policy::{Policy, RefreshPolicy};
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) machine: AnyMachine,
     pub(super) policy: Policy,
     counters: CounterCells,
+    pub(super) last_commit: LastCommit,
 }
 
 /// What comparing the clocks came to.
@@ -75,6 +77,7 @@ impl Shared {
             machine,
             policy,
             counters: CounterCells::default(),
+            last_commit: LastCommit::new(),
         }
     }
 
@@ -326,6 +329,24 @@ impl Shared {
     /// Sleeps for about a look interval, in the background thread.
     pub(super) fn pause(&self) {
         self.machine.as_dyn().sleep(self.policy.look_interval);
+    }
+
+    /// How much raw time has to pass until `instant` is surely past; `Some(0)` if it is, and `None`
+    /// if it never will be.
+    ///
+    /// As far as the claim in force goes: another one can move the instant either way, which is why
+    /// whoever waits looks again.
+    pub(super) fn until_past(&self, instant: Timestamp) -> Result<Option<u64>, ClockError> {
+        let answer = self.consult()?;
+        if answer.interval?.after(instant) {
+            return Ok(Some(0));
+        }
+        let due = answer
+            .state
+            .in_force()
+            .and_then(|sync| sync.claim.past_at(instant));
+        // At least 1: the claim may say so already while its earliest end is held for a moment.
+        Ok(due.map(|due| due.saturating_sub(answer.raw).max(1).unsigned_abs()))
     }
 
     // --- reports -------------------------------------------------------------------------------

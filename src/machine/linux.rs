@@ -73,4 +73,8 @@ impl Machine for LinuxMachine {
     fn sleep(&self, span: Duration) {
         sys::sleep(span);
     }
+
+    fn sharpen_sleeps(&self) {
+        sys::drop_timer_slack();
+    }
 }

@@ -1,0 +1,454 @@
+//! Commit-wait: timestamps that are in nobody's future once they are acknowledged.
+//!
+//! The proof, in five lines. Let commit 1 be released before commit 2 begins, on whatever node.
+//!
+//! 1. Commit 1 was released, so `after(s1)` was observed: `s1 < earliest` of a reading (T2).
+//! 2. That reading's earliest end is not above true time (T1): `s1 <` true time at the release.
+//! 3. The release was before commit 2 began, and true time does not run backwards.
+//! 4. Commit 2 took at least the `latest` of a reading, which is not below true time (T1).
+//! 5. So `s1 <` true time at the release `<=` true time at the beginning `<= s2`.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::error::{ClockError, Disturbance};
+use crate::timestamp::Timestamp;
+
+mod group;
+mod strategy;
+
+pub use group::{CommitGroup, GroupWait};
+pub use strategy::WaitStrategy;
+
+/// How often a reading that was merely interrupted is tried again before a wait ends with it.
+const INTERRUPTIONS: usize = 8;
+
+/// How many readings a spinning wait takes between two looks at how long it has been spinning.
+const SPIN_BATCH: usize = 16;
+
+/// A commit timestamp, and the wait until it is surely past.
+///
+/// Made by [`Clock::begin_commit`]. Do the work (write the log, replicate), then
+/// [`wait`](Self::wait), then acknowledge: whoever hears of the commit, and commits something in
+/// turn, on any node with an honest clock, gets a larger timestamp (invariant T5). The time that the
+/// work took counts towards the wait, which takes about twice the clock's epsilon in all; work that
+/// takes longer waits not at all.
+///
+/// Dropping it without waiting is safe as long as the commit is not acknowledged: the timestamp is
+/// then simply never used again. A wait that ended with an error can be taken up again.
+///
+/// ```
+/// use epsilon_clock::Clock;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn replicate(_: epsilon_clock::Timestamp) {}
+/// // Without `assume_error` an unsynchronised machine is an error, which is what a database wants.
+/// let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+///
+/// let commit = clock.begin_commit()?;
+/// replicate(commit.timestamp());
+/// commit.wait()?;
+/// assert!(clock.after(commit.timestamp())?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a commit may be acknowledged only after `wait`"]
+pub struct CommitWait<'a> {
+    clock: &'a Clock,
+    timestamp: Timestamp,
+    strategy: WaitStrategy,
+}
+
+impl Clock {
+    /// Default of how far ahead of `latest` a floor may be: a second, the most that an honest node
+    /// can be ahead under the default [`max_error`](crate::ClockBuilder::max_error) of 500 ms.
+    pub const MAX_FLOOR_AHEAD: Duration = Duration::from_secs(1);
+
+    /// Takes a commit timestamp: surely not in the past, and above all that this clock gave out.
+    ///
+    /// It is the `latest` end of a reading, or a nanosecond above the last timestamp that this clock
+    /// or a clone of it gave out, in whichever thread. A forked child gives out timestamps of its
+    /// own, as another node does.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::Clock`] where [`now`](Self::now) fails; [`CommitError::RangeExhausted`] at
+    /// the end of the range, in the year 2262. Nothing is given out then.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let (first, second) = (clock.begin_commit()?, clock.begin_commit()?);
+    /// assert!(first.timestamp() < second.timestamp());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn begin_commit(&self) -> Result<CommitWait<'_>, CommitError> {
+        let latest = self.now()?.latest();
+        match self.draw_commit(latest) {
+            Some(timestamp) => Ok(self.until_past(timestamp)),
+            None => Err(CommitError::RangeExhausted),
+        }
+    }
+
+    /// The same with a timestamp strictly above `floor`, one that was read from data.
+    ///
+    /// A floor up to [`MAX_FLOOR_AHEAD`](Self::MAX_FLOOR_AHEAD) ahead of `latest` is accepted, and
+    /// the wait is so much longer. One further ahead cannot come from an honest node: it is an error
+    /// that moves nothing, or one corrupt row would stall every later commit.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_commit`](Self::begin_commit), and [`CommitError::FloorTooFarAhead`].
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, CommitError, Timestamp};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let read = clock.now()?.latest().saturating_add(Duration::from_millis(2));
+    /// assert!(clock.begin_commit_after(read)?.timestamp() > read);
+    ///
+    /// let corrupt: Timestamp = "2200-01-01T00:00:00.000000000Z".parse()?;
+    /// let refused = clock.begin_commit_after(corrupt);
+    /// assert!(matches!(refused, Err(CommitError::FloorTooFarAhead { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin_commit_after(&self, floor: Timestamp) -> Result<CommitWait<'_>, CommitError> {
+        self.begin_commit_after_within(floor, Self::MAX_FLOOR_AHEAD)
+    }
+
+    /// The same with a limit of one's own on how far `floor` may be ahead of `latest`.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_commit_after`](Self::begin_commit_after).
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let read = clock.now()?.latest().saturating_add(Duration::from_millis(900));
+    /// assert!(clock.begin_commit_after_within(read, Duration::from_millis(10)).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin_commit_after_within(
+        &self,
+        floor: Timestamp,
+        limit: Duration,
+    ) -> Result<CommitWait<'_>, CommitError> {
+        let latest = self.now()?.latest();
+        if floor > latest && floor.abs_diff(latest) > limit {
+            return Err(CommitError::FloorTooFarAhead {
+                floor,
+                ahead: floor.abs_diff(latest),
+                limit,
+            });
+        }
+        let above = floor.checked_add(Duration::from_nanos(1));
+        let drawn = above.and_then(|above| self.draw_commit(latest.max(above)));
+        match drawn {
+            Some(timestamp) => Ok(self.until_past(timestamp)),
+            None => Err(CommitError::RangeExhausted),
+        }
+    }
+
+    /// The wait for any timestamp, such as one read from data or taken up again after an error.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Timestamp};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let wait = clock.until_past(Timestamp::UNIX_EPOCH);
+    /// assert!(wait.is_past()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn until_past(&self, timestamp: Timestamp) -> CommitWait<'_> {
+        CommitWait {
+            clock: self,
+            timestamp,
+            strategy: WaitStrategy::DEFAULT,
+        }
+    }
+
+    /// Waits until `timestamp` is surely past, however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`CommitWait::wait`].
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let read = clock.now()?.latest();
+    /// clock.wait_until_past(read)?;
+    /// assert!(clock.after(read)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_until_past(&self, timestamp: Timestamp) -> Result<(), CommitWaitError> {
+        self.until_past(timestamp).wait()
+    }
+}
+
+impl CommitWait<'_> {
+    /// The timestamp to commit with.
+    #[inline]
+    #[must_use]
+    pub const fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// The same wait with another strategy.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, WaitStrategy};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// clock.begin_commit()?.with_strategy(WaitStrategy::SLEEP).wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn with_strategy(self, strategy: WaitStrategy) -> Self {
+        Self { strategy, ..self }
+    }
+
+    /// Whether the timestamp is surely past, so that `wait` would return at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`].
+    #[inline]
+    pub fn is_past(&self) -> Result<bool, ClockError> {
+        self.clock.after(self.timestamp)
+    }
+
+    /// How long `wait` would take from now on, for a scheduler: zero once the timestamp is past.
+    ///
+    /// Exact for raw time as long as no other claim comes; one that does can make the wait shorter
+    /// or longer. [`Duration::MAX`] where the timestamp will never be past.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`].
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let commit = clock.begin_commit()?;
+    /// println!("could do something else for {:?}", commit.remaining()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remaining(&self) -> Result<Duration, ClockError> {
+        let left = self.clock.raw_until_past(self.timestamp)?;
+        Ok(left.map_or(Duration::MAX, Duration::from_nanos))
+    }
+
+    /// Waits until the timestamp is surely past: `Ok` only once [`Clock::after`] has said so.
+    ///
+    /// Sleeps, looks again, and sleeps again if that is not yet so; spins at the end as the
+    /// [`WaitStrategy`] says. A clock that loses its source meanwhile goes on in holdover.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitWaitError::Clock`] as soon as the clock refuses, [`CommitWaitError::NeverPast`] for
+    /// a timestamp at the end of the range. The commit must not be acknowledged then; the wait can
+    /// be taken up again.
+    pub fn wait(&self) -> Result<(), CommitWaitError> {
+        self.wait_for(None)
+    }
+
+    /// Waits for `timeout` at most, measured in the raw time of the clock's machine.
+    ///
+    /// As soon as it is clear that the timeout will not do, it fails: mostly at once, and never
+    /// before having seen that the timestamp is not past yet.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitWaitError::Timeout`] with what would have been needed; otherwise as
+    /// [`wait`](Self::wait). The wait can be taken up again.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, CommitWaitError};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let commit = clock.begin_commit()?;
+    /// match commit.wait_timeout(Duration::from_micros(10)) {
+    ///     Err(CommitWaitError::Timeout { needed, .. }) => println!("it would take {needed:?}"),
+    ///     other => other?,
+    /// }
+    /// commit.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), CommitWaitError> {
+        self.wait_for(Some(timeout))
+    }
+
+    fn wait_for(&self, timeout: Option<Duration>) -> Result<(), CommitWaitError> {
+        if patiently(|| self.clock.after(self.timestamp))? {
+            return Ok(());
+        }
+        let began = self.clock.raw_time();
+        let mut may_spin = WaitStrategy::MOST_SPINNING_NS;
+        loop {
+            let left = left(self.clock, self.timestamp)?;
+            if left == 0 {
+                return Ok(());
+            }
+            if let Some(timeout) = timeout {
+                check_timeout(timeout, since(self.clock, began), left)?;
+            }
+            let stretch = self.strategy.stretch_ns().min(may_spin);
+            if left > stretch {
+                self.clock.doze(Duration::from_nanos(left - stretch));
+            } else {
+                let began = self.clock.raw_time();
+                let moved = spin(self.clock, stretch, |clock| clock.after(self.timestamp))?;
+                // On a machine whose time stands still while it is read, only sleeping helps.
+                may_spin = if moved {
+                    may_spin.saturating_sub(since(self.clock, began))
+                } else {
+                    0
+                };
+            }
+        }
+    }
+}
+
+/// Asks the clock again if it was merely interrupted: the reader was preempted each time it compared
+/// the machine's clocks, and nothing is wrong with them.
+fn patiently<T>(ask: impl Fn() -> Result<T, ClockError>) -> Result<T, ClockError> {
+    let mut answer = ask();
+    for _ in 0..INTERRUPTIONS {
+        match answer {
+            Err(ClockError::Disturbed {
+                cause: Disturbance::Interrupted,
+            }) => answer = ask(),
+            _ => break,
+        }
+    }
+    answer
+}
+
+/// How much raw time, in ns, is left until `timestamp` is surely past; 0 only if that was observed.
+fn left(clock: &Clock, timestamp: Timestamp) -> Result<u64, CommitWaitError> {
+    let left = patiently(|| clock.raw_until_past(timestamp))?;
+    left.ok_or(CommitWaitError::NeverPast { timestamp })
+}
+
+/// Raw time in ns since `began`.
+fn since(clock: &Clock, began: i64) -> u64 {
+    let elapsed = clock.raw_time().saturating_sub(began);
+    elapsed.max(0).unsigned_abs()
+}
+
+fn check_timeout(timeout: Duration, waited: u64, left: u64) -> Result<(), CommitWaitError> {
+    let needed = Duration::from_nanos(waited.saturating_add(left));
+    if needed > timeout {
+        return Err(CommitWaitError::Timeout { timeout, needed });
+    }
+    Ok(())
+}
+
+/// Reads the clock again and again until `done` says so, or for `limit` ns of raw time; whether raw
+/// time moved at all.
+fn spin(
+    clock: &Clock,
+    limit: u64,
+    done: impl Fn(&Clock) -> Result<bool, ClockError>,
+) -> Result<bool, ClockError> {
+    let began = clock.raw_time();
+    loop {
+        for _ in 0..SPIN_BATCH {
+            if patiently(|| done(clock))? {
+                return Ok(true);
+            }
+            core::hint::spin_loop();
+        }
+        match since(clock, began) {
+            0 => return Ok(false),
+            spun if spun >= limit => return Ok(true),
+            _ => {}
+        }
+    }
+}
+
+/// Why no commit could begin; nothing was given out, and nothing moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The clock gives no interval.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The timestamp to stay above is further in the future than an honest clock could have made it.
+    #[error(
+        "the floor {floor} is {ahead:?} ahead of the latest that it can be now, which is beyond the \
+         limit ({limit:?}): check the row that it was read from and the clock of the node that \
+         wrote it"
+    )]
+    FloorTooFarAhead {
+        /// What was read from data.
+        floor: Timestamp,
+        /// How far it is ahead of the `latest` end of a reading.
+        ahead: Duration,
+        /// How far it may be.
+        limit: Duration,
+    },
+    /// There is no timestamp left above the last one.
+    #[error(
+        "no timestamp is left above the last one: the range ends in the year 2262; check the \
+         machine's clock"
+    )]
+    RangeExhausted,
+}
+
+/// Why a wait ended without the timestamp being surely past: the commit must not be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CommitWaitError {
+    /// The clock gives no interval any more, not even in holdover.
+    #[error("the timestamp may not be past yet: {0}")]
+    Clock(#[from] ClockError),
+    /// The timeout was too short.
+    #[error(
+        "the timestamp is surely past only {needed:?} after the wait began, and the timeout is \
+         {timeout:?}: wait again, or tighten the clock's error"
+    )]
+    Timeout {
+        /// What was given.
+        timeout: Duration,
+        /// What would have been needed, by the claim in force.
+        needed: Duration,
+    },
+    /// The timestamp is so near the end of the range that no reading can lie beyond it.
+    #[error("{timestamp} can never be past: the range of timestamps ends there")]
+    NeverPast {
+        /// What was to be waited for.
+        timestamp: Timestamp,
+    },
+    /// The [`CommitGroup`] was dropped.
+    #[error("the commit group was dropped before the timestamp was surely past: wait on the clock")]
+    GroupClosed,
+}

@@ -1,0 +1,543 @@
+//! One sleeper for many commit-waits.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicI64, Ordering};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
+use std::thread::{self, Thread};
+
+use super::{CommitWait, CommitWaitError, WaitStrategy};
+use super::{check_timeout, left, patiently, since, spin};
+use crate::clock::Clock;
+use crate::error::ClockError;
+use crate::timestamp::Timestamp;
+
+/// How many waiters are taken out before they are woken: so long newcomers may have to wait.
+const BATCH: usize = 128;
+
+/// What `next` says while nobody waits. Nobody waits for that instant: it is never past.
+const NOBODY: i64 = i64::MAX;
+
+/// Many commit-waits on one clock, served by one precise sleeper.
+///
+/// Any number of threads and tasks wait; one thread sleeps for all of them and wakes them in the
+/// order of their timestamps. A wait costs no thread and no timer, only some 90 bytes; a release
+/// takes the first from an ordered queue, however many wait; and one sleeper spins for the last
+/// 70 µs before a release instead of every committer for itself. Where releases are closer together
+/// than that it does not sleep between them, and takes up to one core;
+/// [`start_with`](Self::start_with) and [`WaitStrategy::SLEEP`] forbid that.
+///
+/// The sleeper only wakes. Each waiter then observes [`Clock::after`] for itself, and so gets `Ok`
+/// on no other grounds, or the clock's own error.
+///
+/// Dropping the group ends every wait on it with [`CommitWaitError::GroupClosed`]. In a forked child
+/// the thread does not exist: make another group there.
+///
+/// ```
+/// use epsilon_clock::{Clock, CommitGroup};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// let group = CommitGroup::start(&clock)?;
+///
+/// let commit = clock.begin_commit()?;
+/// let released = group.released(&commit); // a future: `released.await?`
+/// released.wait()?; // or a thread that waits
+/// # Ok(())
+/// # }
+/// ```
+pub struct CommitGroup {
+    core: Arc<Core>,
+}
+
+/// What the group shares with its waits and its thread.
+struct Core {
+    clock: Clock,
+    strategy: WaitStrategy,
+    /// The first timestamp in the queue, written under the lock; for who spins without it.
+    next: AtomicI64,
+    queue: Mutex<Queue>,
+    /// Tells the sleeper of an earlier timestamp, and of the end.
+    changed: Condvar,
+}
+
+/// Who waits, in the order of release.
+#[derive(Default)]
+struct Queue {
+    waiting: BTreeMap<Ticket, Waker>,
+    /// The number of the last ticket.
+    last: u64,
+    asleep: bool,
+    closed: bool,
+}
+
+/// A place in the queue: by timestamp, then first come, first served.
+type Ticket = (Timestamp, u64);
+
+impl CommitGroup {
+    /// Starts the sleeper, a thread named `epsilon-commit`, for waits on `clock`.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it gives no thread.
+    pub fn start(clock: &Clock) -> io::Result<Self> {
+        Self::start_with(clock, WaitStrategy::GROUP)
+    }
+
+    /// The same with a strategy for the sleeper.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, CommitGroup, WaitStrategy};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let frugal = CommitGroup::start_with(&clock, WaitStrategy::SLEEP)?;
+    /// frugal.released(&clock.begin_commit()?).wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_with(clock: &Clock, strategy: WaitStrategy) -> io::Result<Self> {
+        let group = Self::with(clock, strategy);
+        let core = Arc::clone(&group.core);
+        thread::Builder::new()
+            .name("epsilon-commit".into())
+            .spawn(move || Sleeper(core).run())?;
+        Ok(group)
+    }
+
+    /// A group without a thread, which the caller drives: for simulated machines, and for runtimes
+    /// that have a precise timer of their own.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, CommitGroup};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let group = CommitGroup::driven(&clock);
+    /// assert_eq!(group.drive_once()?, None); // nobody waits
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn driven(clock: &Clock) -> Self {
+        Self::with(clock, WaitStrategy::SLEEP)
+    }
+
+    fn with(clock: &Clock, strategy: WaitStrategy) -> Self {
+        Self {
+            core: Arc::new(Core {
+                clock: clock.clone(),
+                strategy,
+                next: AtomicI64::new(NOBODY),
+                queue: Mutex::default(),
+                changed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// The wait for a commit that began on any clock: a future, or a thread's wait.
+    ///
+    /// It borrows neither the commit nor the group.
+    pub fn released(&self, commit: &CommitWait<'_>) -> GroupWait {
+        self.until_past(commit.timestamp())
+    }
+
+    /// The wait for any timestamp.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, CommitGroup, Timestamp};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let group = CommitGroup::start(&clock)?;
+    /// group.until_past(Timestamp::UNIX_EPOCH).wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn until_past(&self, timestamp: Timestamp) -> GroupWait {
+        GroupWait {
+            core: Arc::clone(&self.core),
+            timestamp,
+            ticket: None,
+        }
+    }
+
+    /// How many waits are in the queue: polled, and neither released nor dropped.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.core.lock().waiting.len()
+    }
+
+    /// Wakes every waiter whose timestamp is surely past, in order; how long until the next one is,
+    /// `None` if nobody waits.
+    ///
+    /// Needed only for a group that is [`driven`](Self::driven), again and again; does no harm to
+    /// another. It does not sleep.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`]; all waiters are woken then, to meet the error themselves.
+    pub fn drive_once(&self) -> Result<Option<Duration>, ClockError> {
+        let next = self.core.release(&mut Vec::new())?;
+        Ok(next.map(|(_, left)| Duration::from_nanos(left)))
+    }
+}
+
+impl Drop for CommitGroup {
+    fn drop(&mut self) {
+        self.core.close();
+    }
+}
+
+impl fmt::Debug for CommitGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommitGroup")
+            .field("waiting", &self.waiting())
+            .field("strategy", &self.core.strategy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing in the queue can be left half done.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a waiter into the queue, or its newest waker into its place; whether the group is open.
+    ///
+    /// Wakers are cloned and dropped outside the lock: that may run anybody's code, this one's too.
+    fn enter(&self, timestamp: Timestamp, place: &mut Option<Ticket>, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let replaced;
+        {
+            let mut queue = self.lock();
+            if queue.closed {
+                return false;
+            }
+            let ticket = match *place {
+                Some(ticket) => ticket,
+                None => {
+                    queue.last = queue.last.wrapping_add(1);
+                    (timestamp, queue.last)
+                }
+            };
+            *place = Some(ticket);
+            replaced = queue.waiting.insert(ticket, waker);
+            let nanos = timestamp.unix_nanos();
+            if nanos < self.next.load(Ordering::Relaxed) {
+                self.next.store(nanos, Ordering::Relaxed);
+                if queue.asleep {
+                    self.changed.notify_all();
+                }
+            }
+        }
+        drop(replaced);
+        true
+    }
+
+    /// Takes a waiter out of the queue, if it is still there.
+    fn leave(&self, ticket: &Ticket) {
+        let waker = {
+            let mut queue = self.lock();
+            let waker = queue.waiting.remove(ticket);
+            self.show_next(&queue);
+            waker
+        };
+        drop(waker);
+    }
+
+    fn show_next(&self, queue: &Queue) {
+        let next = queue.waiting.first_key_value();
+        let next = next.map_or(NOBODY, |((timestamp, _), _)| timestamp.unix_nanos());
+        self.next.store(next, Ordering::Relaxed);
+    }
+
+    /// Wakes all whose timestamp is surely past; who is next, and in how many ns of raw time.
+    fn release(&self, due: &mut Vec<Waker>) -> Result<Option<(Timestamp, u64)>, ClockError> {
+        loop {
+            let next = self.next.load(Ordering::Relaxed);
+            if next == NOBODY {
+                return Ok(None);
+            }
+            let next = Timestamp::from_unix_nanos(next);
+            match left(&self.clock, next) {
+                Ok(0) => {}
+                Ok(left) => return Ok(Some((next, left))),
+                // Raw time runs out before the timestamp is past: nothing that could be slept for.
+                Err(CommitWaitError::Clock(error)) => {
+                    wake_all(self.take_all());
+                    return Err(error);
+                }
+                Err(_) => return Ok(Some((next, u64::MAX))),
+            }
+            // Past for whoever asks from here on (T3), so for the waiters too.
+            match patiently(|| self.clock.now()) {
+                Ok(now) => {
+                    self.take_due(now.earliest(), due);
+                    wake_all(due.drain(..));
+                }
+                Err(error) => {
+                    wake_all(self.take_all());
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn take_due(&self, earliest: Timestamp, due: &mut Vec<Waker>) {
+        let mut queue = self.lock();
+        while due.len() < BATCH {
+            match queue.waiting.first_entry() {
+                Some(first) if first.key().0 < earliest => due.push(first.remove()),
+                _ => break,
+            }
+        }
+        self.show_next(&queue);
+    }
+
+    fn take_all(&self) -> impl Iterator<Item = Waker> + use<> {
+        let mut queue = self.lock();
+        let all = core::mem::take(&mut queue.waiting);
+        self.show_next(&queue);
+        all.into_values()
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        let all = self.take_all();
+        self.changed.notify_all();
+        wake_all(all);
+    }
+}
+
+/// Wakes them one after the other. A waker that panics must not keep the others asleep.
+fn wake_all(wakers: impl Iterator<Item = Waker>) {
+    for waker in wakers {
+        drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+    }
+}
+
+/// The group's thread. However it ends, nobody is left waiting for it.
+struct Sleeper(Arc<Core>);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Sleeper {
+    fn run(&self) {
+        let core = &*self.0;
+        core.clock.sharpen_sleeps();
+        let mut due = Vec::with_capacity(BATCH);
+        loop {
+            // After an error everybody has been woken, and who still wants to wait comes back.
+            let next = core.release(&mut due).unwrap_or(None);
+            let stretch = core.strategy.stretch_ns();
+            match next {
+                Some((_, left)) if left <= stretch => {
+                    // An error is met again, and dealt with, by `release`.
+                    let _ = spin(&core.clock, stretch, |clock| {
+                        let next = core.next.load(Ordering::Relaxed);
+                        Ok(next == NOBODY || clock.after(Timestamp::from_unix_nanos(next))?)
+                    });
+                    if core.lock().closed {
+                        return;
+                    }
+                }
+                _ => {
+                    let span = next.map(|(_, left)| Duration::from_nanos(left - stretch));
+                    if !self.sleep(next.map(|(timestamp, _)| timestamp), span) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sleeps for a span, or until there is somebody to sleep for, but not past anybody earlier than
+    /// `next`; whether the group is still open.
+    fn sleep(&self, next: Option<Timestamp>, span: Option<Duration>) -> bool {
+        let core = &*self.0;
+        let mut queue = core.lock();
+        let planned = next.map_or(NOBODY, Timestamp::unix_nanos);
+        if queue.closed {
+            return false;
+        }
+        if core.next.load(Ordering::Relaxed) < planned {
+            return true;
+        }
+        queue.asleep = true;
+        let mut queue = match span {
+            // The machine's own sleep could not be cut short.
+            Some(span) => {
+                let span = span.min(core.clock.longest_doze());
+                let woken = core.changed.wait_timeout(queue, span);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                let woken = core.changed.wait(queue);
+                woken.unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        queue.asleep = false;
+        !queue.closed
+    }
+}
+
+/// A wait in a [`CommitGroup`]: a future for any runtime, or a thread's wait.
+///
+/// `Ok` only once [`Clock::after`] has said that the timestamp is past, as with
+/// [`CommitWait::wait`]. It joins the queue when first polled; dropping it at any time takes it out
+/// again, and nothing of it stays.
+///
+/// ```
+/// use epsilon_clock::{Clock, CommitGroup};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// # let group = CommitGroup::start(&clock)?;
+/// let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// runtime.block_on(async {
+///     let commit = clock.begin_commit()?;
+///     // … replicate …
+///     group.released(&commit).await?;
+///     Ok(()) // acknowledge
+/// })
+/// # }
+/// ```
+#[must_use = "a wait does nothing unless it is awaited, or `wait` is called"]
+pub struct GroupWait {
+    core: Arc<Core>,
+    timestamp: Timestamp,
+    ticket: Option<Ticket>,
+}
+
+impl GroupWait {
+    /// The timestamp that is waited for.
+    #[must_use]
+    pub const fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// Blocks the calling thread until the timestamp is surely past.
+    ///
+    /// # Errors
+    ///
+    /// As [`CommitWait::wait`], and [`CommitWaitError::GroupClosed`].
+    pub fn wait(mut self) -> Result<(), CommitWaitError> {
+        self.park(None)
+    }
+
+    /// Blocks the calling thread for `timeout` at most, measured in the machine's raw time.
+    ///
+    /// Fails as soon as it is clear that the timeout will not do; the wait can be taken up again.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitWaitError::Timeout`] with what would have been needed; otherwise as
+    /// [`wait`](Self::wait).
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<(), CommitWaitError> {
+        let outcome = self.park(Some(timeout));
+        self.leave();
+        outcome
+    }
+
+    fn park(&mut self, timeout: Option<Duration>) -> Result<(), CommitWaitError> {
+        let began = self.core.clock.raw_time();
+        let waker = Waker::from(Arc::new(Parked(thread::current())));
+        loop {
+            if let Poll::Ready(outcome) = self.poll_with(&waker) {
+                return outcome;
+            }
+            match timeout {
+                None => thread::park(),
+                Some(timeout) => {
+                    let waited = since(&self.core.clock, began);
+                    match left(&self.core.clock, self.timestamp)? {
+                        0 => return Ok(()),
+                        left => check_timeout(timeout, waited, left)?,
+                    }
+                    thread::park_timeout(timeout.saturating_sub(Duration::from_nanos(waited)));
+                }
+            }
+        }
+    }
+
+    fn poll_with(&mut self, waker: &Waker) -> Poll<Result<(), CommitWaitError>> {
+        let timestamp = self.timestamp;
+        let outcome = match patiently(|| self.core.clock.after(timestamp)) {
+            Ok(true) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(false) if timestamp == Timestamp::MAX => {
+                Err(CommitWaitError::NeverPast { timestamp })
+            }
+            Ok(false) => {
+                if self.core.enter(timestamp, &mut self.ticket, waker) {
+                    return Poll::Pending;
+                }
+                Err(CommitWaitError::GroupClosed)
+            }
+        };
+        self.leave();
+        Poll::Ready(outcome)
+    }
+
+    fn leave(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.core.leave(&ticket);
+        }
+    }
+}
+
+impl Future for GroupWait {
+    type Output = Result<(), CommitWaitError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().poll_with(context.waker())
+    }
+}
+
+impl Drop for GroupWait {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for GroupWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupWait")
+            .field("timestamp", &self.timestamp)
+            .field("waiting", &self.ticket.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A thread that is woken where a task would be.
+struct Parked(Thread);
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
