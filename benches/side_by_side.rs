@@ -6,7 +6,9 @@
 //! The clock has an assumed error of 5 ms, so that it answers on any machine; on a synchronised one
 //! the kernel's own bound serves, over the same path. A reading that fails ends the benchmark.
 //!
-//! The last rows are computed: a look's measured cost (a call of `look` less the `now` in it) times
+//! A second table tells how late waits for a commit end: see `overshoot/mod.rs`.
+//!
+//! The last rows of the first are computed: a look's measured cost (a call of `look` less the `now` in it) times
 //! the looks that a call at such a rate has to pay for, four a second by default whoever calls, or
 //! one for each call if there are fewer. The rate is that of all threads on the clock together.
 #![allow(
@@ -29,10 +31,11 @@ use epsilon_clock::{
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 mod harness;
+mod overshoot;
 
 use harness::{Case, Effort, Row, measure, print_table, row, thread_counts};
 
@@ -55,13 +58,20 @@ fn main() -> ExitCode {
     for threads in thread_counts() {
         rows.extend(measure(effort, threads, &cases(&clock), || {}));
     }
+    rows.extend(beside_a_reader(effort, &clock));
     rows.extend(amortised(&rows));
     print_table(&rows);
+    overshoot::print(&clock, effort.waits());
     for threads in thread_counts() {
         let now = row(&rows, "now()", threads);
         eprintln!(
             "now() with {threads} thread(s): {:.3} times the bare read",
             now.ratio
+        );
+        let commit = row(&rows, "begin_commit()", threads);
+        eprintln!(
+            "begin_commit() with {threads} thread(s): {:.3} times the bare read",
+            commit.ratio
         );
     }
     ExitCode::SUCCESS
@@ -83,6 +93,7 @@ fn cases(clock: &Clock) -> Vec<Case<'_>> {
                 .expect("an interval")
         }
     }));
+    cases.push(begin_commit("begin_commit()", clock));
     cases.push(Case::new("read()", || {
         let clock = clock.clone();
         move || clock.read()
@@ -92,6 +103,38 @@ fn cases(clock: &Clock) -> Vec<Case<'_>> {
         move || both_ends(clock.look().expect("an interval"))
     }));
     cases
+}
+
+fn begin_commit<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
+    Case::new(what, || {
+        let clock = clock.clone();
+        move || {
+            let commit = clock.begin_commit().expect("an interval");
+            commit.timestamp()
+        }
+    })
+}
+
+/// What a commit costs while another thread does nothing but read the clock, on a core of its own.
+fn beside_a_reader(effort: Effort, clock: &Clock) -> Vec<Row> {
+    if thread_counts().len() < 2 {
+        return Vec::new();
+    }
+    let done = AtomicBool::new(false);
+    let mut cases = bare::cases();
+    cases.truncate(1);
+    cases.push(begin_commit("begin_commit(), another thread reads", clock));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            harness::pin(1);
+            while !done.load(Ordering::Relaxed) {
+                both_ends(clock.now().expect("an interval"));
+            }
+        });
+        let rows = measure(effort, 1, &cases, || {});
+        done.store(true, Ordering::Relaxed);
+        rows.into_iter().skip(1).collect()
+    })
 }
 
 /// Uses both ends, one at a time: an interval copied as one piece right after its two halves were

@@ -323,15 +323,12 @@ impl CommitWait<'_> {
             let stretch = self.strategy.stretch_ns().min(may_spin);
             if left > stretch {
                 self.clock.doze(Duration::from_nanos(left - stretch));
-            } else {
-                let began = self.clock.raw_time();
-                let moved = spin(self.clock, stretch, |clock| clock.after(self.timestamp))?;
-                // On a machine whose time stands still while it is read, only sleeping helps.
-                may_spin = if moved {
-                    may_spin.saturating_sub(since(self.clock, began))
-                } else {
-                    0
-                };
+                continue;
+            }
+            match spin(self.clock, stretch, |clock| clock.after(self.timestamp))? {
+                Spun::Done => return Ok(()),
+                Spun::For(span) => may_spin = may_spin.saturating_sub(span),
+                Spun::Frozen => may_spin = 0,
             }
         }
     }
@@ -372,24 +369,33 @@ fn check_timeout(timeout: Duration, waited: u64, left: u64) -> Result<(), Commit
     Ok(())
 }
 
-/// Reads the clock again and again until `done` says so, or for `limit` ns of raw time; whether raw
-/// time moved at all.
+/// How spinning ended.
+enum Spun {
+    /// With what it was for.
+    Done,
+    /// After so many ns of raw time, which were as many as it was allowed.
+    For(u64),
+    /// On a machine whose time stands still while it is read: there only sleeping helps.
+    Frozen,
+}
+
+/// Reads the clock again and again until `done` says so, or for `limit` ns of raw time.
 fn spin(
     clock: &Clock,
     limit: u64,
     done: impl Fn(&Clock) -> Result<bool, ClockError>,
-) -> Result<bool, ClockError> {
+) -> Result<Spun, ClockError> {
     let began = clock.raw_time();
     loop {
         for _ in 0..SPIN_BATCH {
             if patiently(|| done(clock))? {
-                return Ok(true);
+                return Ok(Spun::Done);
             }
             core::hint::spin_loop();
         }
         match since(clock, began) {
-            0 => return Ok(false),
-            spun if spun >= limit => return Ok(true),
+            0 => return Ok(Spun::Frozen),
+            span if span >= limit => return Ok(Spun::For(span)),
             _ => {}
         }
     }

@@ -122,6 +122,7 @@ mod error;
 mod interval;
 mod machine;
 mod ntp_status;
+mod ordering;
 mod primitive;
 #[cfg(feature = "test-util")]
 mod scripted;
@@ -142,6 +143,9 @@ pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
 pub use interval::{Interval, IntervalError, IntervalOrder};
 pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};
 pub use ntp_status::{NtpStatus, NtpStatusError};
+pub use ordering::{
+    EventGroup, ReadWindow, Visibility, WriteOrder, compare_writes, latest_writes, order_events,
+};
 #[cfg(feature = "test-util")]
 pub use scripted::{ScriptedMachine, ScriptedSource};
 #[cfg(feature = "test-util")]

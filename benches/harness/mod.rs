@@ -87,6 +87,11 @@ impl Effort {
         tail: Duration::from_millis(1),
     };
 
+    /// How many waits of each kind to measure.
+    pub(crate) fn waits(self) -> usize {
+        self.rounds * 20
+    }
+
     /// From the arguments: `--quick`, and the `--bench` that cargo adds.
     pub(crate) fn from_args() -> Result<Self, String> {
         let mut effort = Self::FULL;
@@ -379,7 +384,7 @@ fn time_on_core() -> Duration {
 
 /// Binds the calling thread to a core of its own.
 #[cfg(target_os = "linux")]
-fn pin(index: usize) {
+pub(crate) fn pin(index: usize) {
     use rustix::thread::{CpuSet, sched_setaffinity};
 
     let mut set = CpuSet::new();
@@ -418,7 +423,7 @@ fn find_cores() -> Vec<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn pin(_index: usize) {}
+pub(crate) fn pin(_index: usize) {}
 
 #[cfg(not(target_os = "linux"))]
 fn cores() -> Vec<usize> {
