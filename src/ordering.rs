@@ -97,8 +97,8 @@ pub enum WriteOrder {
 /// // x = 1 at 42.004 s; then x = 2 on a node that lags, at 42.003 s; each node ± 5 ms.
 /// let at = |ms| Timestamp::from_unix_millis(ms);
 /// let epsilon = Duration::from_millis(5);
-/// let stored = Interval::around(at(42_004)?, epsilon).ok_or("range")?;
-/// let incoming = Interval::around(at(42_003)?, epsilon).ok_or("range")?;
+/// let stored = Interval::around(at(42_004)?, epsilon)?;
+/// let incoming = Interval::around(at(42_003)?, epsilon)?;
 /// assert_eq!(compare_writes(&stored, &incoming), WriteOrder::Concurrent);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
