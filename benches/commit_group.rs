@@ -316,7 +316,7 @@ where
             let marker = Arc::clone(&all);
             runtime.block_on(async {
                 drop(tokio::spawn(async move {
-                    marker.store(true, Ordering::Relaxed)
+                    marker.store(true, Ordering::Relaxed);
                 }));
                 while !all.load(Ordering::Relaxed) {
                     tokio::task::yield_now().await;

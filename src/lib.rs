@@ -91,11 +91,38 @@
 //!   while no contradiction is reported, within vouched or within assumed claims.
 //! - **T4** [`definitely_before`](Interval::definitely_before) is a strict partial order and an
 //!   interval order; what it says of two readings is so.
-//! - **T5 to T7** are about commit-wait and leases, which are still to come.
+//! - **T5 Commit-wait.** A commit timestamp is at least the `latest` of a reading in
+//!   [`begin_commit`](Clock::begin_commit), and released only when `after(timestamp)`; so if commit 1
+//!   is released before commit 2 begins, on any node, then s1 < s2.
+//! - **T6** [`wait`](CommitWait::wait) returns `Ok` only when `after(timestamp)` was observed; never
+//!   under a clock error; honours timeouts; loops, and never trusts one sleep.
+//! - **T7** is about leases, which are still to come.
 //! - **T8** While one claim is in force, no end moves slower or faster than its rate allows (leap
 //!   seconds and the floor apart).
 //! - **T9** Honest readings of one instant intersect; an empty intersection is an error with its size.
 //! - **T10** Nothing wraps or saturates silently: at the edge of the range there is a typed error.
+//!
+//! # Commit-wait
+//!
+//! ```
+//! # use epsilon_clock::{Clock, Timestamp};
+//! # use std::time::Duration;
+//! # fn replicate(_: Timestamp) {}
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+//! let commit = clock.begin_commit()?;  // surely not in the past
+//! replicate(commit.timestamp());       // counts towards the wait
+//! commit.wait()?;                      // surely past: acknowledge
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Why that makes s1 < s2 whenever commit 1 was released before commit 2 began: `wait` observed
+//! s1 < earliest (T2); earliest <= true time at the release (T1); true time at the release <= true
+//! time when commit 2 began; that is <= latest, read there (T1); latest <= s2 (T5).
+//!
+//! A [`CommitGroup`] serves many waits with one sleeper, and futures for any runtime;
+//! [`order_events`], [`compare_writes`], [`latest_writes`] and [`ReadWindow`] are for those who read.
 //!
 //! # What it does not do
 //!

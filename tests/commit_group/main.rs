@@ -1,4 +1,4 @@
-//! CommitGroup: who is woken, when and in which order, by tokio, a bare executor and threads.
+//! `CommitGroup`: who is woken, when and in which order, by tokio, a bare executor and threads.
 //!
 //! But for one smoke test all time is a scripted machine's, and the tests drive the group.
 #![forbid(unsafe_code)]

@@ -167,7 +167,7 @@ fn a_wait_sleeps_once_where_sleeps_are_punctual() {
 #[test]
 fn a_late_sleep_is_not_followed_by_another() {
     let (machine, clock, sleeps) = sleepy(millis(1), |machine, _, span| {
-        machine.advance(span + secs(1))
+        machine.advance(span + secs(1));
     });
     let commit = clock.begin_commit().unwrap();
     commit.wait().unwrap();

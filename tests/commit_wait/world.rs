@@ -277,7 +277,7 @@ impl Machine for Seat {
         let mut world = self.world.lock();
         let mono_before = world.read(self.index, |node, _| node.mono);
         let boot = world.read(self.index, |node, _| node.mono + node.boot_offset);
-        let real = world.read(self.index, |node, leap| node.real(leap));
+        let real = world.read(self.index, Node::real);
         let raw = world.read(self.index, |node, _| node.raw);
         let mono_after = world.read(self.index, |node, _| node.mono);
         Sandwich {
