@@ -472,22 +472,24 @@ fn smoke_on_the_real_machine() {
         let mut late = group.until_past(in_millis(&clock, 60_000));
         assert!(poll(&mut late, Waker::noop()).is_pending());
         thread::sleep(millis(2));
-        let began = Instant::now();
-        group
-            .released(&clock.begin_commit().unwrap())
-            .wait()
-            .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        runtime.block_on(async {
+        let took = (0..5).map(|_| {
+            let began = Instant::now();
             let commit = clock.begin_commit().unwrap();
-            group.released(&commit).await.unwrap();
-            assert!(commit.is_past().unwrap());
+            group.released(&commit).wait().unwrap();
+            runtime.block_on(async {
+                let commit = clock.begin_commit().unwrap();
+                group.released(&commit).await.unwrap();
+                assert!(commit.is_past().unwrap());
+            });
+            began.elapsed()
         });
-        let took = began.elapsed();
+        let took = took.min().unwrap();
         assert!(took >= Duration::from_micros(3_900), "{took:?}");
-        assert!(took < Duration::from_secs(20), "{took:?}");
+        // A sleeper that nobody told of them would have been asleep for a quarter of a second.
+        assert!(took < millis(100), "{took:?}");
         // A thread that waits is told of the end.
         let waiter = thread::spawn(move || late.wait());
         drop(group);

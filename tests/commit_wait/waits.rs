@@ -17,6 +17,8 @@ struct Sleepy<F> {
     machine: ScriptedMachine,
     sleep: F,
     sleeps: Arc<AtomicU64>,
+    /// How many of the next comparisons of the clocks are interrupted for two milliseconds.
+    interruptions: Arc<AtomicU64>,
 }
 
 impl<F> std::fmt::Debug for Sleepy<F> {
@@ -30,6 +32,14 @@ impl<F: Fn(&ScriptedMachine, u64, Duration) + Send + Sync> Machine for Sleepy<F>
         self.machine.sample()
     }
     fn sandwich(&self) -> Sandwich {
+        let left = self.interruptions.load(Ordering::Relaxed);
+        self.interruptions
+            .store(left.saturating_sub(1), Ordering::Relaxed);
+        if left > 0 {
+            // Before the last of its readings.
+            self.machine
+                .before_read(4, |machine| machine.advance(millis(2)));
+        }
         self.machine.sandwich()
     }
     fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError> {
@@ -60,6 +70,7 @@ fn sleepy(
         machine: machine.clone(),
         sleep,
         sleeps: Arc::clone(&sleeps),
+        interruptions: Arc::default(),
     };
     let builder = Clock::builder().machine(Arc::new(wrapped)).source(source);
     (machine, builder.build().unwrap(), sleeps)
@@ -327,6 +338,43 @@ fn t6_a_suspend_in_the_middle_of_a_sleep_is_an_error() {
     );
     // Of course it is past, but nobody can vouch for that.
     assert!(machine.true_time() > commit.timestamp());
+}
+
+/// A reader that is preempted each time it compares the clocks learns nothing, and asks again.
+#[test]
+fn an_interruption_is_no_reason_to_end_a_wait_unless_there_is_no_end_of_it() {
+    let machine = ScriptedMachine::default();
+    let source = ScriptedSource::new("oracle");
+    source.push(Finding::Write(machine.truth(millis(50))));
+    let interruptions = Arc::new(AtomicU64::new(0));
+    let wrapped = Sleepy {
+        machine: machine.clone(),
+        sleep: |machine: &ScriptedMachine, _, span| machine.advance(span),
+        sleeps: Arc::default(),
+        interruptions: Arc::clone(&interruptions),
+    };
+    let builder = Clock::builder().machine(Arc::new(wrapped)).source(source);
+    let clock = builder.build().unwrap();
+    let interrupted = ClockError::Disturbed {
+        cause: Disturbance::Interrupted,
+    };
+
+    machine.advance(millis(15));
+    interruptions.store(8, Ordering::Relaxed); // as many as a reading puts up with
+    assert_eq!(clock.now(), Err(interrupted));
+
+    machine.advance(millis(15));
+    interruptions.store(8, Ordering::Relaxed);
+    let target = machine.true_time().saturating_add(millis(20));
+    clock.wait_until_past(target).unwrap();
+    assert!(machine.true_time() > target);
+
+    machine.advance(millis(15));
+    interruptions.store(u64::MAX, Ordering::Relaxed);
+    let target = machine.true_time().saturating_add(secs(3));
+    let error = clock.wait_until_past(target).unwrap_err();
+    assert_eq!(error, CommitWaitError::Clock(interrupted));
+    assert!(machine.true_time() < target);
 }
 
 #[test]
