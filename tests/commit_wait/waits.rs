@@ -211,6 +211,28 @@ fn no_wait_spins_for_longer_than_it_may() {
     }
 }
 
+/// A worse claim in the middle of the last stretch: the end of spinning is not the end of the wait,
+/// and what was spun counts.
+#[test]
+fn t6_a_wait_that_has_spun_enough_sleeps_for_the_rest() {
+    let (machine, source, clock) = told(millis(1));
+    let commit = clock.begin_commit().unwrap();
+    let left = commit.remaining().unwrap();
+    let (other, looker) = (machine.clone(), clock.clone());
+    machine.after(left - micros(70), move |_| {
+        source.push(Finding::Write(other.truth(millis(3))));
+        looker.look().unwrap();
+    });
+    let reads = machine.reads();
+    let slept = machine.slept();
+    commit.wait().unwrap();
+    assert!(machine.true_time() > commit.timestamp());
+    let slept = machine.slept() - slept;
+    assert!(slept > left + millis(1), "{slept:?}");
+    let spun = Duration::from_nanos(20 * (machine.reads() - reads));
+    assert!(spun > micros(145) && spun < micros(160), "{spun:?}");
+}
+
 #[test]
 fn spinning_ends_on_a_machine_whose_time_stands_still_while_it_is_read() {
     let (machine, clock) = synchronized();
