@@ -98,7 +98,9 @@ mod world;
 
 pub use broken::{BrokenClock, Flaw};
 pub use campaign::{Campaign, Report, seed_of};
-pub use checker::{Call, Checker, Law, RESOLUTION, SlopeLimits, Subject, Testimony, Violation};
+pub use checker::{
+    Call, Checker, Commit, Law, RESOLUTION, SlopeLimits, Subject, Testimony, Violation,
+};
 pub use daemon::{Daemon, Manner};
 pub use fault::{Fault, Notice, Wake};
 pub use kernel::Adjustment;

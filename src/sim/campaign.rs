@@ -196,6 +196,7 @@ impl<'a> Run<'a> {
                 observer.probe();
             }
             observer.observe();
+            observer.commit();
         }
     }
 

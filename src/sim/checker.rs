@@ -24,6 +24,8 @@ pub enum Law {
     T3,
     /// If A's latest end lies before B's earliest, A really was before B.
     T4,
+    /// If one commit is released before another begins, on any node, its timestamp is the lower.
+    T5,
     /// While one claim is in force, no end moves slower or faster than its rate allows.
     T8,
     /// Honest readings of one instant intersect.
@@ -34,11 +36,12 @@ pub enum Law {
 
 impl Law {
     /// All that are checked.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::T1,
         Self::T2,
         Self::T3,
         Self::T4,
+        Self::T5,
         Self::T8,
         Self::T9,
         Self::T10,
@@ -50,9 +53,10 @@ impl Law {
             Self::T2 => 1,
             Self::T3 => 2,
             Self::T4 => 3,
-            Self::T8 => 4,
-            Self::T9 => 5,
-            Self::T10 => 6,
+            Self::T5 => 4,
+            Self::T8 => 5,
+            Self::T9 => 6,
+            Self::T10 => 7,
         }
     }
 }
@@ -116,6 +120,16 @@ pub struct Call {
     shown: Option<Timestamp>,
 }
 
+/// A commit that has begun and not got its timestamp yet; see [`Checker::commit`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a commit is checked when it gets its timestamp"]
+pub struct Commit {
+    subject: Subject,
+    began: Timestamp,
+    /// The highest timestamp that had been released by then.
+    above: Option<Timestamp>,
+}
+
 /// What a clock says about itself, asked only when something looks wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Testimony {
@@ -164,6 +178,8 @@ struct Record {
 pub struct Checker {
     records: Vec<Record>,
     shown: Option<Timestamp>,
+    /// The highest timestamp of a commit that was released, on any clock.
+    acknowledged: Option<Timestamp>,
     broken: [u64; Law::ALL.len()],
     readings: u64,
     first: Option<Violation>,
@@ -275,6 +291,39 @@ impl Checker {
             record.known = None;
         }
         self.shown = None;
+        self.acknowledged = None;
+    }
+
+    /// A commit begins at this true time; give the answer to [`committed`](Self::committed).
+    pub const fn commit(&self, subject: Subject, now: Timestamp) -> Commit {
+        Commit {
+            subject,
+            began: now,
+            above: self.acknowledged,
+        }
+    }
+
+    /// The commit got its timestamp: T5, against all that were released before it began.
+    ///
+    /// `now` is true time, `detail` what belongs in a report.
+    pub fn committed(
+        &mut self,
+        commit: Commit,
+        timestamp: Timestamp,
+        now: Timestamp,
+        detail: impl FnOnce() -> String,
+    ) {
+        if let Some(above) = commit.above.filter(|above| *above >= timestamp) {
+            let call = self.call(commit.subject, commit.began);
+            let by = above.abs_diff(timestamp);
+            let interval = Interval::point(timestamp);
+            self.report(Law::T5, &call, now, interval, by, detail());
+        }
+    }
+
+    /// A commit with this timestamp was released: whatever begins from now on has to be above it.
+    pub fn acknowledged(&mut self, timestamp: Timestamp) {
+        self.acknowledged = self.acknowledged.max(Some(timestamp));
     }
 
     /// Takes note of how many contradictions a clock has reported so far; whether that is news.
@@ -513,6 +562,23 @@ mod tests {
         };
         checker.returned(call, at(130), &span(100, 116), quiet);
         assert_eq!(checker.broken(Law::T4), 1);
+    }
+
+    #[test]
+    fn commits_are_held_against_those_released_before_they_began() {
+        let mut checker = Checker::new();
+        let (one, other) = (checker.subject("one"), checker.subject("other"));
+        checker.acknowledged(at(100));
+        let early = checker.commit(other, at(150));
+        checker.acknowledged(at(120));
+        // It began before 120 was released, so it need not be above that.
+        checker.committed(early, at(110), at(160), String::new);
+        let next = checker.commit(one, at(170));
+        checker.committed(next, at(121), at(180), String::new);
+        assert_eq!(checker.violations(), 0);
+        let late = checker.commit(other, at(190));
+        checker.committed(late, at(120), at(200), String::new);
+        assert_eq!((checker.broken(Law::T5), checker.violations()), (1, 1));
     }
 
     #[test]

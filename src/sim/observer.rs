@@ -52,6 +52,9 @@ impl Ledger {
     }
 }
 
+/// How many readings lie between the steps of a commit: beginning, and asking whether it is past.
+const COMMIT_EVERY: u64 = 6;
+
 /// A reading under a claim, to measure slopes by.
 #[derive(Clone, Copy)]
 struct Probe {
@@ -85,6 +88,10 @@ struct Progress {
     probe: Option<Probe>,
     was_available: bool,
     contradicted: bool,
+    /// The commit that waits to be past, and the last timestamp that was given out.
+    waiting: Option<Timestamp>,
+    last_commit: Option<Timestamp>,
+    readings: u64,
 }
 
 impl Observer {
@@ -138,8 +145,50 @@ impl Observer {
             .checker
             .returned(call, returned, &outcome, || self.testimony(&outcome));
         self.account(&mut ledger.tally, &before, &after, &outcome);
+        if let (Ok(interval), true) = (&outcome, is_true) {
+            self.acknowledge(&mut ledger.checker, interval);
+        }
         let interval = outcome.ok().filter(|_| is_true)?;
         Some((self.subject, interval, before.unix, after.unix))
+    }
+
+    /// Releases the commit that waits, if this reading says that it is past.
+    fn acknowledge(&self, checker: &mut Checker, interval: &Interval) {
+        let mut progress = lock(&self.progress);
+        if let Some(timestamp) = progress
+            .waiting
+            .filter(|timestamp| interval.after(*timestamp))
+        {
+            checker.acknowledged(timestamp);
+            progress.waiting = None;
+        }
+    }
+
+    /// Begins a commit now and then, where none waits; the readings that follow release it.
+    pub(super) fn commit(&self) {
+        let last = {
+            let mut progress = lock(&self.progress);
+            progress.readings += 1;
+            if progress.waiting.is_some() || progress.readings % COMMIT_EVERY != 0 {
+                return;
+            }
+            progress.last_commit
+        };
+        let began = Timestamp::from_unix_nanos(self.node.mark().unix);
+        let commit = lock(&self.ledger).checker.commit(self.subject, began);
+        let outcome = self.reader.begin_commit(last);
+        let Ok(timestamp) = outcome else {
+            return;
+        };
+        let now = Timestamp::from_unix_nanos(self.node.mark().unix);
+        lock(&self.ledger)
+            .checker
+            .committed(commit, timestamp, now, || {
+                self.testimony(&Ok(Interval::point(timestamp))).detail
+            });
+        let mut progress = lock(&self.progress);
+        progress.waiting = Some(timestamp);
+        progress.last_commit = Some(timestamp);
     }
 
     fn account(

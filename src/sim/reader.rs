@@ -1,9 +1,14 @@
 //! Whatever can be read as a clock that bounds its error, so that the campaign can try it.
 #![forbid(unsafe_code)]
 
+use core::time::Duration;
+
+use crate::claim::OutOfRange;
 use crate::clock::{Clock, Status};
+use crate::commit::CommitError;
 use crate::error::ClockError;
 use crate::interval::Interval;
+use crate::timestamp::Timestamp;
 
 /// A clock to be tried: the crate's own, or yours.
 pub trait Reader: Send + Sync {
@@ -13,6 +18,17 @@ pub trait Reader: Send + Sync {
     ///
     /// [`ClockError`] whenever nobody vouches for an interval.
     fn now(&self) -> Result<Interval, ClockError>;
+
+    /// A commit timestamp: surely not in the past, and above `last`, the one before on this clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`now`](Self::now).
+    fn begin_commit(&self, last: Option<Timestamp>) -> Result<Timestamp, ClockError> {
+        let latest = self.now()?.latest();
+        let above = last.map(|last| last.saturating_add(Duration::from_nanos(1)));
+        Ok(above.map_or(latest, |above| above.max(latest)))
+    }
 
     /// What another thread does with it while a reading is interrupted, beside a reading of its own.
     fn disturb(&self) {}
@@ -26,6 +42,14 @@ pub trait Reader: Send + Sync {
 impl Reader for Clock {
     fn now(&self) -> Result<Interval, ClockError> {
         Self::now(self)
+    }
+
+    fn begin_commit(&self, _last: Option<Timestamp>) -> Result<Timestamp, ClockError> {
+        match Self::begin_commit(self) {
+            Ok(commit) => Ok(commit.timestamp()),
+            Err(CommitError::Clock(error)) => Err(error),
+            Err(_) => Err(ClockError::OutOfRange(OutOfRange)),
+        }
     }
 
     fn disturb(&self) {
