@@ -26,8 +26,8 @@ const BATCH: usize = 128;
 /// Where so many more are due within a `WINDOW` of the first, all are released at its end: one wake
 /// of the sleeper, and of the threads behind it, serves them together. Waking costs some 10 µs of
 /// processor time in all, which for one at a time would be more than all the rest.
-const CROWD: usize = 8;
-const WINDOW: Duration = Duration::from_micros(200);
+const CROWD: usize = 12;
+const WINDOW: Duration = Duration::from_micros(300);
 
 /// What `next` says while nobody waits. Nobody waits for that instant: it is never past.
 const NOBODY: i64 = i64::MAX;
@@ -40,8 +40,8 @@ const NOBODY: i64 = i64::MAX;
 /// 70 µs before a release instead of every committer for itself
 /// ([`start_with`](Self::start_with) and [`WaitStrategy::SLEEP`] forbid that).
 ///
-/// Where more than eight waits are due within 200 µs, which is some 40 000 commits a second, they
-/// are released together at the end of those 200 µs, and nobody spins: a tenth of a millisecond is
+/// Where more than twelve waits are due within 300 µs, which is some 40 000 commits a second, they
+/// are released together at the end of those 300 µs, and nobody spins: a fifth of a millisecond is
 /// then the price of a processor that has time for the commits.
 ///
 /// The sleeper only wakes. Each waiter then observes [`Clock::after`] for itself, and so gets `Ok`

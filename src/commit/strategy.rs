@@ -13,6 +13,9 @@ use core::time::Duration;
 /// all. The thread's timer slack is left as it is; a thread that sets it to 1 ns
 /// (`PR_SET_TIMERSLACK`) does well with half the stretch.
 ///
+/// Sleeps run on monotonic time. While the time daemon slews that, a long one ends late or early by
+/// as much: early is slept again, late is overshoot.
+///
 /// ```
 /// use epsilon_clock::WaitStrategy;
 /// use std::time::Duration;

@@ -17,6 +17,8 @@ use epsilon_clock::{Clock, ScriptedMachine};
 
 mod begins;
 mod external_consistency;
+#[cfg(feature = "sim")]
+mod simulated;
 mod waits;
 mod world;
 
