@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{BuildError, ClockError, WaitReason, WaitTimeout};
 use crate::interval::Interval;
+use crate::machine::Sandwich;
 use crate::ntp_status::{NtpStatus, NtpStatusError};
 use crate::timestamp::Timestamp;
 
@@ -30,6 +31,7 @@ pub(crate) use policy::{DEFAULT_DAEMON_MARGIN, DEFAULT_MAX_DRIFT_PPB};
 pub use status::{ClockState, Counters, Reading, Status};
 
 use shared::Shared;
+pub(crate) use shared::{Estimate, Instant};
 
 /// A clock that says how wrong it may be.
 ///
@@ -331,6 +333,38 @@ impl Clock {
             };
             machine.sleep(left.min(self.shared.policy.look_interval));
         }
+    }
+
+    // --- for what is built on top ---------------------------------------------------------------
+
+    /// One reading of the hot path, if nothing is out of the ordinary.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    pub(crate) fn instant_plainly(&self) -> Option<Instant> {
+        self.shared.instant_plainly()
+    }
+
+    /// The best estimate there is, whatever is out of the ordinary.
+    pub(crate) fn estimate(&self) -> Estimate {
+        self.shared.estimate()
+    }
+
+    /// All clocks of the machine, compared as sharply as it goes.
+    pub(crate) fn clocks(&self) -> Sandwich {
+        self.shared.clocks()
+    }
+
+    /// The largest epsilon that counts as an interval.
+    pub(crate) fn max_error(&self) -> Duration {
+        self.shared.policy.max_error
+    }
+
+    /// How far true time may run from raw time, in parts per billion.
+    pub(crate) fn max_drift_ppb(&self) -> u32 {
+        self.shared.policy.max_drift_ppb
     }
 }
 

@@ -102,6 +102,24 @@
 //! - **T9** Honest readings of one instant intersect; an empty intersection is an error with its size.
 //! - **T10** Nothing wraps or saturates silently: at the edge of the range there is a typed error.
 //!
+//! And of the [`HybridClock`], with `l` the physical part of a stamp, `pt` the clock's best estimate in
+//! whole microseconds and `e` its epsilon:
+//!
+//! - **H1** Happened-before implies strictly less.
+//! - **H2** `l >= pt`.
+//! - **H3** `l` is the largest `pt` known, up to counter carries, commit stamps and a restored floor.
+//! - **H4** With honest peers `l − UTC <= 2 e`, with the largest `e` among them, up to carries and a
+//!   restored floor.
+//! - **H5** The counter carries into the physical part; it never wraps.
+//! - **H6** A rejected [`observe`](HybridClock::observe) changes nothing.
+//! - **H7** Encodings sort as the values do.
+//! - **H8** Stamps are unique under concurrency.
+//! - **H9** Stamps are monotone across a restart from a persisted floor.
+//! - **H10** A stamp issued with its interval keeps containing true time when it runs ahead:
+//!   `[pt − e, max(pt + e, l)]`.
+//! - **H11** Commit stamps: the physical part is rounded up to the unit, and released only when
+//!   `after(physical part)`.
+//!
 //! # Commit-wait
 //!
 //! ```
@@ -123,6 +141,22 @@
 //!
 //! A [`CommitGroup`] serves many waits with one sleeper, and futures for any runtime;
 //! [`order_events`], [`compare_writes`], [`latest_writes`] and [`ReadWindow`] are for those who read.
+//!
+//! # Causality
+//!
+//! Intervals overlap, and then they order nothing. What happened before what must be exact all the
+//! same, so events are stamped by a [`HybridClock`]: close to UTC, and never against causality.
+//!
+//! ```
+//! # use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (here, there) = (HybridClock::new(Clock::system()?), HybridClock::new(Clock::system()?));
+//! let sent = here.tick()?; // travels with the message, as eight bytes
+//! let received = there.observe(RemoteTimestamp::from_be_bytes(sent.to_be_bytes()))?;
+//! assert!(sent < received); // however wrong the two clocks are
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # What it does not do
 //!
@@ -146,6 +180,7 @@ mod claim;
 mod clock;
 mod commit;
 mod error;
+mod hlc;
 mod interval;
 mod machine;
 mod ntp_status;
@@ -167,6 +202,11 @@ pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
 pub use clock::{Clock, ClockBuilder, ClockState, Counters, Reading, RefreshPolicy, Status};
 pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
 pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
+pub use hlc::{
+    DecodeHlcError, ForwardLimit, HlcCommit, HlcError, HlcRangeError, HlcTimestamp, HybridClock,
+    HybridClockBuilder, ParseHlcError, RemoteLimit, RemoteTimestamp, StampedInterval,
+    WideTimestamp,
+};
 pub use interval::{Interval, IntervalError, IntervalOrder};
 pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};
 pub use ntp_status::{NtpStatus, NtpStatusError};

@@ -1,10 +1,20 @@
-//! What the latch is built of: the real atomics, or loom's, which try every interleaving.
+//! What the latch and the hybrid clock are built of: the real atomics, or loom's, which try every
+//! interleaving.
 #![forbid(unsafe_code)]
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
+
+#[cfg(not(loom))]
+pub(crate) use core::hint::spin_loop;
+#[cfg(loom)]
+pub(crate) use loom::hint::spin_loop;
+#[cfg(loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
 #[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use crate::sys::zero_after;

@@ -73,6 +73,12 @@ impl Line {
         }
     }
 
+    /// The raw instant that lies `elapsed` after the claim's, of which it was computed.
+    #[inline]
+    pub(crate) const fn raw_at(&self, elapsed: i64) -> i64 {
+        self.raw.wrapping_add(elapsed)
+    }
+
     /// How long after the claim's instant this is, in ns, if the plain arithmetic answers there.
     #[inline]
     #[allow(
@@ -115,6 +121,29 @@ impl Line {
             Timestamp::from_unix_nanos(latest),
         )
         .ok()
+    }
+
+    /// The middle of [`at`](Self::at), to the nanosecond, where that takes no multiplication.
+    ///
+    /// While both ends move away at one rate, and no floor holds up the earliest, the middle moves
+    /// like raw time itself. No rate up to a quarter lets the earliest end fall behind by more than a
+    /// quarter of the time.
+    #[inline]
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap,
+        reason = "half of a width, which is never negative, fits an i64"
+    )]
+    pub(crate) const fn middle(&self, elapsed: i64) -> Option<Timestamp> {
+        const QUARTER_PPB: i64 = BILLION / 4;
+        let (slow, fast) = (self.rates >> 32, (self.rates << 32) >> 32);
+        let least = self.earliest + elapsed - (elapsed >> 2) - 1;
+        if slow == -fast && fast <= QUARTER_PPB && least > self.floor {
+            let half = (self.latest.wrapping_sub(self.earliest) as u64 >> 1) as i64;
+            Some(Timestamp::from_unix_nanos(self.earliest + half + elapsed))
+        } else {
+            None
+        }
     }
 
     /// How well founded it is so long after the claim's instant.
@@ -190,10 +219,35 @@ mod tests {
                 if let Some(elapsed) = line.elapsed(raw) {
                     // Raw time that wraps lies outside what a machine can have, and what `carry` can say.
                     if raw >= claim.raw() {
+                        if let Some(middle) = line.middle(elapsed) {
+                            prop_assert_eq!(Some(middle), line.at(elapsed).map(|at| at.midpoint()));
+                        }
                         prop_assert_eq!(line.at(elapsed), claim.carry(raw).ok());
                     }
                 }
             }
+        }
+
+        /// The middle without a multiplication is the middle, and is there where it matters.
+        #[test]
+        fn the_middle_is_that_of_both_ends(
+            ppb in 1..300_000_000_u32,
+            width in 0..1_000_000_000_i64,
+            held in -10_000..10_000_i64,
+            elapsed in 0..10_000_000_000_i64,
+        ) {
+            let start = 1_795_153_800_000_000_000;
+            let at = Timestamp::from_unix_nanos;
+            let ends = Interval::new(at(start), at(start + width)).unwrap();
+            let claim = Claim::new(0, ends, RateBounds::symmetric(ppb));
+            let floor = at(start + held.min(width));
+            let line = Line::new(&claim, Some(floor), i64::MAX, ClockState::Synchronized);
+            let middle = line.middle(elapsed);
+            if let Some(middle) = middle {
+                prop_assert_eq!(Some(middle), line.at(elapsed).map(|at| at.midpoint()));
+            }
+            let settled = ppb <= 250_000_000 && elapsed > 20_000;
+            prop_assert!(middle.is_some() || !settled);
         }
 
         /// A floor holds up the earliest end, and does nothing else.

@@ -55,6 +55,44 @@ enum Guarded {
     Interrupted,
 }
 
+/// The best estimate of UTC at a raw instant, with the interval around it or why there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Estimate {
+    /// The interval's middle; without an interval, the machine's real time.
+    pub(crate) best: Timestamp,
+    pub(crate) raw: i64,
+    pub(crate) interval: Result<Interval, ClockError>,
+}
+
+/// One reading of the hot path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instant {
+    line: Line,
+    elapsed: i64,
+}
+
+impl Instant {
+    /// The raw instant that it is about.
+    #[inline]
+    pub(crate) const fn raw(&self) -> i64 {
+        self.line.raw_at(self.elapsed)
+    }
+
+    #[inline]
+    pub(crate) fn interval(&self) -> Option<Interval> {
+        self.line.at(self.elapsed)
+    }
+
+    /// The interval's middle, which mostly takes less than the interval does.
+    #[inline]
+    pub(crate) fn middle(&self) -> Option<Timestamp> {
+        match self.line.middle(self.elapsed) {
+            Some(middle) => Some(middle),
+            None => Some(self.interval()?.midpoint()),
+        }
+    }
+}
+
 /// An interval with the state it was computed from.
 struct Answer {
     state: State,
@@ -90,6 +128,14 @@ impl Shared {
     pub(super) fn now_plainly(&self) -> Option<Interval> {
         let (line, elapsed) = self.line_plainly()?;
         line.at(elapsed)
+    }
+
+    /// The same with the middle and the raw instant that it is about, each worked out if asked for.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "part of the hot path")]
+    pub(super) fn instant_plainly(&self) -> Option<Instant> {
+        let (line, elapsed) = self.line_plainly()?;
+        Some(Instant { line, elapsed })
     }
 
     /// The same with how well founded the interval is.
@@ -347,6 +393,40 @@ impl Shared {
             .and_then(|sync| sync.claim.past_at(instant));
         // At least 1: the claim may say so already while its earliest end is held for a moment.
         Ok(due.map(|due| due.saturating_sub(answer.raw).max(1).unsigned_abs()))
+    }
+
+    /// The best estimate there is, whether or not anybody vouches for it.
+    #[cold]
+    pub(super) fn estimate(&self) -> Estimate {
+        let refusal = match self.consult() {
+            Ok(Answer {
+                raw,
+                interval: Ok(interval),
+                ..
+            }) => {
+                return Estimate {
+                    best: interval.midpoint(),
+                    raw,
+                    interval: Ok(interval),
+                };
+            }
+            Ok(Answer {
+                interval: Err(refusal),
+                ..
+            })
+            | Err(refusal) => refusal,
+        };
+        let clocks = self.clocks();
+        Estimate {
+            best: Timestamp::from_unix_nanos(clocks.real),
+            raw: clocks.raw,
+            interval: Err(refusal),
+        }
+    }
+
+    /// All clocks of the machine, compared as sharply as it goes.
+    pub(super) fn clocks(&self) -> Sandwich {
+        sharp_sandwich(self.machine.as_dyn())
     }
 
     // --- reports -------------------------------------------------------------------------------

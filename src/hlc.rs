@@ -1,0 +1,464 @@
+//! The hybrid logical clock: stamps that are close to UTC and never contradict causality.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, Estimate, Instant};
+use crate::interval::Interval;
+use crate::timestamp::Timestamp;
+
+mod builder;
+mod commit;
+mod error;
+mod jump;
+mod limits;
+#[cfg(all(test, loom))]
+mod loom_model;
+mod remote;
+mod reserve;
+mod text;
+mod timestamp;
+mod wide;
+mod word;
+
+pub use builder::HybridClockBuilder;
+pub use commit::HlcCommit;
+pub use error::HlcError;
+pub use limits::{ForwardLimit, RemoteLimit};
+pub use remote::{DecodeHlcError, RemoteTimestamp};
+pub use text::ParseHlcError;
+pub use timestamp::{HlcRangeError, HlcTimestamp};
+pub use wide::WideTimestamp;
+
+use jump::JumpGuard;
+use limits::RemoteCheck;
+use reserve::Reserve;
+use timestamp::{ceiling_bits, floor_bits};
+use word::Word;
+
+/// A hybrid logical clock (Kulkarni et al. 2014) over a [`Clock`]: its stamps are close to UTC, and
+/// whatever happened before has the lesser stamp.
+///
+/// Intervals overlap, and then they cannot order two events; causality still must be exact. So each
+/// node stamps its events, sends its stamp along with each message, and [`observe`](Self::observe)s
+/// the stamps it receives. Cheap to clone; clones share their state, one atomic word, and any number
+/// of threads may use it at once: no lock is taken, except to store a reserve.
+///
+/// ```
+/// use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (here, there) = (HybridClock::new(Clock::system()?), HybridClock::new(Clock::system()?));
+///
+/// let sent = here.tick()?; // a send event, or any other local one
+/// let datagram = sent.to_be_bytes();
+///
+/// let received = there.observe(RemoteTimestamp::from_be_bytes(datagram))?; // a receive event
+/// assert!(received > sent);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What holds
+///
+/// With `l` the physical part of the last stamp, `pt` the clock's best estimate (the middle of its
+/// interval) in whole microseconds, and `e` its epsilon:
+///
+/// - **H1** Happened-before implies strictly less: a tick is above every stamp that this clock issued
+///   or observed before, and `observe` returns a stamp above the remote one as well.
+/// - **H2** `l >= pt`, at every stamp.
+/// - **H3** `l` is the largest `pt` known here or from messages, up to counter carries, commit stamps
+///   and a restored floor.
+/// - **H4** With honest peers `l − UTC <= 2 e`, with the largest `e` among them, up to carries and a
+///   restored floor. (A tick is within one `e`; commit stamps take the second.)
+/// - **H5** A counter that is full carries into the physical part: it never wraps, and never fails.
+/// - **H6** A call that fails changes nothing, a rejected `observe` above all.
+/// - **H7** All encodings sort as the stamps do.
+/// - **H8** Stamps of one clock are unique, whichever threads ask.
+/// - **H9** Stamps after a restart are above all from before it, given a persisted floor.
+/// - **H10** A stamp issued together with its interval: `[pt − e, max(pt + e, l)]` contains true time.
+/// - **H11** A commit stamp's physical part is the clock's latest rounded *up* to the microsecond, or
+///   more; it is released only when [`after`](Clock::after) says so of it.
+///
+/// # What it does not do
+///
+/// Two nodes may issue the same number: a stamp names no node. That one stamp is less than another
+/// does not mean that its event happened before: only the reverse holds. And a message without a
+/// stamp carries no causality.
+///
+/// # No bound, stopped clocks, jumps
+///
+/// Ticking needs no bound. While the clock gives no interval, the best estimate is the machine's real
+/// time, and the remote check takes
+/// [a configured offset](HybridClockBuilder::offset_when_unknown). Where the clock stands still or
+/// was set back, stamps count on from the last one, 4096 to the microsecond. A clock before 1970 is
+/// one that is behind like any other; one past 2112 is [`HlcError::EndOfRange`].
+///
+/// A clock that jumps ahead would take the stamps of all its peers along, for ever. So there are two
+/// limits: [`RemoteLimit`] on what `observe` takes over, and [`ForwardLimit`] on the local clock.
+///
+/// # Forks
+///
+/// A forked child is another node: let it build a clock of its own, as parent and child would issue
+/// the same stamps otherwise.
+#[derive(Clone, Debug)]
+pub struct HybridClock {
+    clock: Clock,
+    shared: Arc<Shared>,
+}
+
+/// What all handles share. The word has cache lines of its own; the rest is hardly ever written.
+#[derive(Debug)]
+struct Shared {
+    word: Word,
+    reserve: Reserve,
+    jump: JumpGuard,
+    remote: RemoteCheck,
+}
+
+/// A stamp with the interval that it was issued in; returned by
+/// [`HybridClock::tick_with_interval`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StampedInterval {
+    /// The stamp.
+    pub timestamp: HlcTimestamp,
+    /// Contains true time, and reaches as far as the stamp where that ran ahead (H10).
+    pub interval: Interval,
+}
+
+impl HybridClock {
+    /// A hybrid clock over `clock`, with every setting at its default.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::new(Clock::system()?);
+    /// println!("{}", hlc.tick()?); // `2026-11-20T05:50:00.123456Z_0000`
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self::builder(clock).plain()
+    }
+
+    /// Starts putting a hybrid clock together.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock, RemoteLimit};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::builder(Clock::system()?)
+    ///     .remote_limit(RemoteLimit::Unchecked)
+    ///     .build()?;
+    /// # drop(hlc);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(clock: Clock) -> HybridClockBuilder {
+        HybridClockBuilder::new(clock)
+    }
+
+    fn from_parts(
+        clock: Clock,
+        floor: HlcTimestamp,
+        reserve: Reserve,
+        jump: JumpGuard,
+        remote: RemoteCheck,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            word: Word::new(floor.to_bits()),
+            reserve,
+            jump,
+            remote,
+        });
+        Self { clock, shared }
+    }
+
+    /// The clock under it.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::new(Clock::system()?);
+    /// println!("{}", hlc.clock().read());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The latest stamp issued or observed; at first the floor, or [`HlcTimestamp::MIN`].
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::new(Clock::system()?);
+    /// let stamp = hlc.tick()?;
+    /// assert_eq!(hlc.last(), stamp);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn last(&self) -> HlcTimestamp {
+        HlcTimestamp::from_bits(self.shared.word.last())
+    }
+
+    /// Stamps a local or a send event: above all that was issued or observed here before.
+    ///
+    /// One reading of the clock and one change of an atomic word. While the clock gives no interval
+    /// it takes its real time instead, which costs several times as much.
+    ///
+    /// # Errors
+    ///
+    /// [`HlcError::ForwardJump`], [`HlcError::Reserve`] or [`HlcError::EndOfRange`]; nothing changes
+    /// then.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::new(Clock::system()?);
+    /// let (first, second) = (hlc.tick()?, hlc.tick()?);
+    /// assert!(first < second);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn tick(&self) -> Result<HlcTimestamp, HlcError> {
+        match self.middle_plainly() {
+            Some((best, _)) => self.issue_from(best),
+            None => self.tick_carefully(),
+        }
+    }
+
+    /// The same with the interval that true time lies in: `[earliest, latest]` of the reading that
+    /// the stamp is made of, stretched to the stamp's physical part where that is later (H10).
+    ///
+    /// # Errors
+    ///
+    /// As [`tick`](Self::tick), and [`HlcError::Clock`] where there is no interval. No stamp is
+    /// issued then.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let stamped = HybridClock::new(clock).tick_with_interval()?;
+    /// assert!(stamped.timestamp.physical() <= stamped.interval.latest());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn tick_with_interval(&self) -> Result<StampedInterval, HlcError> {
+        let (best, interval) = self.interval()?;
+        let timestamp = self.issue_from(best)?;
+        let latest = interval.latest().max(timestamp.physical());
+        // The earliest end stays, so the ends cannot be the wrong way round.
+        let interval = Interval::new(interval.earliest(), latest).unwrap_or(interval);
+        Ok(StampedInterval {
+            timestamp,
+            interval,
+        })
+    }
+
+    /// Takes note of a stamp from elsewhere, and stamps that event: above the remote stamp and all
+    /// that was issued or observed here before.
+    ///
+    /// # Errors
+    ///
+    /// [`HlcError::TooFarAhead`] for a stamp beyond the [`RemoteLimit`], otherwise as
+    /// [`tick`](Self::tick). Nothing changes then.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HlcError, HybridClock, RemoteTimestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::new(Clock::system()?);
+    /// let old: RemoteTimestamp = "2001-01-01T00:00:00.000000Z_0000".parse()?;
+    /// assert!(hlc.observe(old)? > old);
+    ///
+    /// let last = hlc.last();
+    /// let broken = RemoteTimestamp::from_be_bytes([0xff; 8]);
+    /// assert!(matches!(hlc.observe(broken), Err(HlcError::TooFarAhead { .. })));
+    /// assert_eq!(hlc.last(), last);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn observe(&self, remote: impl Into<RemoteTimestamp>) -> Result<HlcTimestamp, HlcError> {
+        let remote = remote.into();
+        if let Some((best, instant)) = self.middle_plainly() {
+            // What is not even ahead of the best estimate needs no interval to be checked by.
+            if remote.physical() > best {
+                let interval = instant.interval();
+                let remote_check = &self.shared.remote;
+                remote_check.check(remote, best, interval.as_ref())?;
+            }
+            return self.issue_above(above(remote)?, best);
+        }
+        let Estimate { best, interval, .. } = self.estimate()?;
+        let interval = interval.as_ref().ok();
+        self.shared.remote.check(remote, best, interval)?;
+        self.issue_above(above(remote)?, best)
+    }
+
+    /// Takes a commit stamp: above all that was issued or observed here before, and not before the
+    /// latest instant that it can be now, rounded up to the microsecond (H11).
+    ///
+    /// # Errors
+    ///
+    /// As [`tick_with_interval`](Self::tick_with_interval).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// # let hlc = HybridClock::new(clock);
+    /// let latest = hlc.clock().now()?.latest();
+    /// let commit = hlc.begin_commit()?;
+    /// assert!(commit.timestamp().physical() >= latest);
+    /// assert!(hlc.tick()? > commit.timestamp());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn begin_commit(&self) -> Result<HlcCommit, HlcError> {
+        let latest = self.interval()?.1.latest();
+        let floor = ceiling_bits(latest).ok_or(HlcError::EndOfRange)?;
+        let timestamp = self.issue(floor)?;
+        Ok(HlcCommit::new(self.clock.clone(), timestamp))
+    }
+
+    /// Takes the local clock as it stands for right, after it jumped ahead by more than the
+    /// [`ForwardLimit`] and you checked it.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HlcError, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let hlc = HybridClock::new(Clock::system()?);
+    /// if let Err(HlcError::ForwardJump { by, .. }) = hlc.tick() {
+    ///     eprintln!("the clock jumped by {by:?}; going on from there");
+    ///     hlc.accept_jump();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn accept_jump(&self) {
+        self.shared.jump.accept(&self.clock);
+    }
+
+    /// Stores the next bound of the [reserve](HybridClockBuilder::reserve) if half of the last one is
+    /// used by now; does nothing without a reserve.
+    ///
+    /// A thread that calls this often enough spares all others the wait.
+    ///
+    /// # Errors
+    ///
+    /// [`HlcError::Reserve`] with what storing failed with, used up or not; and as
+    /// [`tick`](Self::tick).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let hlc = HybridClock::new(Clock::system()?);
+    /// hlc.refill_reserve()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn refill_reserve(&self) -> Result<(), HlcError> {
+        let best = self.estimate()?.best;
+        let least = floor_bits(best).ok_or(HlcError::EndOfRange)?;
+        self.shared.reserve.refill(least, &self.shared.word)
+    }
+
+    /// The best estimate and the reading it is of, if nothing is out of the ordinary.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    fn middle_plainly(&self) -> Option<(Timestamp, Instant)> {
+        let instant = self.clock.instant_plainly()?;
+        let best = instant.middle()?;
+        let calm = self.shared.jump.is_calm(best, instant.raw());
+        calm.then_some((best, instant))
+    }
+
+    /// The best estimate and the interval, if nothing is out of the ordinary.
+    #[inline]
+    fn interval_plainly(&self) -> Option<(Timestamp, Interval)> {
+        let (best, instant) = self.middle_plainly()?;
+        Some((best, instant.interval()?))
+    }
+
+    #[inline]
+    fn interval(&self) -> Result<(Timestamp, Interval), HlcError> {
+        match self.interval_plainly() {
+            Some(plain) => Ok(plain),
+            None => {
+                let Estimate { best, interval, .. } = self.estimate()?;
+                Ok((best, interval?))
+            }
+        }
+    }
+
+    #[cold]
+    fn tick_carefully(&self) -> Result<HlcTimestamp, HlcError> {
+        self.issue_from(self.estimate()?.best)
+    }
+
+    /// The best estimate, whatever is out of the ordinary, but for a jump.
+    #[cold]
+    fn estimate(&self) -> Result<Estimate, HlcError> {
+        let estimate = self.clock.estimate();
+        if self.shared.jump.is_calm(estimate.best, estimate.raw) {
+            return Ok(estimate);
+        }
+        self.shared.jump.settle(&self.clock, self.last())
+    }
+
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    fn issue_from(&self, best: Timestamp) -> Result<HlcTimestamp, HlcError> {
+        self.issue_above(0, best)
+    }
+
+    /// Issues a stamp that is not below `floor`, nor before `best`.
+    ///
+    /// Most stamps of a busy clock fall into the microsecond of the last one. To find that out takes
+    /// no division of the time that was just read, only a product of what was known before.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    fn issue_above(&self, floor: u64, best: Timestamp) -> Result<HlcTimestamp, HlcError> {
+        let Shared { word, reserve, .. } = &*self.shared;
+        let last = word.last();
+        let begun = HlcTimestamp::from_bits(last).physical();
+        let floor = if best.unix_nanos() < begun.unix_nanos() + 1_000 {
+            floor
+        } else {
+            floor_bits(best).ok_or(HlcError::EndOfRange)?.max(floor)
+        };
+        let issued = word.issue_after(last, floor, reserve)?;
+        Ok(HlcTimestamp::from_bits(issued))
+    }
+
+    #[inline]
+    fn issue(&self, floor: u64) -> Result<HlcTimestamp, HlcError> {
+        let Shared { word, reserve, .. } = &*self.shared;
+        Ok(HlcTimestamp::from_bits(word.issue(floor, reserve)?))
+    }
+}
+
+/// The least number that is above a remote stamp.
+#[inline]
+fn above(remote: RemoteTimestamp) -> Result<u64, HlcError> {
+    remote.to_bits().checked_add(1).ok_or(HlcError::EndOfRange)
+}

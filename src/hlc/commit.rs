@@ -1,0 +1,87 @@
+//! A commit stamp, and the wait until it is surely past.
+#![forbid(unsafe_code)]
+
+use super::timestamp::HlcTimestamp;
+use crate::clock::Clock;
+use crate::commit::{CommitWait, CommitWaitError};
+use crate::error::ClockError;
+
+/// A commit stamp, and the wait until it is surely past.
+///
+/// Made by [`HybridClock::begin_commit`](super::HybridClock::begin_commit). Do the work, then
+/// [`wait`](Self::wait), then acknowledge: whoever begins a commit after that, on any node with an
+/// honest clock, gets a larger stamp (invariant H11), with or without a message from here.
+///
+/// ```
+/// use epsilon_clock::{Clock, HybridClock};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn replicate(_: epsilon_clock::HlcTimestamp) {}
+/// let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// let hlc = HybridClock::new(clock);
+///
+/// let commit = hlc.begin_commit()?;
+/// replicate(commit.timestamp());
+/// commit.wait()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a commit may be acknowledged only after `wait`"]
+pub struct HlcCommit {
+    clock: Clock,
+    timestamp: HlcTimestamp,
+}
+
+impl HlcCommit {
+    pub(super) const fn new(clock: Clock, timestamp: HlcTimestamp) -> Self {
+        Self { clock, timestamp }
+    }
+
+    /// The stamp to commit with.
+    #[must_use]
+    pub const fn timestamp(&self) -> HlcTimestamp {
+        self.timestamp
+    }
+
+    /// Whether the stamp is surely past, so that `wait` would return at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`].
+    pub fn is_past(&self) -> Result<bool, ClockError> {
+        self.commit_wait().is_past()
+    }
+
+    /// Waits until the stamp is surely past: until [`Clock::after`] has said so of its physical part.
+    ///
+    /// That was rounded up to the microsecond. Rounded down, (100, 0) issued elsewhere could follow
+    /// a released (100, 5).
+    ///
+    /// # Errors
+    ///
+    /// As [`CommitWait::wait`]. The commit must not be acknowledged then; the wait can be taken up
+    /// again.
+    pub fn wait(&self) -> Result<(), CommitWaitError> {
+        self.commit_wait().wait()
+    }
+
+    /// The same wait as one of the clock's own: with a timeout, another strategy, or a
+    /// [`CommitGroup`](crate::CommitGroup) of many.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// # let hlc = HybridClock::new(clock);
+    /// let commit = hlc.begin_commit()?;
+    /// println!("{:?} left to wait", commit.commit_wait().remaining()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn commit_wait(&self) -> CommitWait<'_> {
+        self.clock.until_past(self.timestamp.physical())
+    }
+}

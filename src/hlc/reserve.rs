@@ -1,0 +1,155 @@
+//! The persisted upper bound: stamps are issued only below what was stored before.
+#![forbid(unsafe_code)]
+
+use core::error::Error as StdError;
+use core::fmt;
+use std::sync::Arc;
+
+use super::error::HlcError;
+use super::timestamp::HlcTimestamp;
+use super::word::Word;
+use crate::primitive::{AtomicU64, Mutex, MutexGuard, Ordering};
+
+/// Stores a bound durably, or says why it could not.
+pub(super) type Store =
+    Box<dyn Fn(HlcTimestamp) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + Sync>;
+
+/// How far stamps may be issued, and what to do once that is used up.
+///
+/// `mark <= ceiling` at all times. Below the mark nothing is to be done; between the two somebody
+/// should store the next bound, but nobody has to wait for it; above the ceiling everybody must.
+///
+/// Both are written with release by whoever holds the lock, after the bound was stored, and read with
+/// acquire: who finds a mark finds the bound stored that it rests on.
+pub(super) struct Reserve {
+    mark: AtomicU64,
+    ceiling: AtomicU64,
+    /// How many stamps a bound is ahead of what is used when it is stored.
+    span: u64,
+    store: Option<Store>,
+    /// Held while storing.
+    storing: Mutex<()>,
+}
+
+impl Reserve {
+    /// No reserve: everything may be issued.
+    pub(super) fn none() -> Self {
+        Self {
+            mark: AtomicU64::new(u64::MAX),
+            ceiling: AtomicU64::new(u64::MAX),
+            span: 0,
+            store: None,
+            storing: Mutex::new(()),
+        }
+    }
+
+    /// A reserve of `span` stamps at a time. Nothing above `floor` may be issued yet.
+    pub(super) fn new(floor: u64, span: u64, store: Store) -> Self {
+        Self {
+            mark: AtomicU64::new(floor),
+            ceiling: AtomicU64::new(floor),
+            span,
+            store: Some(store),
+            storing: Mutex::new(()),
+        }
+    }
+
+    /// Whether `next` may be issued, with nothing to do first.
+    #[inline]
+    pub(super) fn covers(&self, next: u64) -> bool {
+        next <= self.mark.load(Ordering::Acquire)
+    }
+
+    /// Sees to it that `next` may be issued, and is left to the caller to do.
+    #[cold]
+    pub(super) fn make_room(&self, next: u64, word: &Word) -> Result<(), HlcError> {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        if next <= self.ceiling.load(Ordering::Acquire) {
+            // Somebody else is at it already, or this caller is.
+            if let Ok(held) = self.storing.try_lock() {
+                if !self.covers(next) {
+                    self.store_ahead(store, next, word, &held);
+                }
+            }
+            return Ok(());
+        }
+        // A panic of the callback leaves nothing half done.
+        let held = match self.storing.lock() {
+            Ok(held) => held,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        if next <= self.ceiling.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.store_beyond(store, next, word, &held)
+            .map_err(|cause| HlcError::Reserve {
+                used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
+                cause,
+            })
+    }
+
+    /// Stores the next bound while there is room left. If that fails, half of what is left passes
+    /// before the next attempt, so that a broken disk is not asked with every stamp.
+    fn store_ahead(&self, store: &Store, next: u64, word: &Word, held: &MutexGuard<'_, ()>) {
+        if self.store_beyond(store, next, word, held).is_err() {
+            let ceiling = self.ceiling.load(Ordering::Relaxed);
+            let half = next.saturating_add(ceiling.saturating_sub(next).div_ceil(2));
+            self.mark.store(half.min(ceiling), Ordering::Release);
+        }
+    }
+
+    /// Stores the next bound.
+    fn store_beyond(
+        &self,
+        store: &Store,
+        next: u64,
+        word: &Word,
+        _held: &MutexGuard<'_, ()>,
+    ) -> Result<(), Arc<dyn StdError + Send + Sync>> {
+        let bound = next.max(word.last()).saturating_add(self.span);
+        store(HlcTimestamp::from_bits(bound)).map_err(Arc::<dyn StdError + Send + Sync>::from)?;
+        self.ceiling.store(bound, Ordering::Release);
+        let mark = if bound == u64::MAX {
+            bound
+        } else {
+            bound.saturating_sub(self.span / 2)
+        };
+        self.mark.store(mark, Ordering::Release);
+        Ok(())
+    }
+
+    /// Stores the next bound if half of the reserve, or more, is used or will be at `instant`.
+    pub(super) fn refill(&self, least: u64, word: &Word) -> Result<(), HlcError> {
+        let next = word.last().saturating_add(1).max(least);
+        if self.covers(next) {
+            return Ok(());
+        }
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        let held = match self.storing.lock() {
+            Ok(held) => held,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        if self.covers(next) {
+            return Ok(());
+        }
+        self.store_beyond(store, next, word, &held)
+            .map_err(|cause| HlcError::Reserve {
+                used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
+                cause,
+            })
+    }
+}
+
+impl fmt::Debug for Reserve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ceiling = self.ceiling.load(Ordering::Relaxed);
+        f.debug_struct("Reserve")
+            .field("ceiling", &HlcTimestamp::from_bits(ceiling))
+            .field("stored", &self.store.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,289 @@
+//! A hybrid logical timestamp: one word that sorts, in bytes and in text, as causality does.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+
+use thiserror::Error;
+
+use super::text;
+use crate::timestamp::Timestamp;
+
+/// How many bits of a stamp count events within a microsecond.
+pub(super) const LOGICAL_BITS: u32 = 12;
+
+/// The largest counter.
+pub(super) const LOGICAL_MAX: u16 = (1 << LOGICAL_BITS) - 1;
+
+/// The largest physical part, in µs.
+const PHYSICAL_MAX: u64 = u64::MAX >> LOGICAL_BITS;
+
+const NANOS_PER_MICRO: i64 = 1_000;
+
+/// A hybrid logical timestamp that was issued by this process's [`HybridClock`](super::HybridClock),
+/// or composed here on purpose: Unix time in µs, and a counter.
+///
+/// What comes off the wire or out of a file is a [`RemoteTimestamp`](super::RemoteTimestamp) until
+/// it has been observed.
+///
+/// # Layout
+///
+/// An unsigned number of 64 bits: the upper 52 count microseconds since 1970-01-01T00:00:00Z, the
+/// lower 12 are the counter. It reaches from 1970 to 2112-09-17T23:53:47.370495Z, and leaves room
+/// for 4096 stamps a microsecond; the 4097th counts one microsecond on. Kudu and YugabyteDB use the
+/// same layout.
+///
+/// # Comparisons
+///
+/// Stamps are totally ordered by that number. If one event happened before another, and both are on
+/// clocks that exchanged their stamps, it has the lesser stamp; that a stamp is less does not mean
+/// that its event happened before the other. Two nodes may issue the same number: where that
+/// matters, let the node's name break the tie.
+///
+/// # Encodings
+///
+/// All have a fixed width and sort as the stamps do. The stamp `(123 456 µs past 2026-11-20T05:50Z,
+/// counter 42)`, as an example:
+///
+/// | form | example |
+/// |---|---|
+/// | number, physical µs × 4096 + counter | `7352949965305675818` |
+/// | 8 bytes, most significant first ([`to_be_bytes`](Self::to_be_bytes)) | `66 0a ed 09 2d 44 00 2a` |
+/// | 16 lower-case hexadecimal digits of the same ([`LowerHex`](fmt::LowerHex), `{:x}`) | `660aed092d44002a` |
+/// | RFC 3339 in UTC with six digits and `Z`, then `_`, then the counter in four decimal digits ([`Display`](fmt::Display)): 32 bytes | `2026-11-20T05:50:00.123456Z_0042` |
+///
+/// All of them are read by [`RemoteTimestamp`](super::RemoteTimestamp), strictly: one text for each
+/// stamp. The twelve bytes of other systems are [`WideTimestamp`](super::WideTimestamp).
+///
+/// ```
+/// use epsilon_clock::{HlcTimestamp, Timestamp};
+///
+/// let minute = Timestamp::from_unix_secs(1_795_153_800)?.unix_nanos();
+/// let stamp = HlcTimestamp::new(Timestamp::from_unix_nanos(minute + 123_456_000), 42)?;
+/// assert_eq!(stamp.to_bits(), 7_352_949_965_305_675_818);
+/// assert_eq!(format!("{stamp:x}"), "660aed092d44002a");
+/// assert_eq!(stamp.to_string(), "2026-11-20T05:50:00.123456Z_0042");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HlcTimestamp(u64);
+
+impl HlcTimestamp {
+    /// The least stamp, 0: less than every stamp that a clock issues.
+    ///
+    /// ```
+    /// # use epsilon_clock::HlcTimestamp;
+    /// assert_eq!(HlcTimestamp::MIN.to_string(), "1970-01-01T00:00:00.000000Z_0000");
+    /// ```
+    pub const MIN: Self = Self(0);
+
+    /// The largest stamp, after which a clock issues no other.
+    ///
+    /// ```
+    /// # use epsilon_clock::HlcTimestamp;
+    /// assert_eq!(HlcTimestamp::MAX.to_string(), "2112-09-17T23:53:47.370495Z_4095");
+    /// ```
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// Composes a stamp of an instant in whole microseconds and a counter up to 4095.
+    ///
+    /// For stamps that are made up on purpose, such as the one that a historical query asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`HlcRangeError`] where the instant lies before 1970 or after
+    /// 2112-09-17T23:53:47.370495Z, or is no whole number of microseconds, or the counter is larger.
+    ///
+    /// ```
+    /// # use epsilon_clock::{HlcTimestamp, Timestamp};
+    /// assert!(HlcTimestamp::new(Timestamp::from_unix_nanos(1_000), 4_095).is_ok());
+    /// assert!(HlcTimestamp::new(Timestamp::from_unix_nanos(1_001), 0).is_err());
+    /// assert!(HlcTimestamp::new(Timestamp::from_unix_nanos(-1_000), 0).is_err());
+    /// assert!(HlcTimestamp::new(Timestamp::UNIX_EPOCH, 4_096).is_err());
+    /// ```
+    pub fn new(physical: Timestamp, logical: u16) -> Result<Self, HlcRangeError> {
+        compose(physical, logical.into())
+    }
+
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The stamp as a number: physical µs × 4096 + counter.
+    ///
+    /// ```
+    /// # use epsilon_clock::{HlcTimestamp, Timestamp};
+    /// let stamp = HlcTimestamp::new(Timestamp::from_unix_nanos(1_000), 5)?;
+    /// assert_eq!(stamp.to_bits(), 4_096 + 5);
+    /// # Ok::<(), epsilon_clock::HlcRangeError>(())
+    /// ```
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The physical part as an instant: whole microseconds.
+    ///
+    /// ```
+    /// # use epsilon_clock::{HlcTimestamp, Timestamp};
+    /// let stamp = HlcTimestamp::new(Timestamp::from_unix_nanos(7_000), 5)?;
+    /// assert_eq!(stamp.physical(), Timestamp::from_unix_nanos(7_000));
+    /// # Ok::<(), epsilon_clock::HlcRangeError>(())
+    /// ```
+    #[must_use]
+    #[allow(
+        clippy::cast_possible_wrap,
+        reason = "2^52 µs are 4.5e18 ns, which an i64 holds"
+    )]
+    pub const fn physical(self) -> Timestamp {
+        Timestamp::from_unix_nanos((self.0 >> LOGICAL_BITS) as i64 * NANOS_PER_MICRO)
+    }
+
+    /// The counter, from 0 to 4095.
+    ///
+    /// ```
+    /// # use epsilon_clock::HlcTimestamp;
+    /// assert_eq!(HlcTimestamp::MAX.logical(), 4_095);
+    /// ```
+    #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "only the counter's bits are left"
+    )]
+    pub const fn logical(self) -> u16 {
+        (self.0 & LOGICAL_MAX as u64) as u16
+    }
+
+    /// The eight bytes of [`to_bits`](Self::to_bits), most significant first; they sort as the
+    /// stamps do.
+    ///
+    /// ```
+    /// # use epsilon_clock::HlcTimestamp;
+    /// assert!(HlcTimestamp::MIN.to_be_bytes() < HlcTimestamp::MAX.to_be_bytes());
+    /// ```
+    #[must_use]
+    pub const fn to_be_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+}
+
+/// The stamp of exactly these parts.
+pub(super) fn compose(physical: Timestamp, logical: u32) -> Result<HlcTimestamp, HlcRangeError> {
+    let out_of_range = HlcRangeError::Physical { instant: physical };
+    let nanos = u64::try_from(physical.unix_nanos()).map_err(|_| out_of_range)?;
+    if nanos / 1_000 > PHYSICAL_MAX {
+        return Err(out_of_range);
+    }
+    if nanos % 1_000 != 0 {
+        return Err(HlcRangeError::Fraction { instant: physical });
+    }
+    if logical > LOGICAL_MAX.into() {
+        return Err(HlcRangeError::Logical { logical });
+    }
+    Ok(HlcTimestamp(
+        ((nanos / 1_000) << LOGICAL_BITS) | u64::from(logical),
+    ))
+}
+
+/// The least stamp of an instant's microsecond. Before 1970 there are no stamps, so every one is
+/// above such an instant, and 0 stands for it; `None` past the end of the range.
+#[inline]
+pub(super) fn floor_bits(instant: Timestamp) -> Option<u64> {
+    match u64::try_from(instant.unix_nanos()) {
+        Ok(nanos) => bits_of_micros(nanos / 1_000),
+        Err(_) => before_all(),
+    }
+}
+
+/// The least stamp whose physical part is not before `instant`.
+#[inline]
+pub(super) fn ceiling_bits(instant: Timestamp) -> Option<u64> {
+    match u64::try_from(instant.unix_nanos()) {
+        Ok(nanos) => bits_of_micros(nanos.div_ceil(1_000)),
+        Err(_) => before_all(),
+    }
+}
+
+#[inline]
+const fn bits_of_micros(micros: u64) -> Option<u64> {
+    if micros > PHYSICAL_MAX {
+        return None;
+    }
+    Some(micros << LOGICAL_BITS)
+}
+
+/// A call, so that the usual case is no conditional move behind the clock's reading.
+#[cold]
+const fn before_all() -> Option<u64> {
+    Some(0)
+}
+
+/// The human form, always 32 bytes: `2026-11-20T05:50:00.123456Z_0042`.
+///
+/// Width, fill and alignment are honoured as for a `str`. Nothing is allocated.
+///
+/// ```
+/// # use epsilon_clock::HlcTimestamp;
+/// assert_eq!(format!("{:>34}", HlcTimestamp::MIN), "  1970-01-01T00:00:00.000000Z_0000");
+/// ```
+impl fmt::Display for HlcTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write_narrow(f, self.physical(), self.logical())
+    }
+}
+
+/// The human form in brackets.
+impl fmt::Debug for HlcTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HlcTimestamp({self})")
+    }
+}
+
+/// Always 16 digits (18 bytes with `#`, which adds `0x`); width and alignment are honoured.
+///
+/// ```
+/// # use epsilon_clock::HlcTimestamp;
+/// assert_eq!(format!("{:x}", HlcTimestamp::MIN), "0000000000000000");
+/// assert_eq!(format!("{:#x}", HlcTimestamp::MAX), "0xffffffffffffffff");
+/// ```
+impl fmt::LowerHex for HlcTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write_hex(f, &self.to_be_bytes())
+    }
+}
+
+/// Why an instant and a counter make no stamp of eight bytes.
+///
+/// ```
+/// # use epsilon_clock::{HlcTimestamp, Timestamp};
+/// let error = HlcTimestamp::new(Timestamp::UNIX_EPOCH, 5_000).unwrap_err();
+/// assert_eq!(error.to_string(), "the counter 5000 is larger than 4095: it would change the microsecond");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HlcRangeError {
+    /// The instant lies before 1970 or after 2112-09-17T23:53:47.370495Z.
+    #[error(
+        "{instant} lies outside {} to {}, all that a stamp of eight bytes holds",
+        HlcTimestamp::MIN.physical(),
+        HlcTimestamp::MAX.physical()
+    )]
+    #[non_exhaustive]
+    Physical {
+        /// The instant.
+        instant: Timestamp,
+    },
+    /// The instant is not a whole number of microseconds.
+    #[error("{instant} is not a whole number of microseconds: round it to the side that is safe")]
+    #[non_exhaustive]
+    Fraction {
+        /// The instant.
+        instant: Timestamp,
+    },
+    /// The counter is larger than 4095.
+    #[error("the counter {logical} is larger than {LOGICAL_MAX}: it would change the microsecond")]
+    #[non_exhaustive]
+    Logical {
+        /// The counter.
+        logical: u32,
+    },
+}
