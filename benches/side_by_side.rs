@@ -25,8 +25,8 @@
 )]
 
 use epsilon_clock::{
-    Clock, Finding, Interval, Look, LookContext, RefreshPolicy, Refusal, Source, SourceMemory,
-    Timestamp,
+    Clock, Finding, HybridClock, Interval, Look, LookContext, RefreshPolicy, Refusal,
+    RemoteTimestamp, Source, SourceMemory, Timestamp,
 };
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -56,7 +56,9 @@ fn main() -> ExitCode {
         .expect("a clock of this machine");
     let mut rows = Vec::new();
     for threads in thread_counts() {
-        rows.extend(measure(effort, threads, &cases(&clock), || {}));
+        let mut cases = cases(&clock);
+        cases.extend(hlc_cases(&clock));
+        rows.extend(measure(effort, threads, &cases, || {}));
     }
     rows.extend(beside_a_reader(effort, &clock));
     rows.extend(amortised(&rows));
@@ -73,6 +75,15 @@ fn main() -> ExitCode {
             "begin_commit() with {threads} thread(s): {:.3} times the bare read",
             commit.ratio
         );
+        for what in [
+            "hlc tick()",
+            "hlc observe(), old",
+            "hlc observe(), ahead",
+            "hlc observe(), equal",
+        ] {
+            let ratio = row(&rows, what, threads).ratio;
+            eprintln!("{what} with {threads} thread(s): {ratio:.3} times the bare read");
+        }
     }
     ExitCode::SUCCESS
 }
@@ -135,6 +146,66 @@ fn beside_a_reader(effort: Effort, clock: &Clock) -> Vec<Row> {
         done.store(true, Ordering::Relaxed);
         rows.into_iter().skip(1).collect()
     })
+}
+
+/// Hybrid logical clocks, all threads on one.
+fn hlc_cases(clock: &Clock) -> Vec<Case<'_>> {
+    let hlc = HybridClock::new(clock.clone());
+    let observe = |what, remote: fn(&HybridClock) -> RemoteTimestamp| {
+        let hlc = hlc.clone();
+        Case::new(what, move || {
+            let hlc = hlc.clone();
+            move || hlc.observe(remote(&hlc)).expect("a stamp")
+        })
+    };
+    // A clock that nobody vouches for: stamps are made of its real time.
+    let blind = Clock::builder()
+        .source(Silent)
+        .build()
+        .map(HybridClock::new)
+        .expect("a clock of this machine");
+    let ticks = |what, hlc: &HybridClock| {
+        let hlc = hlc.clone();
+        Case::new(what, move || {
+            let hlc = hlc.clone();
+            move || hlc.tick().expect("a stamp")
+        })
+    };
+    let with_interval = hlc.clone();
+    vec![
+        ticks("hlc tick()", &hlc),
+        Case::new("hlc tick_with_interval()", move || {
+            let hlc = with_interval.clone();
+            move || {
+                let stamped = hlc.tick_with_interval().expect("a stamp");
+                black_box(both_ends(stamped.interval));
+                stamped.timestamp
+            }
+        }),
+        observe("hlc observe(), old", |_| {
+            RemoteTimestamp::from_bits(black_box(1))
+        }),
+        observe("hlc observe(), ahead", |hlc| {
+            RemoteTimestamp::from_bits(hlc.last().to_bits() + 1)
+        }),
+        observe("hlc observe(), equal", |hlc| hlc.last().into()),
+        ticks("hlc tick() without an interval", &blind),
+    ]
+}
+
+/// Never vouches.
+#[derive(Debug)]
+struct Silent;
+
+impl Source for Silent {
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+
+    fn look(&self, _context: &LookContext<'_>, _memory: &mut SourceMemory) -> Look {
+        let maxerror_us = epsilon_clock::NtpStatus::MAXERROR_CAP;
+        Look::new(Finding::Refused(Refusal::Unsynchronized { maxerror_us }))
+    }
 }
 
 /// Uses both ends, one at a time: an interval copied as one piece right after its two halves were

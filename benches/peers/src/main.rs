@@ -7,6 +7,7 @@
 //!   daemon would, afresh before each round; each thread has a client of its own, as they take
 //!   `&mut self`. A window that is not synchronised ends the benchmark.
 //! * `SystemTime` and `quanta` tell a point in time without a bound; quanta's is not even UTC.
+//! * Hybrid logical clocks have a table of their own, told in `hlc.rs`.
 //! * `now()` has an assumed error, so that it answers on any machine, over the same path.
 
 use clock_bound::ClockStatus;
@@ -19,6 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[path = "../../harness/mod.rs"]
 mod harness;
+mod hlc;
 mod segment;
 
 use harness::{Case, Effort, measure, print_table, realtime, row, system_time, thread_counts};
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
             println!("now() / {peer}, {threads} thread(s): {ratio:.2}");
         }
     }
+    println!();
+    hlc::compare(effort, &clock);
     ExitCode::SUCCESS
 }
 
