@@ -1,7 +1,7 @@
 //! The last commit timestamp: the one word that commits on a clock contend for.
 #![forbid(unsafe_code)]
 
-use crate::primitive::{AtomicI64, Ordering};
+use crate::primitive::{AtomicI64, Ordering, step_aside};
 
 /// The last timestamp that was given out, on a cache line of its own (two, as processors fetch them
 /// in pairs): those who only read the clock never feel the commits.
@@ -32,7 +32,10 @@ impl LastCommit {
                 .compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return Some(next),
-                Err(newer) => last = newer,
+                Err(_) => {
+                    step_aside();
+                    last = self.0.load(Ordering::Relaxed);
+                }
             }
         }
     }

@@ -3,10 +3,7 @@
 
 use super::error::HlcError;
 use super::reserve::Reserve;
-use crate::primitive::{AtomicU64, Ordering, spin_loop};
-
-/// How long a thread steps aside that found another one at the word.
-const PAUSES: u32 = 32;
+use crate::primitive::{AtomicU64, Ordering, step_aside};
 
 /// Alone on its cache line, and on the one that is fetched along with it: everybody writes it.
 ///
@@ -59,18 +56,11 @@ impl Word {
                 .compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return Ok(next),
-                Err(_) => last = self.step_aside(),
+                Err(_) => {
+                    step_aside();
+                    last = self.last();
+                }
             }
         }
-    }
-
-    /// Leaves the word to the other thread for a moment, which then issues several stamps in a row
-    /// from its own cache; taking turns stamp by stamp, both would wait for the cache line each time.
-    #[cold]
-    fn step_aside(&self) -> u64 {
-        for _ in 0..PAUSES {
-            spin_loop();
-        }
-        self.0.load(Ordering::Relaxed)
     }
 }
