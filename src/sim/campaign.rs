@@ -197,6 +197,9 @@ impl<'a> Run<'a> {
             }
             observer.observe();
             observer.commit();
+            if self.stage.random.chance(100_000) {
+                observer.stamp();
+            }
         }
     }
 

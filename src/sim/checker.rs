@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::error::ClockError;
+use crate::hlc::{HlcTimestamp, StampedInterval};
 use crate::interval::Interval;
 use crate::timestamp::Timestamp;
 
@@ -32,11 +33,15 @@ pub enum Law {
     T9,
     /// Nothing wraps or saturates silently.
     T10,
+    /// Happened-before implies a strictly lesser hybrid logical stamp.
+    H1,
+    /// A stamp's interval contains true time.
+    H10,
 }
 
 impl Law {
     /// All that are checked.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::T1,
         Self::T2,
         Self::T3,
@@ -45,6 +50,8 @@ impl Law {
         Self::T8,
         Self::T9,
         Self::T10,
+        Self::H1,
+        Self::H10,
     ];
 
     const fn index(self) -> usize {
@@ -57,6 +64,8 @@ impl Law {
             Self::T8 => 5,
             Self::T9 => 6,
             Self::T10 => 7,
+            Self::H1 => 8,
+            Self::H10 => 9,
         }
     }
 }
@@ -321,6 +330,40 @@ impl Checker {
         }
     }
 
+    /// An event was stamped: H1, against the stamp of an event that happened before it.
+    pub fn stamped(
+        &mut self,
+        subject: Subject,
+        stamp: HlcTimestamp,
+        before: HlcTimestamp,
+        now: Timestamp,
+    ) {
+        if stamp <= before {
+            let call = self.call(subject, now);
+            let interval = Interval::point(stamp.physical());
+            let by = before.physical().abs_diff(stamp.physical());
+            let detail = format!("  {stamp} was issued after {before}\n");
+            self.report(Law::H1, &call, now, interval, by, detail);
+        }
+    }
+
+    /// A stamp came with its interval: H10, some true instant between `called` and `now` lies in it.
+    pub fn stamped_within(
+        &mut self,
+        subject: Subject,
+        stamped: &StampedInterval,
+        called: Timestamp,
+        now: Timestamp,
+        detail: impl FnOnce() -> String,
+    ) {
+        let interval = stamped.interval;
+        let by = miss(called, interval.latest()).max(miss(interval.earliest(), now));
+        if by > RESOLUTION {
+            let call = self.call(subject, called);
+            self.report(Law::H10, &call, now, interval, by, detail());
+        }
+    }
+
     /// A commit with this timestamp was released: whatever begins from now on has to be above it.
     pub fn acknowledged(&mut self, timestamp: Timestamp) {
         self.acknowledged = self.acknowledged.max(Some(timestamp));
@@ -579,6 +622,25 @@ mod tests {
         let late = checker.commit(other, at(190));
         checker.committed(late, at(120), at(200), String::new);
         assert_eq!((checker.broken(Law::T5), checker.violations()), (1, 1));
+    }
+
+    #[test]
+    fn stamps_are_held_against_their_causes_and_the_truth() {
+        let mut checker = Checker::new();
+        let subject = checker.subject("one");
+        let stamp = |micros: i64| HlcTimestamp::new(at(micros * 1_000), 0).unwrap();
+        checker.stamped(subject, stamp(8), stamp(7), at(9_000));
+        assert_eq!(checker.violations(), 0);
+        checker.stamped(subject, stamp(7), stamp(7), at(9_000));
+        assert_eq!(checker.broken(Law::H1), 1);
+        for (earliest, latest, broken) in [(0, 100, 0), (112, 200, 0), (113, 200, 1), (0, 97, 2)] {
+            let stamped = StampedInterval {
+                timestamp: stamp(1),
+                interval: span(earliest, latest).unwrap(),
+            };
+            checker.stamped_within(subject, &stamped, at(100), at(110), String::new);
+            assert_eq!(checker.broken(Law::H10), broken);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::tally::Tally;
 use super::world::Mark;
 use crate::clock::{ClockState, DEFAULT_MAX_DRIFT_PPB, Status};
 use crate::error::{ClockError, Disturbance};
+use crate::hlc::{HlcTimestamp, HybridClock};
 use crate::interval::Interval;
 use crate::source::Refusal;
 use crate::timestamp::Timestamp;
@@ -26,6 +27,8 @@ const TIME_TO_LOOK: i64 = 300_000_000;
 pub(super) struct Ledger {
     pub(super) checker: Checker,
     pub(super) tally: Tally,
+    /// The last stamp that some node sent to whoever stamps next.
+    wire: Option<HlcTimestamp>,
     /// True instants of readings which may yet turn out to be near a happening.
     pending: VecDeque<i64>,
     happenings: u64,
@@ -69,6 +72,7 @@ struct Probe {
 pub(super) struct Observer {
     node: Node,
     reader: Box<dyn Reader>,
+    hybrid: Option<HybridClock>,
     subject: Subject,
     ledger: Arc<Mutex<Ledger>>,
     context: Arc<str>,
@@ -107,6 +111,7 @@ impl Observer {
         let mark = node.mark();
         Self {
             leap: mark.leap,
+            hybrid: reader.hybrid(),
             node,
             reader,
             subject,
@@ -169,12 +174,12 @@ impl Observer {
         let last = {
             let mut progress = lock(&self.progress);
             progress.readings += 1;
-            if progress.waiting.is_some() || progress.readings % COMMIT_EVERY != 0 {
+            if progress.readings % COMMIT_EVERY != 0 || progress.waiting.is_some() {
                 return;
             }
             progress.last_commit
         };
-        let began = Timestamp::from_unix_nanos(self.node.mark().unix);
+        let began = self.true_time();
         let commit = lock(&self.ledger).checker.commit(self.subject, began);
         let outcome = self.reader.begin_commit(last);
         let Ok(timestamp) = outcome else {
@@ -189,6 +194,45 @@ impl Observer {
         let mut progress = lock(&self.progress);
         progress.waiting = Some(timestamp);
         progress.last_commit = Some(timestamp);
+    }
+
+    /// Takes note of the last node's stamp, stamps an event of its own, and sends that on.
+    pub(super) fn stamp(&self) {
+        let Some(hybrid) = &self.hybrid else {
+            return;
+        };
+        let received = lock(&self.ledger).wire;
+        let known = hybrid.last();
+        if let Some(remote) = received {
+            // A clock that jumped refuses, and so does one whose peers did; nothing moves then.
+            if let Ok(stamp) = hybrid.observe(remote) {
+                let now = self.true_time();
+                let checker = &mut lock(&self.ledger).checker;
+                checker.stamped(self.subject, stamp, remote, now);
+                checker.stamped(self.subject, stamp, known, now);
+            }
+        }
+        let known = hybrid.last();
+        let called = self.true_time();
+        let Ok(stamped) = hybrid.tick_with_interval() else {
+            return;
+        };
+        let now = self.true_time();
+        let mut ledger = lock(&self.ledger);
+        let ledger = &mut *ledger;
+        ledger.wire = Some(stamped.timestamp);
+        ledger
+            .checker
+            .stamped(self.subject, stamped.timestamp, known, now);
+        ledger
+            .checker
+            .stamped_within(self.subject, &stamped, called, now, || {
+                self.testimony(&Ok(stamped.interval)).detail
+            });
+    }
+
+    fn true_time(&self) -> Timestamp {
+        Timestamp::from_unix_nanos(self.node.mark().unix)
     }
 
     fn account(

@@ -7,6 +7,7 @@ use crate::claim::OutOfRange;
 use crate::clock::{Clock, Status};
 use crate::commit::CommitError;
 use crate::error::ClockError;
+use crate::hlc::HybridClock;
 use crate::interval::Interval;
 use crate::timestamp::Timestamp;
 
@@ -30,6 +31,11 @@ pub trait Reader: Send + Sync {
         Ok(above.map_or(latest, |above| above.max(latest)))
     }
 
+    /// A hybrid logical clock over it, if it can carry one.
+    fn hybrid(&self) -> Option<HybridClock> {
+        None
+    }
+
     /// What another thread does with it while a reading is interrupted, beside a reading of its own.
     fn disturb(&self) {}
 
@@ -50,6 +56,10 @@ impl Reader for Clock {
             Err(CommitError::Clock(error)) => Err(error),
             Err(_) => Err(ClockError::OutOfRange(OutOfRange)),
         }
+    }
+
+    fn hybrid(&self) -> Option<HybridClock> {
+        Some(HybridClock::new(self.clone()))
     }
 
     fn disturb(&self) {
