@@ -5,13 +5,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 into=${CARGO_TARGET_DIR:-target}/unpacked
-# The libraries are those of the daemons that a small machine may lack.
-packages=(
-    user-mode-linux
-    chrony libcap2 libedit2 libgnutls30 libnettle8 libhogweed6 libseccomp2
-    ntpsec libssl3 libbsd0 libmd0
-    openntpd
-    systemd-timesyncd libsystemd-shared
+programs=(user-mode-linux chrony ntpsec openntpd systemd-timesyncd)
+# Those of the programs that a small machine may lack.
+libraries=(
+    libcap2 libedit2 libgnutls30 libnettle8 libhogweed6 libseccomp2
+    libssl3 libbsd0 libmd0 libsystemd-shared
 )
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
@@ -19,17 +17,28 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
     exit 0
 fi
 
+# unpack PACKAGE DIRECTORY
+unpack() {
+    local package=$1 directory=$into/$2
+    [[ -e $into/packages/$package.unpacked ]] && return
+    if ! compgen -G "$into/packages/${package}_*.deb" >/dev/null; then
+        (cd "$into/packages" && apt-get download -qq "$package" >/dev/null 2>&1) || return 1
+    fi
+    mkdir -p "$directory"
+    dpkg -x "$into/packages/${package}"_*.deb "$directory"
+    touch "$into/packages/$package.unpacked"
+}
+
 mkdir -p "$into/packages"
-for package in "${packages[@]}"; do
-    compgen -G "$into/packages/${package}_*.deb" >/dev/null && continue
-    (cd "$into/packages" && apt-get download -qq "$package" >/dev/null 2>&1) ||
-        { ((EUID == 0)) && apt-get update -qq >/dev/null 2>&1 &&
-            (cd "$into/packages" && apt-get download -qq "$package" >/dev/null 2>&1); } ||
-        { echo "skipped: what needs the Debian package $package: it cannot be downloaded"; continue; }
+missing=0
+for package in "${programs[@]}" "${libraries[@]}"; do
+    apt-cache show "$package" >/dev/null 2>&1 || missing=1
 done
-for file in "$into"/packages/*.deb; do
-    [[ -e $file ]] || continue
-    [[ -e $file.unpacked ]] && continue
-    dpkg -x "$file" "$into"
-    touch "$file.unpacked"
+# A machine that was just set up knows of no packages.
+((missing)) && ((EUID == 0)) && apt-get update -qq >/dev/null 2>&1 || true
+for package in "${programs[@]}"; do
+    unpack "$package" "$package" || echo "skipped: what needs the Debian package $package: no download"
+done
+for package in "${libraries[@]}"; do
+    unpack "$package" libraries || echo "skipped: what may need the Debian package $package: no download"
 done

@@ -22,7 +22,7 @@ mod host;
 const AT_MOST: Duration = Duration::from_secs(120);
 
 fn kept(name: &str) {
-    boot::scenario(name, None, AT_MOST);
+    boot::scenario(name, AT_MOST);
 }
 
 #[test]

@@ -9,6 +9,10 @@
     clippy::print_stdout,
     reason = "a test that cannot go on has failed"
 )]
+#![allow(
+    dead_code,
+    reason = "each test crate that includes this uses some of it"
+)]
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -21,8 +25,11 @@ use std::time::{Duration, Instant};
 
 use crate::host::skip;
 
-/// A kernel that is not on the `PATH` and was not unpacked by `scripts/unpack_daemons.sh`.
+/// Names a kernel that is not on the `PATH` and was not unpacked by `scripts/unpack_daemons.sh`.
 const KERNEL: &str = "EPSILON_CLOCK_UML";
+
+/// Asks for scenarios that take minutes.
+const ASKED: &str = "EPSILON_CLOCK_DAEMON_TESTS";
 
 /// As scripts/unpack_daemons.sh has it.
 const UNPACKED: &str = "unpacked";
@@ -30,19 +37,32 @@ const UNPACKED: &str = "unpacked";
 /// What the guest's init needs, and the scenarios have room to spare.
 const MEMORY: &str = "mem=128M";
 
-/// Runs a scenario of the guest, and fails unless it keeps what it promises within `at_most`.
+/// Runs a scenario of the guest alone, and fails unless it keeps what it promises within `at_most`.
 ///
-/// Skips, with a line, where there is no kernel, or no `program` that the scenario is about.
-pub(crate) fn scenario(name: &str, program: Option<&str>, at_most: Duration) {
+/// Skips, with a line, where there is no kernel.
+pub(crate) fn scenario(name: &str, at_most: Duration) {
+    run(name, at_most, Some(turn()));
+}
+
+/// The same for a scenario with a daemon, which sleeps most of the time: others may run beside it.
+///
+/// Skips also where it was not asked for, or there is no such `program` among the unpacked.
+pub(crate) fn daemon(name: &str, program: &str, at_most: Duration) {
+    if std::env::var_os(ASKED).is_none_or(|value| value != "1") {
+        skip_all(&format!("not asked for by {ASKED}=1"));
+    } else if unpacked().join(program).is_file() {
+        run(name, at_most, None);
+    } else {
+        let why = format!("no {program} (`bash scripts/unpack_daemons.sh` fetches it)");
+        skip(&format!("the scenario {name} in User-Mode Linux"), &why);
+    }
+}
+
+fn run(name: &str, at_most: Duration, _turn: Option<MutexGuard<'static, ()>>) {
     let Some(kernel) = kernel() else {
         skip_all("no linux.uml (`bash scripts/unpack_daemons.sh` fetches it)");
         return;
     };
-    if let Some(program) = program.filter(|program| !unpacked().join(program).is_file()) {
-        let why = format!("no {program} (`bash scripts/unpack_daemons.sh` fetches it)");
-        skip(&format!("the scenario {name} in User-Mode Linux"), &why);
-        return;
-    }
     let init = match guest() {
         Ok(init) => init,
         Err(why) => {
@@ -50,7 +70,6 @@ pub(crate) fn scenario(name: &str, program: Option<&str>, at_most: Duration) {
             return;
         }
     };
-    let _turn = turn();
     match boot(&kernel, init, name, at_most) {
         Ended::NoKernel(why) => skip_all(&why),
         Ended::Said(lines) => {
@@ -104,7 +123,7 @@ fn kernel() -> Option<PathBuf> {
     let installed = std::env::split_paths(&path).map(|directory| directory.join("linux.uml"));
     named
         .into_iter()
-        .chain([unpacked().join("usr/bin/linux.uml")])
+        .chain([unpacked().join("user-mode-linux/usr/bin/linux.uml")])
         .chain(installed)
         .find(|kernel| kernel.is_file())
 }
@@ -179,7 +198,8 @@ impl Drop for Guest {
 
 fn boot(kernel: &Path, init: &Path, name: &str, at_most: Duration) -> Ended {
     // The kernel keeps its pid and sockets there.
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("uml-{}", std::process::id()));
+    let home =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("uml-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&home).expect("the target directory can be written to");
     let mut init_option = OsString::from("init=");
     init_option.push(init);

@@ -12,12 +12,10 @@ use epsilon_clock::{Clock, ClockError, ClockState, Refusal};
 use crate::daemon::{Daemon, Observer, distinct, run_for, tell};
 use crate::host::{eventually, sleep_ms};
 use crate::kernel;
-use crate::ntp_server::Server;
+use crate::ntp_server::{ADDRESS, Server};
 use crate::readers::Readers;
 use crate::steps::START;
 use crate::truth::{MS, Truth, raw_now};
-
-const PORT: u16 = 11_123;
 
 /// Where the daemon's settings are, in the guest's memory.
 const CONFIG: &str = "/run/chrony.conf";
@@ -30,7 +28,7 @@ const LOOK_MS: i64 = 20;
 
 fn start(rtcsync: bool) -> Daemon {
     let settings = format!(
-        "server 127.0.0.1 port {PORT} minpoll 1 maxpoll 2 iburst\n\
+        "server {ADDRESS} minpoll 1 maxpoll 2 iburst\n\
          port 0\ncmdport 0\npidfile /run/chronyd.pid\n{}\n",
         if rtcsync { "rtcsync" } else { "" }
     );
@@ -39,7 +37,7 @@ fn start(rtcsync: bool) -> Daemon {
     let _ = std::fs::remove_file("/run/chronyd.pid");
     Daemon::start(
         "chronyd",
-        "usr/sbin/chronyd",
+        "chrony/usr/sbin/chronyd",
         &["-d", "-u", "root", "-f", CONFIG],
     )
 }
@@ -53,7 +51,7 @@ fn clock() -> Clock {
 pub(crate) fn disciplines() {
     kernel::reset(START);
     let truth = Truth::from_now(15 * MS, OSCILLATOR_PPB);
-    let server = Server::start(truth, PORT, MS);
+    let server = Server::start(truth, MS);
     let clock = clock();
     let first = clock.now();
     assert!(
@@ -67,7 +65,7 @@ pub(crate) fn disciplines() {
     // From the error to intervals by itself.
     let start_raw = raw_now();
     let observer = Observer::start();
-    let readers = Readers::start(truth, &[("under chronyd", &clock)]);
+    let readers = Readers::at_leisure(truth, &[("under chronyd", &clock)]);
     let mut daemon = start(true);
     let settled = clock.wait_until_synchronized(Duration::from_secs(60));
     println!(
@@ -174,7 +172,7 @@ fn revives(clock: &Clock) {
 pub(crate) fn without_rtcsync() {
     kernel::reset(START);
     let truth = Truth::from_now(5 * MS, OSCILLATOR_PPB);
-    let _server = Server::start(truth, PORT, MS);
+    let _server = Server::start(truth, MS);
     let strict = clock();
     let lenient = Clock::builder().accept_unsync_flag();
     let lenient = lenient.build().expect("the clocks are there");

@@ -1,6 +1,5 @@
 //! Time daemons as processes of the guest, and an observer of what they write.
 
-use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -23,16 +22,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts a program of those that were unpacked, with what it writes to the console.
     pub(crate) fn start(name: &'static str, program: &str, arguments: &[&str]) -> Self {
-        let libraries: Vec<_> = [
+        let libraries = [
             "usr/lib/x86_64-linux-gnu",
             "lib/x86_64-linux-gnu",
             "usr/lib/x86_64-linux-gnu/systemd",
-            "lib/systemd",
-            "usr/lib/systemd",
         ]
-        .map(|directory| unpacked().join(directory))
-        .into();
-        let libraries: OsString = std::env::join_paths(libraries).expect("no colons");
+        .map(|directory| unpacked().join("libraries").join(directory));
+        let libraries = std::env::join_paths(libraries).expect("no colons");
         let process = Command::new(unpacked().join(program))
             .args(arguments)
             .env("LD_LIBRARY_PATH", libraries)
@@ -92,7 +88,7 @@ pub(crate) struct Write {
     pub(crate) status: i32,
 }
 
-/// Reads the kernel's status 500 times a second, and notes whatever the kernel does not do itself.
+/// Reads the kernel's status 250 times a second, and notes whatever the kernel does not do itself.
 ///
 /// Independent of the library's own rules: it is fast enough to tell a write from the kernel's
 /// growth by its being anything but no change or exactly 500 µs.
@@ -110,7 +106,7 @@ impl Observer {
             let mut last = status();
             let mut writes = Vec::new();
             while !stopped.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(4));
                 let now = status();
                 let grown = now.maxerror - last.maxerror;
                 let by_the_kernel = grown == 0

@@ -1,13 +1,17 @@
 //! An NTP server on the loopback that serves true time, up to an error that it owns up to.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use crate::system::answer_at;
 use crate::truth::{SECOND, Truth};
 
 /// From 1900 to 1970, in seconds.
 const NTP_TO_UNIX: i64 = 2_208_988_800;
+
+/// Where it is served, as if from another host.
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
 /// What the server is told while it runs.
 #[derive(Clone, Debug, Default)]
@@ -21,11 +25,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts to serve on a port of the loopback.
-    pub(crate) fn start(truth: Truth, port: u16, dispersion: i64) -> Self {
+    /// Starts to serve at [`ADDRESS`].
+    pub(crate) fn start(truth: Truth, dispersion: i64) -> Self {
         let server = Self::default();
         server.dispersion.store(dispersion, Ordering::SeqCst);
-        let socket = UdpSocket::bind(("127.0.0.1", port)).expect("the port is free");
+        answer_at(ADDRESS);
+        let socket = UdpSocket::bind((ADDRESS, 123)).expect("the address is free");
         let serving = server.clone();
         std::thread::spawn(move || {
             let mut request = [0_u8; 512];
@@ -51,7 +56,9 @@ impl Server {
                 reply[32..40].copy_from_slice(&ntp_time(received));
                 reply[40..48].copy_from_slice(&ntp_time(serving.served(&truth)));
                 let _ = socket.send_to(&reply, client);
-                serving.answered.fetch_add(1, Ordering::SeqCst);
+                if serving.answered.fetch_add(1, Ordering::SeqCst) == 0 {
+                    println!("the server answers {client}");
+                }
             }
         });
         server

@@ -67,7 +67,17 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
+    /// Readers that hardly do anything else.
     pub(crate) fn start(truth: Truth, clocks: &[(&'static str, &Clock)]) -> Self {
+        Self::every(Duration::from_micros(500), truth, clocks)
+    }
+
+    /// Readers for minutes, which leave the processor to others.
+    pub(crate) fn at_leisure(truth: Truth, clocks: &[(&'static str, &Clock)]) -> Self {
+        Self::every(Duration::from_millis(7), truth, clocks)
+    }
+
+    fn every(pause: Duration, truth: Truth, clocks: &[(&'static str, &Clock)]) -> Self {
         let watched = |(name, clock): &(&'static str, &Clock)| Watched {
             name,
             clock: (*clock).clone(),
@@ -77,7 +87,7 @@ impl Readers {
         let stop = Arc::new(AtomicBool::new(false));
         let threads = (0..THREADS).map(|_| {
             let (stop, clocks) = (stop.clone(), clocks.clone());
-            std::thread::spawn(move || read_until(&stop, &clocks, &truth))
+            std::thread::spawn(move || read_until(&stop, pause, &clocks, &truth))
         });
         let threads = threads.collect();
         Self {
@@ -111,7 +121,7 @@ impl Readers {
     }
 }
 
-fn read_until(stop: &AtomicBool, clocks: &[Watched], truth: &Truth) -> Vec<Score> {
+fn read_until(stop: &AtomicBool, pause: Duration, clocks: &[Watched], truth: &Truth) -> Vec<Score> {
     let mut scores = vec![Score::default(); clocks.len()];
     while !stop.load(Ordering::SeqCst) {
         for (watched, score) in clocks.iter().zip(&mut scores) {
@@ -119,7 +129,7 @@ fn read_until(stop: &AtomicBool, clocks: &[Watched], truth: &Truth) -> Vec<Score
                 read_once(watched, score, truth);
             }
         }
-        std::thread::sleep(Duration::from_micros(500));
+        std::thread::sleep(pause);
     }
     scores
 }

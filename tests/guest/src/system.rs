@@ -1,6 +1,7 @@
 //! What an init has to do before anything runs, and at the end.
 
 use std::ffi::CString;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// Where a guest may write, unless its own programs are there: everything else is the host's, and
@@ -16,7 +17,7 @@ pub(crate) fn prepare() {
     for path in WRITABLE.into_iter().filter(|path| !in_use(path)) {
         mount("tmpfs", path, "tmpfs", 0);
     }
-    bring_loopback_up();
+    bring_network_up();
 }
 
 /// Where the daemons were unpacked: the second argument.
@@ -52,20 +53,98 @@ fn mount(what: &str, at: &str, kind: &str, flags: libc::c_ulong) {
     assert!(done, "cannot mount {at}: {error}");
 }
 
-fn bring_loopback_up() {
-    // SAFETY: all zeroes is a valid `ifreq`.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = libc::c_char::try_from(*from).expect("ASCII");
-    }
-    request.ifr_ifru.ifru_flags =
-        libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).expect("two low bits");
+/// The address that daemons in this guest send from; not 127.*, which counts as no network to some.
+const OWN: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+
+fn bring_network_up() {
     // SAFETY: has no conditions.
     let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0) };
     assert!(socket >= 0, "there is no network in this kernel");
+    let mut up = interface("lo");
+    up.ifr_ifru.ifru_flags =
+        libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).expect("two low bits");
     // SAFETY: reads the request that the reference leads to.
-    let failed = unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS, &request) };
+    let failed = unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS, &up) };
     assert_eq!(failed, 0, "the loopback does not come up");
+    let mut named = interface("lo:1");
+    let [family, address] = [libc::AF_INET.to_ne_bytes(), OWN.octets()];
+    // A `sockaddr_in`: family, port, address.
+    let bytes = [
+        family[0], family[1], 0, 0, address[0], address[1], address[2], address[3],
+    ];
+    // SAFETY: all zeroes is a valid `sockaddr`.
+    let mut own: libc::sockaddr = unsafe { std::mem::zeroed() };
+    own.sa_family = libc::sa_family_t::from_ne_bytes([bytes[0], bytes[1]]);
+    for (to, from) in own.sa_data.iter_mut().zip(&bytes[2..]) {
+        *to = libc::c_char::from_ne_bytes([*from]);
+    }
+    named.ifr_ifru.ifru_addr = own;
+    // SAFETY: reads the request that the reference leads to.
+    let failed = unsafe { libc::ioctl(socket, libc::SIOCSIFADDR, &named) };
+    assert_eq!(failed, 0, "the loopback takes no address");
+    // SAFETY: closes a descriptor that only this function knows.
+    unsafe { libc::close(socket) };
+}
+
+/// A request about an interface.
+fn interface(name: &str) -> libc::ifreq {
+    // SAFETY: all zeroes is a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    request
+}
+
+/// Makes `address` one of this guest's own, which is reached from another one.
+///
+/// So a server there is another host to the daemons: ntpd uses none whose address is 127.*, nor one
+/// that it would reach from the server's own address.
+pub(crate) fn answer_at(address: Ipv4Addr) {
+    const ATTRIBUTE: u16 = 8;
+    let mut message = Vec::new();
+    // nlmsghdr: length, type, flags, sequence, port; the length is known in advance.
+    message.extend(52_u32.to_ne_bytes());
+    message.extend(libc::RTM_NEWROUTE.to_ne_bytes());
+    let flags = libc::NLM_F_REQUEST | libc::NLM_F_CREATE | libc::NLM_F_ACK;
+    message.extend(u16::try_from(flags).expect("low bits").to_ne_bytes());
+    message.extend([0; 8]);
+    // rtmsg: one address of the family, in the local table.
+    message.extend([
+        u8::try_from(libc::AF_INET).expect("a small number"),
+        32,
+        0,
+        0,
+        libc::RT_TABLE_LOCAL,
+        libc::RTPROT_BOOT,
+        libc::RT_SCOPE_HOST,
+        libc::RTN_LOCAL,
+    ]);
+    message.extend([0; 4]);
+    let loopback = 1_u32.to_ne_bytes();
+    let attributes = [
+        (libc::RTA_DST, address.octets()),
+        (libc::RTA_OIF, loopback),
+        (libc::RTA_PREFSRC, OWN.octets()),
+    ];
+    for (kind, value) in attributes {
+        message.extend(ATTRIBUTE.to_ne_bytes());
+        message.extend(kind.to_ne_bytes());
+        message.extend(value);
+    }
+    assert_eq!(message.len(), 52);
+    // SAFETY: has no conditions.
+    let socket = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE) };
+    assert!(socket >= 0, "there is no netlink in this kernel");
+    // SAFETY: reads the message, within its length.
+    let sent = unsafe { libc::send(socket, message.as_ptr().cast(), message.len(), 0) };
+    let mut reply = [0_u8; 256];
+    // SAFETY: writes to the reply, within its length.
+    let received = unsafe { libc::recv(socket, reply.as_mut_ptr().cast(), reply.len(), 0) };
+    assert!(sent == 52 && received >= 20, "netlink does not answer");
+    // The error number of an acknowledgement follows its header.
+    let error = i32::from_ne_bytes(reply[16..20].try_into().expect("four bytes"));
+    assert_eq!(error, 0, "no route to {address}");
     // SAFETY: closes a descriptor that only this function knows.
     unsafe { libc::close(socket) };
 }
