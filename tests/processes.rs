@@ -20,13 +20,13 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use epsilon_clock::{
-    Clock, ClockError, ClockState, Disturbance, Finding, Identity, Interval, Look, LookContext,
-    Machine, NtpStatus, NtpStatusError, RefreshPolicy, Refusal, Sample, Sandwich, Source,
-    SourceMemory,
+    Clock, ClockError, ClockState, CommitWaitError, Disturbance, Finding, Identity, Interval, Look,
+    LookContext, Machine, NtpStatus, NtpStatusError, RefreshPolicy, Refusal, Sample, Sandwich,
+    Source, SourceMemory,
 };
 use host::{
-    HostMachine, TrustReal, eventually, exit_child, fork_off, in_child, in_time, is_true, send,
-    skip, sleep_ms, wait_for,
+    HostMachine, TrustReal, eventually, exit_child, fork_off, in_child, in_time, is_true,
+    real_nanos, send, skip, sleep_ms, wait_for,
 };
 
 mod host;
@@ -393,6 +393,133 @@ fn a_process_that_is_stopped_anywhere_reads_nothing_false_afterwards() {
     }
     close(write_end);
     assert_eq!(wait_for(pid, Duration::from_secs(60)), Some(WELL));
+}
+
+#[test]
+fn a_process_that_is_stopped_in_a_commit_wait_is_not_released_early() {
+    let clock = Clock::builder().source(TrustReal).build().unwrap();
+    let [read_end, write_end] = pipe();
+    let pid = fork_off(|| {
+        close(write_end);
+        let (mut released, mut last) = (0_u64, i64::MIN);
+        while !at_end(read_end) {
+            let Ok(commit) = clock.begin_commit() else {
+                return NO_INTERVAL;
+            };
+            let timestamp = commit.timestamp().unix_nanos();
+            let waited = commit.wait();
+            // Released means past, and real time is never behind what is surely past.
+            match waited {
+                Ok(()) if real_nanos() <= timestamp || timestamp <= last => return NOT_TRUE,
+                Ok(()) => released += 1,
+                Err(CommitWaitError::Clock(ClockError::Disturbed {
+                    cause: Disturbance::Interrupted,
+                })) => {}
+                Err(_) => return NO_INTERVAL,
+            }
+            last = timestamp;
+        }
+        if released > 50 { WELL } else { LOOKS_LOST }
+    });
+    close(read_end);
+    for n in 0..100 {
+        // A wait takes some 2 ms, so most stops are in the middle of one.
+        std::thread::sleep(Duration::from_micros(2_500 + 37 * n));
+        send(pid, libc::SIGSTOP);
+        sleep_ms(if n % 10 == 0 { 60 } else { n % 7 });
+        send(pid, libc::SIGCONT);
+    }
+    close(write_end);
+    assert_eq!(wait_for(pid, Duration::from_secs(60)), Some(WELL));
+}
+
+// --- time namespaces -----------------------------------------------------------------------------
+
+/// What a child does in a time namespace whose clocks are shifted by so many seconds and ms; `None`
+/// if there are no time namespaces to be had.
+fn in_time_namespace(mono_ms: i64, boot_ms: i64, child: impl FnOnce() -> i32) -> Option<i32> {
+    // `unshare` binds whoever calls it, so a process of its own does.
+    let fared = in_child(|| {
+        // SAFETY: this process's later children get a time namespace of their own.
+        if unsafe { libc::unshare(CLONE_NEWTIME) } != 0 {
+            return NOT_PERMITTED;
+        }
+        let line = |clock: &str, ms: i64| {
+            let (seconds, nanos) = (ms.div_euclid(1_000), ms.rem_euclid(1_000) * 1_000_000);
+            format!("{clock} {seconds} {nanos}\n")
+        };
+        let offsets = line("monotonic", mono_ms) + &line("boottime", boot_ms);
+        if std::fs::write("/proc/self/timens_offsets", offsets).is_err() {
+            return NOT_PERMITTED;
+        }
+        let inside = fork_off(child);
+        wait_for(inside, Duration::from_secs(30)).unwrap_or(NO_CHILD)
+    });
+    (fared != Some(NOT_PERMITTED)).then(|| fared.unwrap_or(NO_CHILD))
+}
+
+/// Not in every libc's headers.
+const CLONE_NEWTIME: libc::c_int = 0x80;
+
+#[test]
+fn a_child_in_another_time_namespace_reads_nothing_false() {
+    const SUBJECT: &str = "a time namespace with shifted clocks";
+    let uptime_ms = host::clock_nanos(libc::CLOCK_MONOTONIC) / 1_000_000;
+    let shifts = [
+        (1_000_000, 1_000_000),
+        (70, 70),
+        (-uptime_ms / 2, -uptime_ms / 2),
+        (1_000_000, 5_000_000),
+        (0, 3_000_000),
+    ];
+    for (mono_ms, boot_ms) in shifts {
+        for policy in [RefreshPolicy::Inline, RefreshPolicy::Manual] {
+            // Inline clocks look by themselves; the other ones carry on what the parent knew.
+            let built = Clock::builder().refresh_policy(policy).source(TrustReal);
+            let clock = built.build().unwrap();
+            assert_eq!(is_true(&clock), Some(true));
+            let fared = in_time_namespace(mono_ms, boot_ms, || fares_elsewhere(&clock, policy));
+            match fared {
+                None => return skip(SUBJECT, "not permitted here"),
+                Some(fared) => assert_eq!(fared, WELL, "{mono_ms} {boot_ms} {policy:?}"),
+            }
+            // The parent's clock is what it was.
+            assert_eq!(is_true(&clock), Some(true));
+            assert_eq!(clock.status().counters.suspends, 0);
+        }
+    }
+}
+
+/// How a clock from another time namespace fares, and one that was built in this one.
+fn fares_elsewhere(clock: &Clock, policy: RefreshPolicy) -> i32 {
+    let start = Instant::now();
+    let mut disturbed = false;
+    while start.elapsed() < Duration::from_millis(50) {
+        let now = clock.now();
+        match (now, is_true(clock)) {
+            (_, Some(false)) => return NOT_TRUE,
+            (Err(ClockError::Disturbed { .. }), _) => disturbed = true,
+            (Err(_), _) => return NO_INTERVAL,
+            _ => {}
+        }
+    }
+    // Noticed, and not got over without a source that vouches anew.
+    if clock.status().counters.suspends == 0 {
+        return NOT_REFUSED;
+    }
+    if policy == RefreshPolicy::Manual && !disturbed {
+        return NOT_REFUSED;
+    }
+    if let Err(wrong) = looks_count(clock, 5) {
+        return wrong;
+    }
+    let Ok(own) = Clock::builder().source(TrustReal).build() else {
+        return NO_INTERVAL;
+    };
+    match is_true(&own) {
+        Some(true) => code(looks_count(&own, 5)),
+        _ => NO_INTERVAL,
+    }
 }
 
 fn pipe() -> [libc::c_int; 2] {
