@@ -133,7 +133,7 @@ pub(crate) fn openntpd() {
     let daemon = Daemon::start(
         "openntpd",
         program,
-        &["-d", "-v", "-f", "/run/openntpd.conf"],
+        &["-d", "-vv", "-f", "/run/openntpd.conf"],
     );
     refused(Writer::PtpOrOpenntpd, truth, 5_000, daemon);
 }
@@ -177,7 +177,10 @@ pub(crate) fn ntpsec() {
         server.answered.load(Ordering::SeqCst)
     );
     assert!(synchronised, "{:?}", clock.status());
-    run_for(&mut daemon, 25_000);
+    let wrote_again = within(100, &mut daemon, || {
+        clock.now().is_ok() && clock.status().counters.writes >= 2
+    });
+    assert!(wrote_again, "{:?}", clock.status());
     assert!(server.answered.load(Ordering::SeqCst) > 4);
     let status = clock.status();
     println!(
@@ -185,7 +188,6 @@ pub(crate) fn ntpsec() {
         truth.error_of_real() / 1_000
     );
     assert_eq!(status.state, ClockState::Synchronized, "{status:?}");
-    assert!(status.counters.writes >= 2, "{status:?}");
     assert_eq!(status.counters.contradictions, 0, "{status:?}");
     daemon.end(libc::SIGTERM);
     tell(&observer.stop(), since);
