@@ -31,7 +31,7 @@ const KERNEL: &str = "EPSILON_CLOCK_UML";
 /// Asks for scenarios that take minutes.
 const ASKED: &str = "EPSILON_CLOCK_DAEMON_TESTS";
 
-/// As scripts/unpack_daemons.sh has it.
+/// Below the target directory, as `scripts/unpack_daemons.sh` has it.
 const UNPACKED: &str = "unpacked";
 
 /// What the guest's init needs, and the scenarios have room to spare.

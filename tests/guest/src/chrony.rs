@@ -26,6 +26,10 @@ const OSCILLATOR_PPB: i64 = -40_000;
 /// Often enough that two writes are hardly ever taken for one.
 const LOOK_MS: i64 = 20;
 
+/// What a clock may answer beside intervals: chronyd's first bounds after a start are wide, on a
+/// busy machine wider than `max_error`.
+const EXPECTED: [&str; 2] = ["Unvouched", "TooWide"];
+
 fn start(rtcsync: bool) -> Daemon {
     let settings = format!(
         "server {ADDRESS} minpoll 1 maxpoll 2 iburst\n\
@@ -122,7 +126,7 @@ pub(crate) fn disciplines() {
         (0, 0, 0),
         "{counters:?}"
     );
-    readers.stop()[0].assert_kept(&["Unvouched"]);
+    readers.stop()[0].assert_kept(&EXPECTED);
 }
 
 /// That epsilon grows with the default drift of 200 ppm, and not with the kernel's 500.
@@ -195,5 +199,5 @@ pub(crate) fn without_rtcsync() {
     assert_eq!(lenient.status().state, ClockState::Synchronized);
     let scores = readers.stop();
     assert_eq!(scores[0].intervals, 0);
-    scores[1].assert_kept(&["Unvouched"]);
+    scores[1].assert_kept(&EXPECTED);
 }
