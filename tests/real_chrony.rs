@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 mod boot;
+mod fields;
 mod host;
 
 const CHRONYD: &str = "chrony/usr/sbin/chronyd";

@@ -18,6 +18,7 @@
 use std::time::Duration;
 
 mod boot;
+mod fields;
 mod host;
 
 /// ntpd tells the kernel what it knows five minutes after it has started.

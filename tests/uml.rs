@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 mod boot;
+mod fields;
 mod host;
 
 /// The longest of them takes some 20 s.

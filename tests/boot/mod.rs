@@ -23,6 +23,7 @@ use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::fields::real_offset;
 use crate::host::skip;
 
 /// Names a kernel that is not on the `PATH` and was not unpacked by `scripts/unpack_daemons.sh`.
@@ -70,7 +71,15 @@ fn run(name: &str, at_most: Duration, _turn: Option<MutexGuard<'static, ()>>) {
             return;
         }
     };
-    match boot(&kernel, init, name, at_most) {
+    let before = real_offset();
+    let ended = boot(&kernel, init, name, at_most);
+    // Whatever a guest does to its clock, the machine's own is left alone.
+    assert_eq!(
+        before.moved_to(&real_offset()),
+        0,
+        "the machine's clock was stepped"
+    );
+    match ended {
         Ended::NoKernel(why) => skip_all(&why),
         Ended::Said(lines) => {
             let kept = lines.iter().any(|line| line == "verdict: kept");

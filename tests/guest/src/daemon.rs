@@ -103,24 +103,25 @@ impl Observer {
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             let status = || HostMachine.ntp_status().expect("adjtimex");
-            let mut last = status();
+            let (mut last, mut last_raw) = (status(), raw_now());
             let mut writes = Vec::new();
             while !stopped.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(4));
-                let now = status();
+                let (now, raw) = (status(), raw_now());
                 let grown = now.maxerror - last.maxerror;
-                let by_the_kernel = grown == 0
-                    || grown == 500
+                // One more for each second, should this thread be kept from running for so long.
+                let seconds = (raw - last_raw) / SECOND + 1;
+                let by_the_kernel = (grown % 500 == 0 && (0..=seconds).contains(&(grown / 500)))
                     || (now.maxerror == NtpStatus::MAXERROR_CAP && (0..500).contains(&grown));
                 if !by_the_kernel {
                     writes.push(Write {
-                        raw: raw_now(),
+                        raw,
                         maxerror_us: now.maxerror,
                         esterror_us: now.esterror,
                         status: now.status,
                     });
                 }
-                last = now;
+                (last, last_raw) = (now, raw);
             }
             writes
         });
