@@ -54,7 +54,10 @@ mod soak {
     use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
     use std::time::{Duration, Instant};
 
-    use epsilon_clock::{Clock, ClockError, CommitError, CommitWaitError, NtpStatus, Timestamp};
+    use epsilon_clock::{
+        Clock, ClockError, CommitError, CommitWaitError, HlcError, HybridClock, NtpStatus,
+        Timestamp,
+    };
 
     use super::{fields, host};
 
@@ -101,6 +104,9 @@ mod soak {
         real_is_true: bool,
         /// The latest earliest end that anybody has seen; T3 promises that it stays reached.
         reached: AtomicI64,
+        stamps: HybridClock,
+        /// The largest stamp that anybody has been given, as bits.
+        stamped: AtomicU64,
         /// The latest commit timestamp that was released; T5 promises later ones to who begins then.
         released: AtomicI64,
         counts: Counts,
@@ -110,6 +116,7 @@ mod soak {
     struct Counts {
         intervals: AtomicU64,
         errors: AtomicU64,
+        stamps: AtomicU64,
         commits: AtomicU64,
         commits_refused: AtomicU64,
         violations: AtomicU64,
@@ -117,7 +124,7 @@ mod soak {
     }
 
     /// What threads do 200 times for each commit, which waits for milliseconds.
-    const QUICK: [fn(&Field); 4] = [now, now, after, look];
+    const QUICK: [fn(&Field); 6] = [now, now, tick, after, look, tick];
 
     impl Field {
         fn violation(&self, what: &str) {
@@ -175,6 +182,22 @@ mod soak {
             .fetch_max(took, Ordering::Relaxed);
         if let Err(error) = looked {
             failed(field, error);
+        }
+    }
+
+    /// H1 and H8: a later stamp is larger than any that was seen before it was asked for.
+    fn tick(field: &Field) {
+        let before = field.stamped.load(Ordering::SeqCst);
+        match field.stamps.tick() {
+            Ok(stamp) => {
+                add(&field.counts.stamps);
+                if stamp.to_bits() <= before {
+                    field.violation("H1: a stamp is not after one that was issued before it");
+                }
+                field.stamped.fetch_max(stamp.to_bits(), Ordering::SeqCst);
+            }
+            Err(HlcError::Clock(error)) => failed(field, error),
+            Err(error) => field.violation(&error.to_string()),
         }
     }
 
@@ -258,8 +281,11 @@ mod soak {
             // So that there is something to read where nobody vouches.
             None => builder.assume_error(Duration::from_millis(2)),
         };
+        let clock = builder.build().expect("the machine has the clocks");
         let field = Field {
-            clock: builder.build().expect("the machine has the clocks"),
+            stamps: HybridClock::new(clock.clone()),
+            stamped: AtomicU64::new(0),
+            clock,
             over: AtomicBool::new(false),
             real_is_true: saved.is_some(),
             reached: AtomicI64::new(i64::MIN),
@@ -326,6 +352,7 @@ mod soak {
             "readings: {} ({intervals} intervals, {errors} errors)",
             intervals + errors
         );
+        println!("stamps: {}", count(&counts.stamps));
         println!(
             "commits: {} released, {} refused or given up",
             count(&counts.commits),
