@@ -21,7 +21,7 @@ mod boot;
 mod fields;
 mod host;
 
-/// ntpd tells the kernel what it knows five minutes after it has started.
+/// ntpd tells the kernel what it knows up to five minutes after it has started.
 const AT_MOST: Duration = Duration::from_secs(560);
 
 #[test]
