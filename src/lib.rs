@@ -74,7 +74,8 @@
 //! - **`after(t)` never un-happens.** A replaced claim's earliest end is a floor under the next one.
 //! - **Leap seconds.** Instants are on Unix time made monotone: it stands still at midnight during an
 //!   inserted second and jumps over a deleted one. A claim knows of a leap second that is pending, so
-//!   nothing widens; no look counts within two seconds of it.
+//!   nothing widens (an interval across a deleted second spans it); no look counts within two seconds
+//!   of it.
 //! - **States.** [`Synchronized`](ClockState::Synchronized), [`Inherited`](ClockState::Inherited),
 //!   [`Holdover`](ClockState::Holdover) until `max_age` or `max_error`,
 //!   [`Assumed`](ClockState::Assumed) where the caller vouches; then errors.

@@ -189,7 +189,7 @@ pub enum Refusal {
 pub enum Writer {
     /// systemd-timesyncd: zero maximum and estimated error, under the PLL.
     Timesyncd,
-    /// ntpd that has just started and has not yet heard from a server: 16 µs and 16 µs.
+    /// ntpd that has just started: 16 µs and 16 µs, which ntpsec keeps for its first minutes.
     NtpdStarting,
     /// One of those that write a bound smaller than the estimated error beside it.
     PtpOrOpenntpd,
@@ -199,7 +199,7 @@ impl fmt::Display for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Timesyncd => "systemd-timesyncd",
-            Self::NtpdStarting => "ntpd before its first answer from a server",
+            Self::NtpdStarting => "ntpd in its first minutes",
             Self::PtpOrOpenntpd => "ptp4l, phc2sys, openntpd or an early ntpd-rs",
         })
     }
