@@ -158,6 +158,16 @@ impl State {
         }
     }
 
+    /// The state once the caller has vouched for real time anew.
+    pub(crate) fn vouched(&self, policy: &Policy, clocks: &Sandwich) -> Self {
+        let mut next = Self {
+            broken: None,
+            ..*self
+        };
+        next.choose(policy, clocks);
+        next
+    }
+
     /// Chooses what serves: the narrowest vouched claim, else what the caller vouched for.
     fn choose(&mut self, policy: &Policy, clocks: &Sandwich) {
         let before = self.serving;
