@@ -88,6 +88,7 @@ impl Effort {
     };
 
     /// How many waits of each kind to measure.
+    #[allow(dead_code, reason = "the peers' bench measures none")]
     pub(crate) fn waits(self) -> usize {
         self.rounds * 20
     }
