@@ -94,6 +94,13 @@ impl Sandwich {
         if width < 0 { 0 } else { width }
     }
 
+    /// How long the readings took in true time, in ns, at most: monotonic time may be slewed to run
+    /// slower, by 12.5 % at the most (the PLL's limit), and 1 / (1 − 1/8) is 1 + 1/7.
+    pub(crate) const fn bracket(&self) -> u64 {
+        let width = self.width().unsigned_abs();
+        width.saturating_add(width.div_ceil(7))
+    }
+
     /// Real time less monotonic time: changes only by a step, a leap second or a suspend.
     #[must_use]
     pub const fn real_offset(&self) -> OffsetRange {

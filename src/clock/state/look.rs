@@ -212,10 +212,9 @@ impl State {
 
     /// The claim that the caller vouches for: real time is off by `assume_error` at most.
     fn assume(&self, policy: &Policy, clocks: &Sandwich) -> Option<SyncClaim> {
-        let width = clocks.width().unsigned_abs();
         let bound = ErrorBound {
             assumed_ns: nanos(policy.assume_error?),
-            bracket_ns: width.saturating_add(width.div_ceil(7)),
+            bracket_ns: clocks.bracket(),
             ..ErrorBound::default()
         };
         let real = Timestamp::from_unix_nanos(clocks.real);

@@ -80,13 +80,6 @@ impl Seen {
         offset.saturating_add(offset.div_ceil((1_u64 << shift) - 1))
     }
 
-    /// How long the look took in true time, at most: monotonic time may be slewed to run slower, by
-    /// 12.5 % at the most (the PLL's limit), and 1 / (1 − 1/8) is 1 + 1/7.
-    pub(super) fn bracket(&self) -> u64 {
-        let width = self.clocks.width().unsigned_abs();
-        width.saturating_add(width.div_ceil(7))
-    }
-
     /// The claim that the status makes, apart from what happened unseen.
     pub(super) fn claim(&self, context: &LookContext<'_>, unseen_ns: u64) -> Option<SyncClaim> {
         let maxerror_us = u64::try_from(self.status.maxerror).ok()?;
@@ -97,7 +90,7 @@ impl Seen {
             rounding_ns: ROUNDING,
             margin_ns: u64::try_from(context.daemon_margin.as_nanos()).unwrap_or(u64::MAX),
             unseen_ns,
-            bracket_ns: self.bracket(),
+            bracket_ns: self.clocks.bracket(),
             ..ErrorBound::default()
         };
         let interval =
