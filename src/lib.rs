@@ -183,6 +183,7 @@ mod claim;
 mod clock;
 mod commit;
 mod error;
+pub mod guide;
 mod hlc;
 mod interval;
 mod machine;
