@@ -55,6 +55,47 @@ impl RateBounds {
         }
     }
 
+    /// The rates that both bounds allow; `None` if there are none.
+    ///
+    /// ```
+    /// use epsilon_clock::RateBounds;
+    ///
+    /// let learned = RateBounds::new(-12_000, 91_000).unwrap();
+    /// let narrowed = RateBounds::symmetric(50_000).intersect(learned);
+    /// assert_eq!(narrowed, RateBounds::new(-12_000, 50_000));
+    /// ```
+    #[must_use]
+    pub const fn intersect(self, other: Self) -> Option<Self> {
+        let lo = if self.lo_ppb > other.lo_ppb {
+            self.lo_ppb
+        } else {
+            other.lo_ppb
+        };
+        let hi = if self.hi_ppb < other.hi_ppb {
+            self.hi_ppb
+        } else {
+            other.hi_ppb
+        };
+        Self::new(lo, hi)
+    }
+
+    /// The narrowest bounds that contain both.
+    #[must_use]
+    pub const fn hull(self, other: Self) -> Self {
+        Self {
+            lo_ppb: if self.lo_ppb < other.lo_ppb {
+                self.lo_ppb
+            } else {
+                other.lo_ppb
+            },
+            hi_ppb: if self.hi_ppb > other.hi_ppb {
+                self.hi_ppb
+            } else {
+                other.hi_ppb
+            },
+        }
+    }
+
     /// The slowest that true time may run against raw time, in ppb.
     #[must_use]
     pub const fn lo_ppb(self) -> i32 {
@@ -162,6 +203,12 @@ impl Claim {
     #[must_use]
     pub const fn with_leap(self, leap: Option<LeapSecond>) -> Self {
         Self { leap, ..self }
+    }
+
+    /// The same claim with other bounds on how fast true time may run against raw time.
+    #[must_use]
+    pub const fn with_rate(self, rate: RateBounds) -> Self {
+        Self { rate, ..self }
     }
 
     /// The raw instant that the claim is about, in ns.

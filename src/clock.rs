@@ -26,8 +26,8 @@ mod watch;
 mod words;
 
 pub use builder::ClockBuilder;
-pub use policy::RefreshPolicy;
 pub(crate) use policy::{DEFAULT_DAEMON_MARGIN, DEFAULT_MAX_DRIFT_PPB};
+pub use policy::{DriftLearning, RefreshPolicy};
 pub use status::{ClockState, Counters, Reading, Status};
 
 use shared::Shared;

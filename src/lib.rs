@@ -190,6 +190,7 @@ mod machine;
 mod ntp_status;
 mod ordering;
 mod primitive;
+mod rate;
 #[cfg(feature = "test-util")]
 mod scripted;
 #[cfg(feature = "sim")]
@@ -203,7 +204,9 @@ mod timestamp;
 
 pub use bound::ErrorBound;
 pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
-pub use clock::{Clock, ClockBuilder, ClockState, Counters, Reading, RefreshPolicy, Status};
+pub use clock::{
+    Clock, ClockBuilder, ClockState, Counters, DriftLearning, Reading, RefreshPolicy, Status,
+};
 pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
 pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
 pub use hlc::{
@@ -217,6 +220,7 @@ pub use ntp_status::{NtpStatus, NtpStatusError};
 pub use ordering::{
     EventGroup, ReadWindow, Visibility, WriteOrder, compare_writes, latest_writes, order_events,
 };
+pub use rate::LearnedRate;
 #[cfg(feature = "test-util")]
 pub use scripted::{ScriptedMachine, ScriptedSource};
 #[cfg(feature = "test-util")]

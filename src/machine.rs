@@ -49,6 +49,14 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// The process and the time namespace that the caller lives in.
     fn identity(&self) -> Identity;
 
+    /// A number that differs between the counters that the kernel can count raw time by; 0, the
+    /// default, where that cannot be known.
+    ///
+    /// Another counter runs at another rate, so what was learned of the rate is forgotten then.
+    fn clocksource(&self) -> u64 {
+        0
+    }
+
     /// Sleeps about so long, once; may return early or late.
     fn sleep(&self, span: Duration);
 

@@ -113,6 +113,7 @@ struct World {
     starved: Option<i64>,
     refused: Option<NtpStatusError>,
     identity: Identity,
+    clocksource: u64,
     reads: u64,
     status_reads: u64,
     slept: Duration,
@@ -144,6 +145,7 @@ impl World {
             lateness: 5_000_000,
             starved: None,
             refused: None,
+            clocksource: 1,
             identity: Identity {
                 pid: 1,
                 time_namespace: 1,
@@ -531,6 +533,11 @@ impl ScriptedMachine {
         self.lock().identity = identity;
     }
 
+    /// Which counter the kernel counts raw time by from now on; 1 at first.
+    pub fn set_clocksource(&self, clocksource: u64) {
+        self.lock().clocksource = clocksource;
+    }
+
     // --- the kernel ----------------------------------------------------------------------------
 
     /// The NTP status, asked for without passing for a reading.
@@ -732,6 +739,10 @@ impl Machine for ScriptedMachine {
 
     fn identity(&self) -> Identity {
         self.lock().identity
+    }
+
+    fn clocksource(&self) -> u64 {
+        self.lock().clocksource
     }
 
     fn sleep(&self, span: Duration) {

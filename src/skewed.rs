@@ -182,8 +182,16 @@ impl Machine for SkewedMachine {
         self.0.machine.identity()
     }
 
+    fn clocksource(&self) -> u64 {
+        self.0.machine.clocksource()
+    }
+
     fn sleep(&self, span: Duration) {
         self.0.machine.sleep(span);
+    }
+
+    fn sharpen_sleeps(&self) {
+        self.0.machine.sharpen_sleeps();
     }
 }
 

@@ -9,7 +9,8 @@ use super::Clock;
 use super::any_machine::AnyMachine;
 use super::policy::{
     DEFAULT_DAEMON_MARGIN, DEFAULT_GUARD_INTERVAL, DEFAULT_LOOK_INTERVAL, DEFAULT_MAX_AGE,
-    DEFAULT_MAX_DRIFT_PPB, DEFAULT_MAX_ERROR, Policy, RefreshPolicy,
+    DEFAULT_MAX_DRIFT_PPB, DEFAULT_MAX_ERROR, DEFAULT_MAX_WANDER_PPB, DriftLearning, Policy,
+    RefreshPolicy,
 };
 use super::shared::Shared;
 use super::state::MAX_SOURCES;
@@ -48,6 +49,8 @@ const SHORTEST_INTERVAL: Duration = Duration::from_micros(10);
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClockBuilder {
     max_drift_ppb: u32,
+    max_wander_ppb: u32,
+    learning: DriftLearning,
     daemon_margin: Duration,
     look_interval: Duration,
     guard_interval: Duration,
@@ -64,6 +67,8 @@ impl fmt::Debug for ClockBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClockBuilder")
             .field("max_drift_ppb", &self.max_drift_ppb)
+            .field("max_wander_ppb", &self.max_wander_ppb)
+            .field("learning", &self.learning)
             .field("daemon_margin", &self.daemon_margin)
             .field("look_interval", &self.look_interval)
             .field("guard_interval", &self.guard_interval)
@@ -82,6 +87,8 @@ impl Default for ClockBuilder {
     fn default() -> Self {
         Self {
             max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
+            max_wander_ppb: DEFAULT_MAX_WANDER_PPB,
+            learning: DriftLearning::default(),
             daemon_margin: DEFAULT_DAEMON_MARGIN,
             look_interval: DEFAULT_LOOK_INTERVAL,
             guard_interval: DEFAULT_GUARD_INTERVAL,
@@ -105,6 +112,45 @@ impl ClockBuilder {
     /// are false; the clock notices when two writes a minute apart exclude it.
     pub const fn max_drift_ppb(mut self, ppb: u32) -> Self {
         self.max_drift_ppb = ppb;
+        self
+    }
+
+    /// How wide the band is that the oscillator's rate stays in, in parts per billion (A1, second
+    /// half): over the 2000 s that the clock learns from, and until `max_age` after them.
+    ///
+    /// From 1 to 100 000 000; by default 50 000, which is 50 ppm. It matters only with
+    /// [`DriftLearning::FromWrites`], and is charged on both sides of what the writes prove.
+    ///
+    /// # Why 50 ppm
+    ///
+    /// What moves a crystal within an hour or two is its temperature. The usual AT cut follows a
+    /// cubic curve: its makers promise ±20 to ±50 ppm over the whole range from −40 °C (or −20 °C)
+    /// to 85 °C (70 °C), around the flat part near room temperature it moves by a few tenths of a ppm
+    /// for each kelvin, and by one or so at 60 °C. A data centre's supply air is held to about
+    /// 18 to 27 °C; a board's own load adds 20 to 40 K, so that a machine that goes from idle to full
+    /// load moves by 5 to 20 ppm. 50 ppm leaves a factor of two and a half. Ageing (a few ppm
+    /// a year) does not count on this scale. An oscillator that is compensated or sits in an oven
+    /// (TCXO, OCXO) needs a tenth of it or less; one outdoors or in a vehicle may need 100 ppm.
+    ///
+    /// # If it is false
+    ///
+    /// Then intervals can be false. The clock notices as soon as two writes exclude every such band:
+    /// it reports [`Contradicted`](crate::ClockError::Contradicted), forgets what it learned, and
+    /// starts again from ±`max_drift` once successive writes agree.
+    pub const fn max_wander_ppb(mut self, ppb: u32) -> Self {
+        self.max_wander_ppb = ppb;
+        self
+    }
+
+    /// Whether the clock learns the oscillator's rate from the daemon's writes; by default it does.
+    ///
+    /// What was learned is in [`Status::learned`](crate::Status::learned).
+    ///
+    /// While it learns, each look also reads which clock source the kernel uses (a file in `/sys`,
+    /// some 5 µs), as another one would run at another rate. A process that must not open files
+    /// chooses [`RefreshPolicy::Background`] before it locks itself up, or [`DriftLearning::Off`].
+    pub const fn drift_learning(mut self, learning: DriftLearning) -> Self {
+        self.learning = learning;
         self
     }
 
@@ -216,6 +262,8 @@ impl ClockBuilder {
         }
         let policy = Policy {
             max_drift_ppb: self.max_drift_ppb,
+            max_wander_ppb: self.max_wander_ppb,
+            learning: self.learning,
             daemon_margin: self.daemon_margin,
             look_interval: self.look_interval,
             guard_interval: self.guard_interval,
@@ -246,12 +294,17 @@ impl ClockBuilder {
                 })
             }
         };
-        if !(1..=MAX_DRIFT_LIMIT_PPB).contains(&self.max_drift_ppb) {
-            return Err(BuildError::Setting {
-                setting: "max_drift_ppb",
-                value: self.max_drift_ppb.to_string(),
-                allowed: "from 1 to 100000000 ppb",
-            });
+        for (setting, ppb) in [
+            ("max_drift_ppb", self.max_drift_ppb),
+            ("max_wander_ppb", self.max_wander_ppb),
+        ] {
+            if !(1..=MAX_DRIFT_LIMIT_PPB).contains(&ppb) {
+                return Err(BuildError::Setting {
+                    setting,
+                    value: ppb.to_string(),
+                    allowed: "from 1 to 100000000 ppb",
+                });
+            }
         }
         let (tiny, year) = (Duration::from_nanos(1), SPAN_LIMIT);
         let up_to_a_year = "more than nothing, and at most a year";

@@ -14,6 +14,7 @@ pub(super) struct CounterCells {
     steps: AtomicU64,
     suspends: AtomicU64,
     contradictions: AtomicU64,
+    rate_resets: AtomicU64,
     refusals: AtomicU64,
 }
 
@@ -32,6 +33,7 @@ impl CounterCells {
             (&self.steps, events.steps),
             (&self.suspends, events.voids),
             (&self.contradictions, events.contradictions),
+            (&self.rate_resets, events.rate_resets),
             (&self.refusals, events.refusals),
         ] {
             if more > 0 {
@@ -49,6 +51,7 @@ impl CounterCells {
             steps: total(&self.steps),
             suspends: total(&self.suspends),
             contradictions: total(&self.contradictions),
+            rate_resets: total(&self.rate_resets),
             refusals: total(&self.refusals),
         }
     }

@@ -4,12 +4,18 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::claim::Claim;
+use crate::claim::{Claim, RateBounds};
+use crate::rate::RateLimits;
 use crate::source::Source;
 
 /// Default of `max_drift_ppb`: 200 ppm. It covers an undisciplined oscillator of ±100 ppm on raw
 /// time, stays under the 500 ppm by which the kernel's own bound grows, and is what Spanner applies.
 pub(crate) const DEFAULT_MAX_DRIFT_PPB: u32 = 200_000;
+
+/// Default of `max_wander_ppb`: 50 ppm. See [`ClockBuilder::max_wander_ppb`] for what crystals do.
+///
+/// [`ClockBuilder::max_wander_ppb`]: crate::ClockBuilder::max_wander_ppb
+pub(crate) const DEFAULT_MAX_WANDER_PPB: u32 = 50_000;
 
 /// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded
 /// it by up to 0.6 % of samples under extreme wander, never by more than this.
@@ -57,10 +63,41 @@ pub enum RefreshPolicy {
     Manual,
 }
 
+/// Whether a clock learns how its oscillator runs.
+///
+/// Each pair of a time daemon's honest bounds, a minute or more apart, proves something about the
+/// oscillator's rate between them. From those of the last 2000 s a clock bounds the rate by what is
+/// proven and an allowance for wander
+/// ([`max_wander_ppb`](crate::ClockBuilder::max_wander_ppb)), instead of by the guess
+/// ([`max_drift_ppb`](crate::ClockBuilder::max_drift_ppb)) that must fit the worst oscillator
+/// anybody owns. Epsilon then grows three to four times more slowly.
+///
+/// ```
+/// use epsilon_clock::{Clock, DriftLearning};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // The second half of assumption A1 is not needed then.
+/// let clock = Clock::builder().drift_learning(DriftLearning::Off).build()?;
+/// assert_eq!(clock.status().learned, None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DriftLearning {
+    /// From every bound that a time daemon is seen to write.
+    #[default]
+    FromWrites,
+    /// Not at all: ±`max_drift` is all that is ever assumed.
+    Off,
+}
+
 /// Everything a clock was told when it was built.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) max_drift_ppb: u32,
+    pub(crate) max_wander_ppb: u32,
+    pub(crate) learning: DriftLearning,
     pub(crate) daemon_margin: Duration,
     pub(crate) look_interval: Duration,
     pub(crate) guard_interval: Duration,
@@ -73,6 +110,22 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    pub(crate) fn learns(&self) -> bool {
+        self.learning == DriftLearning::FromWrites
+    }
+
+    pub(crate) const fn rate_limits(&self) -> RateLimits {
+        RateLimits {
+            max_drift_ppb: self.max_drift_ppb,
+            max_wander_ppb: self.max_wander_ppb,
+        }
+    }
+
+    /// What is known of the rate without learning.
+    pub(crate) const fn unlearned(&self) -> RateBounds {
+        RateBounds::symmetric(self.max_drift_ppb)
+    }
+
     pub(crate) fn source_count(&self) -> usize {
         self.sources.len()
     }

@@ -9,7 +9,7 @@ use super::last_commit::LastCommit;
 use super::latch::{Caught, Found, Latch};
 use super::line::Line;
 use super::policy::{Policy, RefreshPolicy};
-use super::state::{Events, STATE_WORDS, Serving, State, age, nanos};
+use super::state::{Events, STATE_WORDS, Serving, State, age};
 use super::status::{ClockState, Reading, Status};
 use super::watch::Watch;
 use crate::bound::ErrorBound;
@@ -272,6 +272,10 @@ impl Shared {
         if before.width() > GUARD_WIDTH_LIMIT {
             return false;
         }
+        if let Some(next) = state.recounted(&self.policy, || machine.clocksource()) {
+            self.publish(&found, &state, next, Events::default());
+            return false;
+        }
         if state.near_leap(before.raw) {
             self.counters.look_dropped();
             return true;
@@ -299,7 +303,7 @@ impl Shared {
             return false;
         }
         let looks = looks.get(..self.policy.source_count()).unwrap_or(&[]);
-        let (next, events) = state.looked(&self.policy, looks, &after);
+        let (next, events) = state.looked(&self.policy, looks, &after, || machine.clocksource());
         if self.publish(&found, &unchanged, next, events) {
             self.counters.looked();
         } else {
@@ -361,9 +365,11 @@ impl Shared {
             };
             next.floor = None;
             if let Some(floor) = reached.filter(|_| next.rests_on(before)) {
-                events.contradictions += u64::from(!next.rest_on(floor, raw));
+                let rests = next.rest_on(&self.policy, floor, raw);
+                events.contradictions += u64::from(!rests);
             }
         }
+        events.rate_resets = u64::from(next.rate.is_empty() && !before.rate.is_empty());
         let published = draft.publish(found.head, &next.line(&self.policy), &next.to_words());
         if published {
             self.counters.add(&events);
@@ -466,6 +472,7 @@ impl Shared {
                     age: None,
                     refuses_in: None,
                     refusal: None,
+                    learned: None,
                     counters,
                 };
             }
@@ -494,6 +501,7 @@ impl Shared {
                 Duration::from_nanos(end.saturating_sub(*raw).max(0).unsigned_abs())
             }),
             refusal: state.refusal(&self.policy),
+            learned: state.rate.learned(),
             counters,
         }
     }
@@ -545,17 +553,14 @@ fn reached(
 
 /// The terms of a claim's width at raw instant `raw`.
 fn bound_at(sync: &SyncClaim, raw: i64) -> ErrorBound {
+    // Half of what the ends move apart, each of them rounded outward.
     let rate = sync.claim.rate();
-    let steepest = rate
-        .lo_ppb()
-        .unsigned_abs()
-        .max(rate.hi_ppb().unsigned_abs());
-    let elapsed = u128::from(raw.abs_diff(sync.claim.raw()));
-    let drift = (elapsed * u128::from(steepest)).div_ceil(1_000_000_000);
+    let elapsed = i128::from(raw) - i128::from(sync.claim.raw());
+    let down = (elapsed * i128::from(rate.lo_ppb())).div_euclid(1_000_000_000);
+    let up = -(-elapsed * i128::from(rate.hi_ppb())).div_euclid(1_000_000_000);
+    let drift = (up - down).unsigned_abs().div_ceil(2);
     ErrorBound {
-        drift_ns: nanos(Duration::from_nanos(
-            u64::try_from(drift).unwrap_or(u64::MAX),
-        )),
+        drift_ns: u64::try_from(drift).unwrap_or(u64::MAX),
         ..sync.bound
     }
 }

@@ -14,11 +14,13 @@ use crate::clock::status::ClockState;
 use crate::error::{ClockError, Disturbance};
 use crate::interval::Interval;
 use crate::machine::{Identity, OffsetRange, Sandwich};
+use crate::rate::{CAPACITY, RateHistory};
 use crate::source::{Refusal, SyncClaim};
 use crate::timestamp::Timestamp;
 
 mod floor;
 mod guard;
+mod learning;
 mod look;
 mod stored;
 
@@ -26,7 +28,7 @@ mod stored;
 pub(crate) const MAX_SOURCES: usize = 4;
 
 /// The words that a state fills.
-pub(crate) const STATE_WORDS: usize = 32 + 60 * MAX_SOURCES;
+pub(crate) const STATE_WORDS: usize = 40 + 8 * CAPACITY + 60 * MAX_SOURCES;
 
 /// What the clock answers from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ pub(crate) struct Events {
     pub(crate) steps: u64,
     pub(crate) voids: u64,
     pub(crate) contradictions: u64,
+    pub(crate) rate_resets: u64,
     pub(crate) refusals: u64,
 }
 
@@ -77,6 +80,10 @@ pub(crate) struct State {
     /// Raw and real time of the last look or guard that was published.
     pub(crate) seen_raw: i64,
     pub(crate) seen_real: i64,
+    /// Which clock source the kernel counted raw time by when the rate began to be learned.
+    pub(crate) clocksource: u64,
+    /// What the sources' writes have taught about the oscillator, whichever source they are of.
+    pub(crate) rate: RateHistory,
     pub(crate) sources: [SourceRecord; MAX_SOURCES],
 }
 
@@ -96,6 +103,8 @@ impl State {
             identity,
             seen_raw: clocks.raw,
             seen_real: clocks.real,
+            clocksource: 0,
+            rate: RateHistory::EMPTY,
             sources: [SourceRecord::default(); MAX_SOURCES],
         }
     }

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::bound::ErrorBound;
 use crate::error::ClockError;
 use crate::interval::Interval;
+use crate::rate::LearnedRate;
 use crate::source::Refusal;
 use crate::timestamp::Timestamp;
 
@@ -123,6 +124,8 @@ pub struct Status {
     pub refuses_in: Option<Duration>,
     /// Why the first source that does not vouch now does not.
     pub refusal: Option<Refusal>,
+    /// What was learned of the oscillator's rate from the last 2000 s of writes.
+    pub learned: Option<LearnedRate>,
     /// What happened since the clock was built.
     pub counters: Counters,
 }
@@ -143,6 +146,8 @@ pub struct Counters {
     pub suspends: u64,
     /// Contradictions between claims.
     pub contradictions: u64,
+    /// How often what was learned of the oscillator's rate was forgotten.
+    pub rate_resets: u64,
     /// Looks at which a source did not vouch.
     pub refusals: u64,
 }

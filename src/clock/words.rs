@@ -8,6 +8,7 @@ use crate::claim::{Claim, LeapKind, LeapSecond, RateBounds};
 use crate::interval::Interval;
 use crate::machine::{Identity, OffsetRange};
 use crate::ntp_status::NtpStatusError;
+use crate::rate::{CAPACITY, RateHistory};
 use crate::source::{Awaiting, Refusal, SourceMemory, SyncClaim, Writer};
 use crate::timestamp::Timestamp;
 
@@ -184,6 +185,41 @@ impl Words for LeapSecond {
     }
 }
 
+impl Blank for RateBounds {
+    const BLANK: Self = Self::symmetric(0);
+}
+
+impl Words for RateBounds {
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.put(&self.lo_ppb());
+        to.put(&self.hi_ppb());
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Self {
+        // Only what `write` wrote is ever read, so the bounds are in order.
+        Self::new(from.take(), from.take()).unwrap_or(Self::BLANK)
+    }
+}
+
+impl Words for RateHistory {
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.word(i64::try_from(self.len).unwrap_or(0));
+        to.put(&self.bounds);
+        for claim in &self.claims {
+            to.put(claim);
+        }
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Self {
+        let len = usize::try_from(from.word()).unwrap_or(0);
+        Self {
+            bounds: from.take(),
+            claims: core::array::from_fn(|_| from.take()),
+            len: len.min(CAPACITY),
+        }
+    }
+}
+
 impl Blank for Claim {
     const BLANK: Self = Self::new(0, BLANK_INTERVAL, RateBounds::symmetric(0));
 }
@@ -193,8 +229,7 @@ impl Words for Claim {
         to.word(self.raw());
         to.put(&self.interval().earliest());
         to.put(&self.interval().latest());
-        to.put(&self.rate().lo_ppb());
-        to.put(&self.rate().hi_ppb());
+        to.put(&self.rate());
         to.put(&self.leap());
     }
 
@@ -202,8 +237,7 @@ impl Words for Claim {
         let raw = from.word();
         // Only what `write` wrote is ever read, so the ends are in order.
         let interval = Interval::new(from.take(), from.take()).unwrap_or(BLANK_INTERVAL);
-        let rate = RateBounds::new(from.take(), from.take());
-        Self::new(raw, interval, rate.unwrap_or(RateBounds::symmetric(0))).with_leap(from.take())
+        Self::new(raw, interval, from.take()).with_leap(from.take())
     }
 }
 

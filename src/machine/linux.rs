@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 
 use super::{Identity, Machine, Sample, Sandwich};
@@ -10,6 +12,9 @@ use crate::sys;
 
 /// Where Linux shows the time namespace of the calling process.
 const TIME_NAMESPACE: &str = "/proc/self/ns/time";
+
+/// Where Linux shows the counter that it keeps time by.
+const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 /// Used where the kernel does not tell its tick: the longest one that Linux has (`CONFIG_HZ=100`).
 const LONGEST_TICK: Duration = Duration::from_millis(10);
@@ -68,6 +73,21 @@ impl Machine for LinuxMachine {
             pid: std::process::id(),
             time_namespace: std::fs::metadata(TIME_NAMESPACE).map_or(0, |m| m.ino()),
         }
+    }
+
+    fn clocksource(&self) -> u64 {
+        let mut name = [0; 64];
+        let read = File::open(CLOCKSOURCE).and_then(|mut file| file.read(&mut name));
+        let length = read.unwrap_or(0);
+        if length == 0 {
+            return 0;
+        }
+        // FNV-1a: its offset and prime for 64 bits.
+        name.iter()
+            .take(length)
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+            })
     }
 
     fn sleep(&self, span: Duration) {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Serving, State};
+use crate::clock::policy::Policy;
 use crate::source::SyncClaim;
 use crate::timestamp::Timestamp;
 
@@ -19,7 +20,7 @@ impl State {
     }
 
     /// Puts a floor under the claim that is about to replace another, at raw instant `raw`.
-    pub(crate) fn rest_on(&mut self, floor: Timestamp, raw: i64) -> bool {
+    pub(crate) fn rest_on(&mut self, policy: &Policy, floor: Timestamp, raw: i64) -> bool {
         let Some(SyncClaim { claim, .. }) = self.in_force() else {
             self.floor = Some(floor);
             return true;
@@ -32,7 +33,7 @@ impl State {
                 Serving::Source(index) => index,
                 Serving::Nothing | Serving::Assumed => 0,
             };
-            self.contradict(source, floor.abs_diff(latest));
+            self.contradict(policy, source, floor.abs_diff(latest));
             self.serving = Serving::Nothing;
             return false;
         }

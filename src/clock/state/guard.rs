@@ -74,6 +74,7 @@ impl State {
         for record in next.sources.iter_mut().take(policy.source_count()) {
             record.void();
         }
+        next.rate.reset();
         if policy.assume_error.is_some() {
             next.broken = Some(cause);
         }

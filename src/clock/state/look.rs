@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::{Contradiction, Events, Serving, State, age, nanos};
 use crate::bound::ErrorBound;
-use crate::claim::{Claim, LeapSecond, RateBounds};
+use crate::claim::{Claim, LeapSecond};
 use crate::clock::policy::Policy;
 use crate::clock::source_record::{SourceRecord, Verdict};
 use crate::interval::Interval;
@@ -42,6 +42,7 @@ impl State {
         policy: &Policy,
         looks: &[Look],
         clocks: &Sandwich,
+        clocksource: impl FnOnce() -> u64,
     ) -> (Self, Events) {
         let mut next = *self;
         let mut events = Events::default();
@@ -67,10 +68,13 @@ impl State {
             next.disturbed = None;
             next.broken = None;
         }
+        if evidence.is_none() && next.contradiction.is_none() {
+            evidence = next.learn(policy, looks, clocksource);
+        }
         evidence = evidence.max(next.disagreement(policy, clocks.raw));
         if let Some((by, source)) = evidence {
             events.contradictions += 1;
-            next.contradict(source, by);
+            next.contradict(policy, source, by);
         } else if next.contradiction.is_some() && next.all_agree(policy) {
             next.contradiction = None;
             for record in &mut next.sources {
@@ -81,9 +85,11 @@ impl State {
         (next, events)
     }
 
-    pub(super) fn contradict(&mut self, source: usize, by: Duration) {
+    pub(super) fn contradict(&mut self, policy: &Policy, source: usize, by: Duration) {
         self.contradiction = Some(Contradiction { source, by });
         self.floor = None;
+        // Whichever claim was false, what was learned may rest on it.
+        self.unlearn(policy);
         // Each source has to say the same thing twice from now on.
         for record in &mut self.sources {
             record.start_over();
@@ -153,6 +159,7 @@ impl State {
         for record in &mut self.sources {
             record.revise(revise);
         }
+        self.rate.revise(revise);
         if let Some(assumed) = &mut self.assumed {
             assumed.claim = revise(assumed.claim);
         }
@@ -219,7 +226,7 @@ impl State {
         };
         let real = Timestamp::from_unix_nanos(clocks.real);
         let interval = Interval::around(real, bound.total()).ok()?;
-        let rate = RateBounds::symmetric(policy.max_drift_ppb);
+        let rate = policy.unlearned();
         let leap: Option<LeapSecond> = self.assumed.and_then(|before| before.claim.leap());
         let claim = Claim::new(clocks.raw, interval, rate)
             .with_leap(leap.filter(|leap| interval.latest() < leap.boundary));

@@ -38,6 +38,8 @@ impl State {
         to.put(&self.identity);
         to.word(self.seen_raw);
         to.word(self.seen_real);
+        to.put(&self.clocksource);
+        to.put(&self.rate);
         for record in &self.sources {
             to.put(record);
         }
@@ -68,6 +70,8 @@ impl State {
             identity: from.take(),
             seen_raw: from.word(),
             seen_real: from.word(),
+            clocksource: from.take(),
+            rate: from.take(),
             sources: core::array::from_fn(|_| from.take()),
         }
     }
@@ -81,6 +85,7 @@ mod tests {
     use crate::interval::Interval;
     use crate::machine::{Identity, Sandwich};
     use crate::ntp_status::NtpStatusError;
+    use crate::rate::RateLimits;
     use crate::source::{Awaiting, Finding, Look, Refusal, SourceMemory, SyncClaim, Writer};
     use crate::timestamp::Timestamp;
 
@@ -134,6 +139,18 @@ mod tests {
         state.disturbed = Some(Disturbance::Suspended);
         state.broken = Some(Disturbance::Stepped);
         state.unexplained_second = true;
+        state.clocksource = 77;
+        for at in [0, 61_000_000_000, 200_000_000_000] {
+            let limits = RateLimits {
+                max_drift_ppb: 900,
+                max_wander_ppb: 100,
+            };
+            let claim = sync(7_000 + at).claim.with_leap(None);
+            state.rate.learn(claim, &limits).unwrap();
+        }
+        state
+            .rate
+            .revise(|claim| claim.with_leap(sync(9).claim.leap()));
         for (record, raw) in state.sources.iter_mut().zip([100, 200, 300, 400]) {
             record.memory = SourceMemory {
                 words: core::array::from_fn(|i| raw + i64::try_from(i).unwrap()),
