@@ -26,6 +26,7 @@ mod contradictions;
 mod disturbances;
 mod errors;
 mod leaps;
+mod learning;
 mod liars;
 mod lookers;
 mod policies;
