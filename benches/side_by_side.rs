@@ -25,8 +25,8 @@
 )]
 
 use epsilon_clock::{
-    Clock, Finding, HybridClock, Interval, Look, LookContext, RefreshPolicy, Refusal,
-    RemoteTimestamp, Source, SourceMemory, Timestamp,
+    Claim, Clock, ErrorBound, Finding, HybridClock, Interval, Look, LookContext, RateBounds,
+    RefreshPolicy, Refusal, RemoteTimestamp, Source, SourceMemory, SyncClaim, Timestamp,
 };
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -54,10 +54,16 @@ fn main() -> ExitCode {
         .assume_error(Duration::from_millis(5))
         .build()
         .expect("a clock of this machine");
+    // The same after its rate was learned: the ends then move away at rates of their own.
+    let taught = Clock::builder()
+        .source(Taught)
+        .build()
+        .expect("a clock of this machine");
     let mut rows = Vec::new();
     for threads in thread_counts() {
         let mut cases = cases(&clock);
         cases.extend(hlc_cases(&clock));
+        cases.extend(taught_cases(&taught));
         rows.extend(measure(effort, threads, &cases, || {}));
     }
     rows.extend(beside_a_reader(effort, &clock));
@@ -76,6 +82,8 @@ fn main() -> ExitCode {
             commit.ratio
         );
         for what in [
+            "now(), learned rate",
+            "hlc tick(), learned rate",
             "hlc tick()",
             "hlc observe(), old",
             "hlc observe(), ahead",
@@ -191,6 +199,50 @@ fn hlc_cases(clock: &Clock) -> Vec<Case<'_>> {
         observe("hlc observe(), equal", |hlc| hlc.last().into()),
         ticks("hlc tick() without an interval", &blind),
     ]
+}
+
+/// What the learned rate costs: it should be nothing.
+fn taught_cases(clock: &Clock) -> Vec<Case<'_>> {
+    let hlc = HybridClock::new(clock.clone());
+    vec![
+        Case::new("now(), learned rate", || {
+            let clock = clock.clone();
+            move || both_ends(clock.now().expect("an interval"))
+        }),
+        Case::new("hlc tick(), learned rate", move || {
+            let hlc = hlc.clone();
+            move || hlc.tick().expect("a stamp")
+        }),
+    ]
+}
+
+/// Claims 5 ms, and a rate between −20 and +85 ppm, as learned from an oscillator 32 ppm slow.
+#[derive(Debug)]
+struct Taught;
+
+impl Source for Taught {
+    fn name(&self) -> &'static str {
+        "taught"
+    }
+
+    fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
+        // Once: a source that writes at every look would be measured with its writes.
+        if memory.words[0] != 0 {
+            return Look::new(Finding::Nothing);
+        }
+        memory.words[0] = 1;
+        let clocks = context.machine.sandwich();
+        let real = Timestamp::from_unix_nanos(clocks.real);
+        let interval = Interval::around(real, Duration::from_millis(5)).expect("a time in range");
+        let rate = RateBounds::new(-20_000, 85_000).expect("bounds in order");
+        Look::new(Finding::Write(SyncClaim {
+            claim: Claim::new(clocks.raw, interval, rate),
+            bound: ErrorBound {
+                reported_ns: 5_000_000,
+                ..ErrorBound::default()
+            },
+        }))
+    }
 }
 
 /// Never vouches.
