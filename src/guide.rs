@@ -5,3 +5,6 @@
 
 #[doc = include_str!("guide/choosing.md")]
 pub mod choosing {}
+
+#[doc = include_str!("guide/drift.md")]
+pub mod drift {}

@@ -34,7 +34,11 @@
 //!
 //! - **A1, rate.** Over any stretch, true seconds per `CLOCK_MONOTONIC_RAW` second lie in
 //!   `[1 − max_drift, 1 + max_drift]`; by default 200 ppm
-//!   ([`max_drift_ppb`](ClockBuilder::max_drift_ppb)).
+//!   ([`max_drift_ppb`](ClockBuilder::max_drift_ppb)). And over the 2000 s that the rate is learned
+//!   from, and until `max_age` after them, it stays within one band that is `max_wander` wide; by
+//!   default 50 ppm ([`max_wander_ppb`](ClockBuilder::max_wander_ppb)). Where that is false, intervals
+//!   can be false until the daemon's next write that shows it; then every call is an error, and what
+//!   was learned is forgotten. [`DriftLearning::Off`] does without this half.
 //! - **A2, honest writer.** A bound that the time daemon writes holds at the moment of writing, up
 //!   to `daemon_margin`, by default 200 µs. Known liars are refused: see [`Writer`]. And what the
 //!   daemon does to real time between its write and the look that sees it leaves a trace: real time
@@ -65,6 +69,9 @@
 //!   only that makes a new claim: real time ± (`maxerror`, its rounding, `daemon_margin`, what real
 //!   time may have strayed between the write and the look, and how long the look took). The kernel's
 //!   growth in between is not believed: a slew left behind by a killed daemon breaks it.
+//! - **Learned drift.** Two writes a minute or more apart bound how fast true time ran against raw time
+//!   between them. What the last 2000 s of them prove, widened by `max_wander` on both sides, takes the
+//!   place of ±`max_drift` in the next claim: see [`guide::drift`].
 //! - **The first look** may inherit the bound that is there (A4).
 //! - **Replaced, never intersected.** A new claim takes the old one's place. That the two are
 //!   compatible is tested, and so is each write against one at least a minute older; if they are not,
@@ -104,6 +111,9 @@
 //!   seconds and the floor apart).
 //! - **T9** Honest readings of one instant intersect; an empty intersection is an error with its size.
 //! - **T10** Nothing wraps or saturates silently: at the edge of the range there is a typed error.
+//!
+//! - **A1 Learned drift.** The oscillator's true rate lies in what was learned of it
+//!   ([`Status::rate`]), for as long as a claim is carried with it.
 //!
 //! And of the [`HybridClock`], with `l` the physical part of a stamp, `pt` the clock's best estimate in
 //! whole microseconds and `e` its epsilon:

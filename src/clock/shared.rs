@@ -470,6 +470,7 @@ impl Shared {
                     bound: None,
                     source: None,
                     age: None,
+                    rate: None,
                     refuses_in: None,
                     refusal: None,
                     learned: None,
@@ -493,6 +494,7 @@ impl Shared {
                 Serving::Nothing | Serving::Assumed => None,
             },
             age: in_force.map(|sync| age(&sync.claim, *raw)),
+            rate: in_force.map(|sync| sync.claim.rate()),
             refuses_in: in_force.map(|sync| {
                 let claim = sync.claim.with_leap(None);
                 let end = claim

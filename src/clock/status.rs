@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::bound::ErrorBound;
+use crate::claim::RateBounds;
 use crate::error::ClockError;
 use crate::interval::Interval;
 use crate::rate::LearnedRate;
@@ -120,6 +121,9 @@ pub struct Status {
     pub source: Option<&'static str>,
     /// How long ago that claim was made.
     pub age: Option<Duration>,
+    /// How fast true time may run against raw time under that claim: ±`max_drift`, or what was learned
+    /// when it was made.
+    pub rate: Option<RateBounds>,
     /// How long until the claim in force is too old or too wide, if no other comes.
     pub refuses_in: Option<Duration>,
     /// Why the first source that does not vouch now does not.

@@ -13,7 +13,7 @@ use super::random::{Random, mix};
 use super::reader::Reader;
 use super::scenario::{Expectation, Scenario, Stage};
 use super::tally::Tally;
-use crate::clock::{Clock, ClockBuilder};
+use crate::clock::{Clock, ClockBuilder, DriftLearning};
 use crate::error::BuildError;
 
 /// Plays scenarios, one seed after the other.
@@ -29,12 +29,14 @@ use crate::error::BuildError;
 #[derive(Clone, Debug)]
 pub struct Campaign {
     readings_per_run: u64,
+    learning: DriftLearning,
 }
 
 impl Default for Campaign {
     fn default() -> Self {
         Self {
             readings_per_run: 4_000,
+            learning: DriftLearning::default(),
         }
     }
 }
@@ -57,6 +59,13 @@ impl Campaign {
         self
     }
 
+    /// Whether the clocks learn how their oscillators run; by default they do.
+    #[must_use]
+    pub const fn drift_learning(mut self, learning: DriftLearning) -> Self {
+        self.learning = learning;
+        self
+    }
+
     /// Plays a scenario with one seed, on the crate's own clock with the scenario's settings.
     ///
     /// # Errors
@@ -64,6 +73,7 @@ impl Campaign {
     /// [`BuildError`] if a clock could not be built.
     pub fn play(&self, scenario: &Scenario, seed: u64) -> Result<Tally, BuildError> {
         self.play_with(scenario, seed, &|node, settings| {
+            let settings = |builder| settings(builder).drift_learning(self.learning);
             let clock: Clock = node.clock_with(settings)?;
             Ok(Box::new(clock))
         })
@@ -252,10 +262,19 @@ impl<'a> Run<'a> {
     }
 }
 
+/// What came of one scenario.
+#[derive(Clone, Debug)]
+struct Row {
+    scenario: Scenario,
+    tally: Tally,
+    /// The same seeds on clocks that learned nothing.
+    unlearned: Option<Tally>,
+}
+
 /// A campaign's outcome, scenario by scenario; displays as a Markdown table with a summary.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    rows: Vec<(Scenario, Tally)>,
+    rows: Vec<Row>,
 }
 
 impl Report {
@@ -265,16 +284,26 @@ impl Report {
         Self::default()
     }
 
-    /// Adds what came of a scenario.
-    pub fn add(&mut self, scenario: Scenario, tally: Tally) {
-        self.rows.push((scenario, tally));
+    /// Adds what came of a scenario, and of the same on clocks that do not learn their oscillator's
+    /// rate ([`DriftLearning::Off`]) if that was played.
+    pub fn add(&mut self, scenario: Scenario, tally: Tally, unlearned: Option<Tally>) {
+        self.rows.push(Row {
+            scenario,
+            tally,
+            unlearned,
+        });
     }
 
     /// What was not as expected, one a line; empty if all is well.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
-        for (scenario, tally) in &self.rows {
+        for Row {
+            scenario,
+            tally,
+            unlearned,
+        } in &self.rows
+        {
             let mut complain =
                 |what: String| complaints.push(format!("{}: {what}", scenario.name()));
             let false_ones = tally.violations();
@@ -295,18 +324,26 @@ impl Report {
                 complain(format!("{} dishonest writes", tally.short_writes()));
             }
             if let (Some(mine), Some(kernel)) = (tally.growth(), tally.kernel_growth()) {
-                if mine * 2 > kernel {
+                // What learning is for.
+                if mine * 4 > kernel {
                     complain(format!(
                         "grows by {mine:?} where the kernel grows by {kernel:?}"
                     ));
                 }
+            }
+            let unlearned = unlearned.as_ref().map_or(0, Tally::violations);
+            if unlearned > 0 && !matches!(scenario.expectation(), Expectation::False { .. }) {
+                complain(format!("{unlearned} violations without learning"));
             }
             if scenario.measures_growth() {
                 complaints.extend(too_often_refused(scenario.name(), tally));
             }
         }
         let mut awake = Tally::default();
-        for (scenario, tally) in &self.rows {
+        for Row {
+            scenario, tally, ..
+        } in &self.rows
+        {
             let honest = !matches!(scenario.expectation(), Expectation::False { .. });
             if honest && scenario.refuses().is_none() {
                 awake.merge(tally);
@@ -318,7 +355,10 @@ impl Report {
 
     fn total(&self, honest: bool) -> Tally {
         let mut total = Tally::default();
-        for (scenario, tally) in &self.rows {
+        for Row {
+            scenario, tally, ..
+        } in &self.rows
+        {
             if matches!(scenario.expectation(), Expectation::False { .. }) != honest {
                 total.merge(tally);
             }
@@ -338,26 +378,22 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "| scenario | readings | violations | max \\|error\\| / half-width | ε median | ε p99 \
-             | ε growth, kernel's | refused while healthy, in all |\n\
+            "| scenario | readings | violations | max \\|error\\| / half-width | ε p99 \
+             | median: maxerror, ε by max_drift, ε learned | growth since the write, likewise \
+             | refused while healthy, in all |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|\n",
         )?;
-        for (scenario, tally) in &self.rows {
-            write_row(f, scenario, tally)?;
+        for row in &self.rows {
+            row.fmt(f)?;
         }
         writeln!(f)?;
-        for (scenario, tally) in &self.rows {
-            if let Expectation::False { broken } = scenario.expectation() {
-                writeln!(
-                    f,
-                    "`{}` breaks {broken}: {} false readings, {} contradictions noticed.",
-                    scenario.name(),
-                    tally.violations(),
-                    tally.noticed(),
-                )?;
-            }
+        for row in &self.rows {
+            row.write_notes(f)?;
         }
-        for (scenario, tally) in &self.rows {
+        for Row {
+            scenario, tally, ..
+        } in &self.rows
+        {
             if let Some(why) = scenario.refuses() {
                 writeln!(
                     f,
@@ -403,43 +439,87 @@ fn too_often_refused(name: &str, tally: &Tally) -> Option<String> {
     ))
 }
 
-fn write_row(f: &mut fmt::Formatter<'_>, scenario: &Scenario, tally: &Tally) -> fmt::Result {
-    let broken = match scenario.expectation() {
-        Expectation::False { .. } => " (on purpose)",
-        Expectation::True | Expectation::Refused => "",
-    };
-    write!(
-        f,
-        "| {} | {} | {}{broken} | ",
-        scenario.name(),
-        tally.readings(),
-        tally.violations(),
-    )?;
-    if tally.answered() == 0 {
-        write!(f, "– | – | – | – | ")?;
-    } else {
-        let thousandths = tally.peak_ppm() / 1_000;
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tally = &self.tally;
+        let broken = match self.scenario.expectation() {
+            Expectation::False { .. } => " (on purpose)",
+            Expectation::True | Expectation::Refused => "",
+        };
         write!(
             f,
-            "{}.{:03} | {} | {} | ",
-            thousandths / 1_000,
-            thousandths % 1_000,
-            Micros(tally.epsilon(500)),
-            Micros(tally.epsilon(990)),
+            "| {} | {} | {}{broken} | ",
+            self.scenario.name(),
+            tally.readings(),
+            tally.violations(),
         )?;
-        match (tally.growth(), tally.kernel_growth()) {
-            (Some(mine), Some(kernel)) => {
-                write!(f, "{}, {} | ", Micros(Some(mine)), Micros(Some(kernel)))?;
+        if tally.answered() == 0 {
+            write!(f, "– | – | – | – | ")?;
+        } else {
+            let thousandths = tally.peak_ppm() / 1_000;
+            let (whole, part) = (thousandths / 1_000, thousandths % 1_000);
+            write!(f, "{whole}.{part:03} | {} | ", Micros(tally.epsilon(990)))?;
+            let beside = |of: fn(&Tally) -> Option<Duration>| self.unlearned.as_ref().and_then(of);
+            write!(
+                f,
+                "{}, {}, {} | ",
+                Micros(tally.kernel_epsilon()),
+                Micros(beside(Tally::synchronized_epsilon)),
+                Micros(tally.synchronized_epsilon()),
+            )?;
+            match (tally.kernel_growth(), tally.growth()) {
+                (Some(kernel), Some(mine)) => write!(
+                    f,
+                    "{}, {}, {} | ",
+                    Micros(Some(kernel)),
+                    Micros(beside(Tally::growth)),
+                    Micros(Some(mine)),
+                )?,
+                _ => write!(f, "– | ")?,
             }
-            _ => write!(f, "– | ")?,
         }
+        writeln!(
+            f,
+            "{}, {} |",
+            Percent(tally.refused_healthy_ppm()),
+            Percent(tally.refused_ppm()),
+        )
     }
-    writeln!(
-        f,
-        "{}, {} |",
-        Percent(tally.refused_healthy_ppm()),
-        Percent(tally.refused_ppm()),
-    )
+}
+
+impl Row {
+    /// What broke on purpose and whether that was noticed, and how far holdover went.
+    fn write_notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scenario, tally) = (&self.scenario, &self.tally);
+        if let Expectation::False { broken } = scenario.expectation() {
+            writeln!(
+                f,
+                "`{}` breaks {broken}: {} false readings, {} contradictions noticed.",
+                scenario.name(),
+                tally.broken(Law::T1),
+                tally.noticed(),
+            )?;
+        }
+        if !scenario.measures_holdover() {
+            return Ok(());
+        }
+        for (age, learned, kernel) in tally.holdover() {
+            // Without learning it may be too wide to be answered by then.
+            let guessed = self.unlearned.iter().flat_map(Tally::holdover);
+            let guessed = guessed
+                .filter(|(at, ..)| *at == age)
+                .map(|(_, epsilon, _)| epsilon);
+            writeln!(
+                f,
+                "`{}`: {age:?} after the last write maxerror is {}, ε by max_drift {}, learned {}.",
+                scenario.name(),
+                Micros(Some(kernel)),
+                Micros(guessed.min()),
+                Micros(Some(learned)),
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// A share in millionths, as per cent.

@@ -4,6 +4,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::claim::RateBounds;
 use crate::error::ClockError;
 use crate::hlc::{HlcTimestamp, StampedInterval};
 use crate::interval::Interval;
@@ -17,6 +18,8 @@ pub const RESOLUTION: Duration = Duration::from_nanos(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Law {
+    /// The oscillator's true rate lies in what was learned of it, for as long as that is used.
+    A1,
     /// Some true instant between call and return of `now()` lies in the interval.
     T1,
     /// `after(t)` iff `t < earliest`; `before(t)` iff `t > latest`; never both.
@@ -41,7 +44,8 @@ pub enum Law {
 
 impl Law {
     /// All that are checked.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::A1,
         Self::T1,
         Self::T2,
         Self::T3,
@@ -56,16 +60,17 @@ impl Law {
 
     const fn index(self) -> usize {
         match self {
-            Self::T1 => 0,
-            Self::T2 => 1,
-            Self::T3 => 2,
-            Self::T4 => 3,
-            Self::T5 => 4,
-            Self::T8 => 5,
-            Self::T9 => 6,
-            Self::T10 => 7,
-            Self::H1 => 8,
-            Self::H10 => 9,
+            Self::A1 => 0,
+            Self::T1 => 1,
+            Self::T2 => 2,
+            Self::T3 => 3,
+            Self::T4 => 4,
+            Self::T5 => 5,
+            Self::T8 => 6,
+            Self::T9 => 7,
+            Self::T10 => 8,
+            Self::H1 => 9,
+            Self::H10 => 10,
         }
     }
 }
@@ -380,7 +385,8 @@ impl Checker {
     }
 
     /// T8: between two readings of one clock under one claim, raw time advanced by at least `least`
-    /// and at most `most` ns; no end may have moved otherwise, up to ±`max_drift_ppb`.
+    /// and at most `most` ns; no end may have moved otherwise, up to what
+    /// the claim's rate allows.
     ///
     /// `held` tells that a floor holds the earliest end up, which then may move less.
     pub fn slope(
@@ -392,9 +398,9 @@ impl Checker {
     ) {
         let [(called, before), (returned, after)] = readings;
         let [least, most] = raw.map(i128::from);
-        let drift = |span: i128| span * i128::from(limits.max_drift_ppb) / 1_000_000_000 + 2;
-        let slowest = least - drift(least);
-        let fastest = most + drift(most);
+        let drift = |span: i128, ppb: i32| span * i128::from(ppb) / 1_000_000_000;
+        let slowest = least + drift(least, limits.rate.lo_ppb()) - 2;
+        let fastest = most + drift(most, limits.rate.hi_ppb()) + 2;
         let moved = |from: Timestamp, to: Timestamp| {
             i128::from(to.unix_nanos()) - i128::from(from.unix_nanos())
         };
@@ -414,6 +420,25 @@ impl Checker {
                 before.latest()
             );
             self.report(Law::T8, &call, returned, after, by, detail);
+        }
+    }
+
+    /// A1: the oscillator errs by `truth_ppb` at a reading that was carried with these bounds.
+    pub fn rate(
+        &mut self,
+        subject: Subject,
+        reading: (Timestamp, Interval),
+        bounds: RateBounds,
+        truth_ppb: i64,
+    ) {
+        let (lo, hi) = (i64::from(bounds.lo_ppb()), i64::from(bounds.hi_ppb()));
+        let by = (lo - truth_ppb).max(truth_ppb - hi);
+        if by > 0 {
+            let call = self.call(subject, reading.0);
+            // In a second of it.
+            let by = Duration::from_nanos(by.unsigned_abs());
+            let detail = format!("  rate {truth_ppb} ppb, outside of {lo} to {hi} ppb\n");
+            self.report(Law::A1, &call, reading.0, reading.1, by, detail);
         }
     }
 
@@ -489,8 +514,8 @@ impl Checker {
 /// What T8 allows the ends of an interval to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlopeLimits {
-    /// Assumption A1's limit, in ppb.
-    pub max_drift_ppb: u32,
+    /// How fast true time may run against raw time under the claim.
+    pub rate: RateBounds,
     /// Whether a floor holds the earliest end up.
     pub held: bool,
 }
@@ -648,7 +673,7 @@ mod tests {
         let mut checker = Checker::new();
         let subject = checker.subject("one");
         let limits = SlopeLimits {
-            max_drift_ppb: 1_000_000,
+            rate: RateBounds::symmetric(1_000_000),
             held: false,
         };
         let [a, b, c] =

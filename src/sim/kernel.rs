@@ -95,6 +95,8 @@ pub(super) struct Kernel {
     segment: Segment,
     /// The oscillator's: raw per true seconds.
     oscillator_rate: i128,
+    /// The same as true per raw seconds less one, in ppb.
+    oscillator_ppb: i64,
     running: bool,
     real_offset: i64,
     boot_offset: i64,
@@ -135,6 +137,7 @@ impl Kernel {
                 mono_rate: ONE,
             },
             oscillator_rate: ONE,
+            oscillator_ppb: 0,
             running: true,
             real_offset: real.saturating_sub(uptime),
             boot_offset: 0,
@@ -200,10 +203,16 @@ impl Kernel {
         self.tick_ns
     }
 
+    /// How the oscillator errs now: true seconds per raw second less one, in ppb.
+    pub(super) const fn oscillator_ppb(&self) -> i64 {
+        self.oscillator_ppb
+    }
+
     // --- rates ---------------------------------------------------------------------------------
 
     pub(super) fn set_oscillator(&mut self, now: i64, rate_ppb: i64) {
         // True seconds per raw second, that way round, as in assumption A1.
+        self.oscillator_ppb = rate_ppb;
         self.oscillator_rate = (ONE * BILLION) / (BILLION + i128::from(rate_ppb)).max(1);
         self.turn(now);
     }

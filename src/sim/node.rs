@@ -159,6 +159,14 @@ impl Node {
             .map_or(0, |machine| machine.kernel.raw(core.now))
     }
 
+    /// How its oscillator errs now: true seconds per raw second less one, in ppb.
+    #[must_use]
+    pub fn oscillator_ppb(&self) -> i64 {
+        let core = self.machine.hub.lock();
+        core.machinery(self.index())
+            .map_or(0, |machine| machine.kernel.oscillator_ppb())
+    }
+
     /// How far its real time is ahead of UTC now, in ns.
     #[must_use]
     pub fn real_error_ns(&self) -> i64 {

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::checker::{Checker, SlopeLimits, Subject, Testimony};
 use super::node::Node;
 use super::reader::Reader;
-use super::tally::Tally;
+use super::tally::{Tally, epsilon_ns};
 use super::world::Mark;
-use crate::clock::{ClockState, DEFAULT_MAX_DRIFT_PPB, Status};
+use crate::clock::{ClockState, Status};
 use crate::error::{ClockError, Disturbance};
 use crate::hlc::{HlcTimestamp, HybridClock};
 use crate::interval::Interval;
@@ -327,6 +327,7 @@ impl Observer {
         let outcome = self.reader.now();
         let raw_after = self.node.raw();
         let maxerror = self.node.ntp_status().maxerror;
+        let truth_ppb = self.node.oscillator_ppb();
         let after = self.node.mark();
         let again = self.reader.status();
         let mut ledger = lock(&self.ledger);
@@ -337,12 +338,23 @@ impl Observer {
         let mut progress = lock(&self.progress);
         let earlier = progress.probe.take();
         let later = settled.and_then(|again| again.bound);
-        let (Ok(interval), Some(bound), Some(later)) = (outcome, status.bound, later) else {
+        let terms = (outcome, status.bound, later, status.rate);
+        let (Ok(interval), Some(bound), Some(later), Some(rate)) = terms else {
             return;
         };
+        let called = Timestamp::from_unix_nanos(before.unix);
+        ledger
+            .checker
+            .rate(self.subject, (called, interval), rate, truth_ppb);
         let total = bound.total();
         let epsilon = interval.epsilon();
+        let maxerror_ns = maxerror.max(0).unsigned_abs() * 1_000;
+        if let Some(age) = status.age {
+            ledger.tally.held_over(age, &interval, maxerror_ns);
+        }
         if status.state == ClockState::Synchronized {
+            ledger.tally.kernel_epsilon.add(maxerror_ns);
+            ledger.tally.epsilon_beside.add(epsilon_ns(&interval));
             // Of the same claim, so that what is left is what grew since.
             let at_sync = total.saturating_sub(Duration::from_nanos(bound.drift_ns));
             let written = after.written_at.zip(self.node.last_maxerror_us());
@@ -355,7 +367,7 @@ impl Observer {
             }
         }
         let probe = Probe {
-            called: Timestamp::from_unix_nanos(before.unix),
+            called,
             raw: [raw_before, raw_after],
             interval,
             key: key(&status),
@@ -369,7 +381,7 @@ impl Observer {
                 (Timestamp::from_unix_nanos(after.unix), interval),
             ];
             let limits = SlopeLimits {
-                max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
+                rate,
                 held: earlier.held || probe.held,
             };
             ledger

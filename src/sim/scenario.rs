@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
+use std::sync::LazyLock;
 
 use super::daemon::{Daemon, Manner};
 use super::fault::{Fault, Notice, Wake};
@@ -14,6 +15,8 @@ use super::world::{Preemption, World};
 use crate::claim::{LeapKind, LeapSecond};
 use crate::clock::ClockBuilder;
 use crate::timestamp::Timestamp;
+
+mod oscillators;
 
 /// What a scenario expects of every clock in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,9 @@ impl Scenario {
     /// All of them.
     #[must_use]
     pub fn all() -> &'static [Self] {
-        &ALL
+        static EVERY: LazyLock<Vec<Scenario>> =
+            LazyLock::new(|| [&ALL[..], &oscillators::ALL[..]].concat());
+        &EVERY
     }
 
     /// The one of this name.
@@ -88,6 +93,11 @@ impl Scenario {
 
     pub(super) const fn measures_growth(&self) -> bool {
         self.measures_growth
+    }
+
+    /// Where nothing is to be seen but a rate that was learned and a daemon that died.
+    pub(super) fn measures_holdover(&self) -> bool {
+        self.name == "holdover"
     }
 
     pub(super) fn stage(&self, seed: u64) -> Stage {
@@ -551,11 +561,12 @@ static ALL: [Scenario; 31] = [
     },
     Scenario {
         name: "oscillator-limit",
-        about: "oscillators at ±200 ppm, jumping from one end to the other",
+        about: "oscillators at ±200 ppm, jumping from one end to the other, which the clock was told of",
         expectation: Expectation::True,
         measures_growth: false,
         refuses: None,
         build: |stage| {
+            stage.settings = |builder| builder.max_wander_ppb(400_000);
             for sign in [1, -1] {
                 let poll = poll_of(stage);
                 let daemon = stage.chrony(poll);
@@ -922,7 +933,13 @@ fn everything(stage: &mut Stage) {
     } else {
         daemon
     };
-    let node = stage.ordinary(daemon);
+    let lowest = stage.random.between(-200_000, 150_000);
+    let real_error_ns = stage.random.between(-60_000_000, 60_000_000);
+    let node = stage.node(NodeConfig {
+        oscillator: Oscillator::steady(lowest),
+        real_error_ns,
+        ..NodeConfig::with_daemon(daemon)
+    });
     for _ in 0..10 {
         let sign = if stage.random.chance(500_000) { 1 } else { -1 };
         let span = stage.span_ns(25_000_000, 30 * SECOND);
@@ -945,7 +962,8 @@ fn everything(stage: &mut Stage) {
             6 => Fault::DaemonKilledSlewing { rate_ppb },
             7 => Fault::DaemonFrozen { span },
             8 => Fault::StatusRefused { span },
-            9 => Fault::Oscillator(Oscillator::steady(sign * 200_000)),
+            // To either edge of the band that it stays in.
+            9 => Fault::Oscillator(Oscillator::steady(lowest + (1 + sign) * 25_000)),
             _ => Fault::Failover {
                 server: usize::try_from(stage.random.between(0, 3)).unwrap_or(0),
             },

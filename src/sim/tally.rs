@@ -8,6 +8,24 @@ use super::checker::{Law, Violation};
 use super::histogram::Histogram;
 use crate::interval::Interval;
 
+/// The ages at which claims in holdover are looked at: half of the learning window, all of it, and
+/// the default `max_age`.
+const AGES: [Duration; 3] = [
+    Duration::from_secs(1_000),
+    Duration::from_secs(2_000),
+    Duration::from_secs(3_600),
+];
+
+/// A claim counts as one of such an age when it is at most so much younger.
+const AGE_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// What readings in holdover came to, at one age.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Holdover {
+    epsilon: Histogram,
+    kernel: Histogram,
+}
+
 /// What came of the readings of one scenario, over any number of seeds.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -18,6 +36,11 @@ pub struct Tally {
     pub(super) broken: [u64; Law::ALL.len()],
     pub(super) peak_ppm: u64,
     pub(super) epsilon: Histogram,
+    /// Of readings under a daemon that vouches, at the same instants as the kernel's.
+    pub(super) epsilon_beside: Histogram,
+    pub(super) kernel_epsilon: Histogram,
+    /// Epsilon and the kernel's `maxerror` so long after the last write.
+    pub(super) holdover: [Holdover; AGES.len()],
     pub(super) growth: Histogram,
     pub(super) kernel_growth: Histogram,
     pub(super) elapsed_ns: u128,
@@ -43,6 +66,12 @@ impl Tally {
         }
         self.peak_ppm = self.peak_ppm.max(other.peak_ppm);
         self.epsilon.merge(&other.epsilon);
+        self.epsilon_beside.merge(&other.epsilon_beside);
+        self.kernel_epsilon.merge(&other.kernel_epsilon);
+        for (mine, theirs) in self.holdover.iter_mut().zip(&other.holdover) {
+            mine.epsilon.merge(&theirs.epsilon);
+            mine.kernel.merge(&theirs.kernel);
+        }
         self.growth.merge(&other.growth);
         self.kernel_growth.merge(&other.kernel_growth);
         self.elapsed_ns += other.elapsed_ns;
@@ -62,7 +91,7 @@ impl Tally {
 
     /// An interval, and true time when it was called for and when it returned.
     pub(super) fn measure(&mut self, interval: &Interval, called: i64, returned: i64) {
-        let epsilon = u64::try_from(interval.epsilon().as_nanos()).unwrap_or(u64::MAX);
+        let epsilon = epsilon_ns(interval);
         self.epsilon.add(epsilon);
         let middle = interval.midpoint().unix_nanos();
         let error = if middle > returned {
@@ -72,6 +101,16 @@ impl Tally {
         };
         let ratio = u128::from(error) * 1_000_000 / u128::from(epsilon.max(1));
         self.peak_ppm = self.peak_ppm.max(u64::try_from(ratio).unwrap_or(u64::MAX));
+    }
+
+    /// A reading whose claim is so old.
+    pub(super) fn held_over(&mut self, age: Duration, interval: &Interval, maxerror_ns: u64) {
+        for (holdover, at) in self.holdover.iter_mut().zip(AGES) {
+            if age <= at && at - age < AGE_TOLERANCE {
+                holdover.epsilon.add(epsilon_ns(interval));
+                holdover.kernel.add(maxerror_ns);
+            }
+        }
     }
 
     pub(super) fn grew(&mut self, epsilon_ns: u64, maxerror_ns: u64) {
@@ -144,6 +183,30 @@ impl Tally {
         quantile(&self.kernel_growth, 500)
     }
 
+    /// The median epsilon of readings under a daemon that vouched for the clock.
+    #[must_use]
+    pub fn synchronized_epsilon(&self) -> Option<Duration> {
+        quantile(&self.epsilon_beside, 500)
+    }
+
+    /// The median of the kernel's `maxerror` at the same instants.
+    #[must_use]
+    pub fn kernel_epsilon(&self) -> Option<Duration> {
+        quantile(&self.kernel_epsilon, 500)
+    }
+
+    /// How old a claim was, and the medians of epsilon and of the kernel's `maxerror` then: after
+    /// half a learning window without a write, after one, and after as many as `max_age` allows.
+    pub fn holdover(&self) -> impl Iterator<Item = (Duration, Duration, Duration)> {
+        self.holdover
+            .iter()
+            .zip(AGES)
+            .filter_map(|(holdover, age)| {
+                let epsilon = quantile(&holdover.epsilon, 500)?;
+                Some((age, epsilon, quantile(&holdover.kernel, 500)?))
+            })
+    }
+
     /// The share of time refused while a daemon was healthy, after its first write and outside
     /// voids, in millionths.
     ///
@@ -194,6 +257,10 @@ impl Tally {
     pub fn first(&self) -> Option<&Violation> {
         self.first.as_deref()
     }
+}
+
+pub(super) fn epsilon_ns(interval: &Interval) -> u64 {
+    u64::try_from(interval.epsilon().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn quantile(histogram: &Histogram, per_thousand: u64) -> Option<Duration> {
