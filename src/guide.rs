@@ -6,5 +6,14 @@
 #[doc = include_str!("guide/choosing.md")]
 pub mod choosing {}
 
+#[doc = include_str!("guide/containers.md")]
+pub mod containers {}
+
 #[doc = include_str!("guide/drift.md")]
 pub mod drift {}
+
+#[doc = include_str!("guide/leap_seconds.md")]
+pub mod leap_seconds {}
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
