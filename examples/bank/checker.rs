@@ -13,12 +13,12 @@
 //! - **Lost.** Every acknowledged transfer is on disk, as it was acknowledged.
 //! - **Reissued.** No two commits of a node have the same timestamp.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use epsilon_clock::Timestamp;
 
-use crate::history::{Commit, Deed, Event, OPENING};
+use crate::history::{ALL_ACCOUNTS, Commit, Deed, Event, OPENING};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rule {
@@ -54,195 +54,166 @@ impl fmt::Display for Rule {
     }
 }
 
+/// What contradicts the rules, in words.
 #[derive(Clone, Debug)]
 pub(crate) struct Violation {
     pub(crate) rule: Rule,
     pub(crate) told: String,
 }
 
-/// All that is wrong with a history, given the logs of the nodes.
-pub(crate) fn check(events: &[Event], logs: &[Vec<Commit>], accounts: i64) -> Vec<Violation> {
+/// All that is wrong with what the clients did, given what each node has on disk.
+pub(crate) fn check(events: &[Event], logs: &[Vec<Commit>]) -> Vec<Violation> {
     let mut commits: Vec<Commit> = logs.concat();
     commits.sort_by_key(|commit| commit.timestamp);
-    let mut violations = order(events, &commits);
-    violations.extend(snapshots(events, &commits, accounts));
-    violations.extend(lost(events, logs));
-    violations.extend(reissued(logs));
-    violations
+    let mut found = Violations(Vec::new());
+    found.look_at_order(events, &commits);
+    found.look_at_snapshots(events, &commits);
+    found.look_for_lost(events, logs);
+    found.look_for_reissued(logs);
+    found.0
 }
 
-fn order(events: &[Event], commits: &[Commit]) -> Vec<Violation> {
-    let shown = |event: &Event| shown(event, commits);
-    let all: Vec<&Event> = events.iter().collect();
-    let mut violations = Vec::new();
-    for (before, after) in out_of_order(all, shown) {
-        violations.push(reversed(Rule::RealTime, before, after));
+struct Violations(Vec<Violation>);
+
+impl Violations {
+    fn add(&mut self, rule: Rule, told: String) {
+        self.0.push(Violation { rule, told });
     }
-    let mut by_client: HashMap<u32, Vec<&Event>> = HashMap::new();
-    for event in events {
-        by_client.entry(event.client).or_default().push(event);
-    }
-    for deeds in by_client.into_values() {
-        for (before, after) in out_of_order(deeds, shown) {
-            violations.push(reversed(Rule::Causality, before, after));
+
+    fn look_at_order(&mut self, events: &[Event], commits: &[Commit]) {
+        let all: Vec<Seen<'_>> = events
+            .iter()
+            .map(|event| Seen::new(event, commits))
+            .collect();
+        let mut by_client: BTreeMap<u32, Vec<Seen<'_>>> = BTreeMap::new();
+        for seen in &all {
+            by_client.entry(seen.event.client).or_default().push(*seen);
         }
-    }
-    violations
-}
-
-/// The largest timestamp of a commit that a client learned of by what it did.
-fn shown(event: &Event, commits: &[Commit]) -> Timestamp {
-    match &event.deed {
-        Deed::Transferred { commit, .. } => commit.timestamp,
-        Deed::Audited { at, .. } => {
-            let visible = commits.partition_point(|commit| commit.timestamp <= *at);
-            commits[..visible]
-                .last()
-                .map_or(Timestamp::MIN, |commit| commit.timestamp)
-        }
-    }
-}
-
-/// Each event that contradicts one that was done before it was sent, with the worst of those.
-fn out_of_order(events: Vec<&Event>, shown: impl Fn(&Event) -> Timestamp) -> Vec<(&Event, &Event)> {
-    let mut done = events.clone();
-    done.sort_by_key(|event| event.done);
-    let mut done = done.into_iter().peekable();
-    let mut sent = events;
-    sent.sort_by_key(|event| event.sent);
-    // Of those done so far, the one that shows the largest timestamp.
-    let mut known: Option<(Timestamp, &Event)> = None;
-    let mut wrong = Vec::new();
-    for event in sent {
-        while let Some(before) = done.next_if(|before| before.done < event.sent) {
-            let shows = shown(before);
-            if known.is_none_or(|(largest, _)| largest < shows) {
-                known = Some((shows, before));
+        let clients = by_client.into_values().map(|own| (Rule::Causality, own));
+        for (rule, deeds) in [(Rule::RealTime, all)].into_iter().chain(clients) {
+            for (before, after) in out_of_order(&deeds) {
+                let later = after.event.sent - before.event.done;
+                let (first, second) = (before.event, after.event);
+                self.add(
+                    rule,
+                    format!("{first}; {later:?} after the answer, {second}"),
+                );
             }
         }
-        match known {
-            Some((largest, before)) if !is_above(event, largest) => wrong.push((before, event)),
-            _ => {}
+    }
+
+    /// Goes through all commits in the order of their timestamps, and stops at each snapshot.
+    fn look_at_snapshots(&mut self, events: &[Event], commits: &[Commit]) {
+        let mut audits: Vec<(Timestamp, &[i64], &Event)> = Vec::new();
+        for event in events {
+            if let Deed::Audited { at, balances } = &event.deed {
+                audits.push((*at, balances, event));
+            }
+        }
+        audits.sort_by_key(|(at, ..)| *at);
+        let accounts = (0..ALL_ACCOUNTS).map(|account| (account, OPENING));
+        let mut expected: BTreeMap<i64, i64> = accounts.collect();
+        let mut commits = commits.iter().peekable();
+        for (at, balances, event) in audits {
+            while let Some(commit) = commits.next_if(|commit| commit.timestamp <= at) {
+                for (account, change) in commit.transfer.changes() {
+                    *expected.entry(account).or_default() += change;
+                }
+            }
+            let (sum, right) = (balances.iter().sum::<i64>(), expected.values().sum::<i64>());
+            if sum != right {
+                self.add(
+                    Rule::Total,
+                    format!("{event}: {sum} in all instead of {right}"),
+                );
+            }
+            if !balances.iter().eq(expected.values()) {
+                let pairs = balances.iter().zip(expected.values());
+                let wrong = pairs.filter(|(found, right)| found != right).count();
+                self.add(Rule::Snapshot, format!("{event}: {wrong} wrong balances"));
+            }
         }
     }
-    wrong
-}
 
-fn is_above(event: &Event, known: Timestamp) -> bool {
-    match event.deed {
-        Deed::Transferred { commit, .. } => commit.timestamp > known,
-        Deed::Audited { at, .. } => at >= known,
-    }
-}
-
-fn reversed(rule: Rule, before: &Event, after: &Event) -> Violation {
-    let later = after.sent.saturating_sub(before.done);
-    Violation {
-        rule,
-        told: format!(
-            "{}; {later:?} after the answer, {}",
-            describe(before),
-            describe(after)
-        ),
-    }
-}
-
-fn describe(event: &Event) -> String {
-    let client = event.client;
-    match &event.deed {
-        Deed::Transferred { node, commit } => {
-            format!(
-                "client {client} committed {} at node {node}",
-                commit.timestamp
-            )
-        }
-        Deed::Audited { at, .. } => format!("client {client} audited at {at}"),
-    }
-}
-
-/// Goes through all commits in the order of their timestamps, and stops at each snapshot.
-fn snapshots(events: &[Event], commits: &[Commit], accounts: i64) -> Vec<Violation> {
-    let mut audits: Vec<(Timestamp, &[i64], &Event)> = Vec::new();
-    for event in events {
-        if let Deed::Audited { at, balances } = &event.deed {
-            audits.push((*at, balances, event));
-        }
-    }
-    audits.sort_by_key(|(at, ..)| *at);
-    let mut commits = commits.iter().peekable();
-    let mut expected: Vec<i64> = (0..accounts).map(|_| OPENING).collect();
-    let mut violations = Vec::new();
-    for (at, balances, event) in audits {
-        while let Some(commit) = commits.next_if(|commit| commit.timestamp <= at) {
-            for (account, change) in commit.transfer.changes() {
-                if let Some(balance) = usize::try_from(account)
-                    .ok()
-                    .and_then(|i| expected.get_mut(i))
-                {
-                    *balance += change;
+    fn look_for_lost(&mut self, events: &[Event], logs: &[Vec<Commit>]) {
+        let ids = |log: &[Commit]| {
+            log.iter()
+                .map(|commit| (commit.transfer.id, *commit))
+                .collect()
+        };
+        let logs: Vec<HashMap<i64, Commit>> = logs.iter().map(|log| ids(log)).collect();
+        for event in events {
+            if let Deed::Transferred { node, commit } = &event.deed {
+                match logs[*node].get(&commit.transfer.id) {
+                    Some(found) if found == commit => {}
+                    found => self.add(Rule::Lost, format!("{event}, which has {found:?} on disk")),
                 }
             }
         }
-        let (found, right) = (balances.iter().sum::<i64>(), OPENING * accounts);
-        if found != right {
-            let told = format!("{}: {found} in all instead of {right}", describe(event));
-            violations.push(Violation {
-                rule: Rule::Total,
-                told,
-            });
-        }
-        if balances != expected {
-            let wrong = balances
-                .iter()
-                .zip(&expected)
-                .filter(|(found, right)| found != right);
-            let told = format!("{}: {} wrong balances", describe(event), wrong.count());
-            violations.push(Violation {
-                rule: Rule::Snapshot,
-                told,
-            });
-        }
     }
-    violations
-}
 
-fn lost(events: &[Event], logs: &[Vec<Commit>]) -> Vec<Violation> {
-    let on_disk: HashMap<(usize, i64), &Commit> = logs
-        .iter()
-        .enumerate()
-        .flat_map(|(node, log)| {
-            log.iter()
-                .map(move |commit| ((node, commit.transfer.id), commit))
-        })
-        .collect();
-    let mut violations = Vec::new();
-    for event in events {
-        if let Deed::Transferred { node, commit } = &event.deed {
-            let found = on_disk.get(&(*node, commit.transfer.id)).copied();
-            if found != Some(commit) {
-                let told = format!("{}, and has {found:?} on disk", describe(event));
-                violations.push(Violation {
-                    rule: Rule::Lost,
-                    told,
-                });
+    fn look_for_reissued(&mut self, logs: &[Vec<Commit>]) {
+        for (node, log) in logs.iter().enumerate() {
+            let mut timestamps = HashSet::new();
+            for Commit { timestamp, .. } in log {
+                if !timestamps.insert(timestamp) {
+                    self.add(Rule::Reissued, format!("{timestamp}, twice by node {node}"));
+                }
             }
         }
     }
-    violations
 }
 
-fn reissued(logs: &[Vec<Commit>]) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    for (node, log) in logs.iter().enumerate() {
-        let mut timestamps: Vec<Timestamp> = log.iter().map(|commit| commit.timestamp).collect();
-        timestamps.sort();
-        for pair in timestamps.windows(2).filter(|pair| pair[0] == pair[1]) {
-            let told = format!("node {node} committed twice with {}", pair[0]);
-            violations.push(Violation {
-                rule: Rule::Reissued,
-                told,
-            });
+/// An event with the largest timestamp of a commit that the client learned of by it.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    event: &'a Event,
+    shows: Timestamp,
+}
+
+impl<'a> Seen<'a> {
+    fn new(event: &'a Event, commits: &[Commit]) -> Self {
+        let shows = match &event.deed {
+            Deed::Transferred { commit, .. } => commit.timestamp,
+            Deed::Audited { at, .. } => {
+                let visible = commits.partition_point(|commit| commit.timestamp <= *at);
+                let newest = commits[..visible].last();
+                newest.map_or(Timestamp::MIN, |commit| commit.timestamp)
+            }
+        };
+        Self { event, shows }
+    }
+
+    /// Whether its timestamp explains that it came after something that showed `known`.
+    fn is_after(&self, known: Timestamp) -> bool {
+        match self.event.deed {
+            Deed::Transferred { commit, .. } => commit.timestamp > known,
+            Deed::Audited { at, .. } => at >= known,
         }
     }
-    violations
+}
+
+/// Each event that contradicts one that was done before it was sent, behind the worst of those.
+fn out_of_order<'a>(events: &[Seen<'a>]) -> Vec<(Seen<'a>, Seen<'a>)> {
+    let mut sent = events.to_vec();
+    sent.sort_by_key(|seen| seen.event.sent);
+    let mut done = events.to_vec();
+    done.sort_by_key(|seen| seen.event.done);
+    let mut done = done.into_iter().peekable();
+    // Of those done so far, the one that shows the largest timestamp.
+    let mut known: Option<Seen<'_>> = None;
+    let mut wrong = Vec::new();
+    for seen in sent {
+        while let Some(before) = done.next_if(|before| before.event.done < seen.event.sent) {
+            known = known
+                .filter(|known| known.shows > before.shows)
+                .or(Some(before));
+        }
+        wrong.extend(
+            known
+                .filter(|known| !seen.is_after(known.shows))
+                .map(|known| (known, seen)),
+        );
+    }
+    wrong
 }

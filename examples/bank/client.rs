@@ -1,9 +1,7 @@
 //! Clients: each goes from node to node, and notes what it was told and when.
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,65 +10,11 @@ use epsilon_clock::ReadWindow;
 use crate::Fault;
 use crate::cluster::Cluster;
 use crate::history::{ACCOUNTS, Commit, Deed, Event, NODES, Transfer};
+use crate::progress::Progress;
 use crate::wire::{Phases, Request, Response};
 
 /// For how long a request is made again and again before the client gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How far the clients are.
-pub(crate) struct Progress {
-    /// When true time was 0.
-    pub(crate) began: Instant,
-    /// How many transfers are to be made, and how many have been begun and acknowledged.
-    pub(crate) wanted: u32,
-    pub(crate) begun: AtomicU32,
-    pub(crate) acknowledged: AtomicU32,
-    pub(crate) audits: AtomicU32,
-    /// The transfers are done, so the auditors may stop.
-    pub(crate) over: AtomicBool,
-    /// Somebody failed, so nobody need go on.
-    pub(crate) failed: AtomicBool,
-}
-
-impl Progress {
-    pub(crate) fn new(wanted: u32) -> Self {
-        Self {
-            began: Instant::now(),
-            wanted,
-            begun: AtomicU32::new(0),
-            acknowledged: AtomicU32::new(0),
-            audits: AtomicU32::new(0),
-            over: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-        }
-    }
-
-    /// How many transfers were acknowledged, unless that is all of them or somebody failed.
-    pub(crate) fn unfinished(&self) -> Option<u32> {
-        let acknowledged = self.acknowledged.load(Ordering::Relaxed);
-        let finished = acknowledged >= self.wanted || self.failed.load(Ordering::Relaxed);
-        (!finished).then_some(acknowledged)
-    }
-
-    /// Lets the auditors stop, and everybody if something failed.
-    pub(crate) fn finish(&self, failed: bool) {
-        self.failed.fetch_or(failed, Ordering::Relaxed);
-        self.over.store(true, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Display for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:6.1} s  {} of {} transfers, {} audits",
-            self.began.elapsed().as_secs_f64(),
-            self.acknowledged.load(Ordering::Relaxed),
-            self.wanted,
-            self.audits.load(Ordering::Relaxed)
-        )
-    }
-}
 
 /// What clients have to tell in the end.
 #[derive(Default)]
@@ -80,9 +24,11 @@ pub(crate) struct Notes {
     pub(crate) phases: Phases,
     /// True time from the first message to the answer, in all.
     pub(crate) took: Duration,
-    /// Transfers that had to be sent again, and how many of those had been committed before.
+    /// How many transfers got no answer and were sent again, because the node had been killed.
     pub(crate) in_doubt: u32,
+    /// How many of those were on disk already.
     pub(crate) found: u32,
+    /// How often an audit moved up to a version that was uncertain.
     pub(crate) restarts: u32,
 }
 
@@ -124,45 +70,24 @@ impl<'a> Client<'a> {
 
     /// Transfers at one node after the other, until there were enough in all.
     pub(crate) fn transfer_on_and_on(mut self) -> Result<Notes, Fault> {
-        let outcome = self.transfers();
-        self.end(outcome)
+        let mut node = self.number as usize;
+        while let Some(number) = self.progress.next() {
+            node = (node + 1) % NODES;
+            self.transfer(node, number)?;
+            self.progress.count_transfer();
+        }
+        Ok(self.notes)
     }
 
     /// Audits again and again, until the transfers are over.
     pub(crate) fn audit_on_and_on(mut self) -> Result<Notes, Fault> {
-        let outcome = self.audits();
-        self.end(outcome)
-    }
-
-    fn end(self, outcome: Result<(), Fault>) -> Result<Notes, Fault> {
-        // Nobody waits for the transfers that this one owes.
-        self.progress
-            .failed
-            .fetch_or(outcome.is_err(), Ordering::Relaxed);
-        outcome.map(|()| self.notes)
-    }
-
-    fn transfers(&mut self) -> Result<(), Fault> {
         let mut node = self.number as usize;
-        loop {
-            let number = self.progress.begun.fetch_add(1, Ordering::Relaxed);
-            if number >= self.progress.wanted {
-                return Ok(());
-            }
-            node = (node + 1) % NODES;
-            self.transfer(node, number)?;
-            self.progress.acknowledged.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn audits(&mut self) -> Result<(), Fault> {
-        let mut node = self.number as usize;
-        while !self.progress.over.load(Ordering::Relaxed) {
+        while !self.progress.is_over() {
             node = (node + 1) % NODES;
             self.audit(node)?;
-            self.progress.audits.fetch_add(1, Ordering::Relaxed);
+            self.progress.count_audit();
         }
-        Ok(())
+        Ok(self.notes)
     }
 
     fn transfer(&mut self, node: usize, number: u32) -> Result<(), Fault> {
@@ -238,28 +163,28 @@ impl<'a> Client<'a> {
 
     /// True time.
     fn now(&self) -> Duration {
-        self.progress.began.elapsed()
+        self.progress.elapsed()
     }
 
-    /// Asks until there is an answer, across crashes of the node. Every request may be made twice:
-    /// a transfer is known by its number.
+    /// Asks until there is an answer, across crashes of the node. It does no harm to make a request
+    /// twice: a transfer is known by its number.
     fn ask(&mut self, node: usize, request: &Request) -> Result<Response, Fault> {
         let began = Instant::now();
-        let mut doubtful = false;
+        let mut in_doubt = 0;
         loop {
             let trouble = match self.try_to_ask(node, request) {
                 Ok(Response::Refused) => "its clock refuses".into(),
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.notes.in_doubt += in_doubt;
+                    return Ok(response);
+                }
                 Err(fault) => {
                     self.streams[node] = None;
-                    if !doubtful && matches!(request, Request::Transfer(_)) {
-                        self.notes.in_doubt += 1;
-                    }
-                    doubtful = true;
+                    in_doubt = u32::from(matches!(request, Request::Transfer(_)));
                     fault
                 }
             };
-            if began.elapsed() > PATIENCE || self.progress.failed.load(Ordering::Relaxed) {
+            if began.elapsed() > PATIENCE || self.progress.has_failed() {
                 return Err(format!("client {}: node {node}: {trouble}", self.number).into());
             }
             thread::sleep(Duration::from_millis(1));

@@ -1,5 +1,6 @@
 //! What happened: as the clients saw it, and as the nodes have it on disk.
 
+use std::fmt;
 use std::time::Duration;
 
 use epsilon_clock::Timestamp;
@@ -9,6 +10,7 @@ pub(crate) const NODES: usize = 3;
 
 /// How many accounts each node keeps; they are numbered through, node by node.
 pub(crate) const ACCOUNTS: i64 = 16;
+pub(crate) const ALL_ACCOUNTS: i64 = ACCOUNTS * NODES as i64;
 
 /// What is in each account at first.
 pub(crate) const OPENING: i64 = 1_000;
@@ -59,4 +61,20 @@ pub(crate) enum Deed {
         /// By account.
         balances: Vec<i64>,
     },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let client = self.client;
+        match &self.deed {
+            Deed::Transferred { node, commit } => {
+                write!(
+                    f,
+                    "client {client} committed {} at node {node}",
+                    commit.timestamp
+                )
+            }
+            Deed::Audited { at, .. } => write!(f, "client {client} audited as of {at}"),
+        }
+    }
 }

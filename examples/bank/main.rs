@@ -49,13 +49,15 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread::{self, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::client::{Client, Notes, Progress};
+use crate::client::{Client, Notes};
 use crate::cluster::Cluster;
 use crate::directory::Directory;
-use crate::history::{ACCOUNTS, NODES};
+use crate::history::NODES;
 use crate::options::{Command, Options};
+use crate::progress::Progress;
+use crate::report::Report;
 
 mod checker;
 mod client;
@@ -65,6 +67,7 @@ mod history;
 mod horizon;
 mod node;
 mod options;
+mod progress;
 mod report;
 mod store;
 mod wire;
@@ -124,54 +127,81 @@ fn run(options: &Options) -> Result<u8, Fault> {
     let directory = Directory::for_data(options.data.as_deref())?;
     let cluster = Cluster::start(directory.path(), options.epsilon, options.acknowledge)?;
     let progress = Progress::new(options.transfers);
-    let client = |number| Client::new(number, &cluster, &progress);
-    let (notes, crashes) = thread::scope(|scope| {
-        let clients = (0..options.clients).map(client);
-        let auditors = (options.clients..options.clients + AUDITORS).map(client);
-        let mut threads = Vec::new();
-        threads.extend(clients.map(|client| scope.spawn(|| client.transfer_on_and_on())));
-        threads.extend(auditors.map(|client| scope.spawn(|| client.audit_on_and_on())));
-        let crashes = watch(options, &cluster, &progress);
-        progress.finish(crashes.is_err());
-        let notes: Result<Vec<Notes>, Fault> = threads.into_iter().map(joined).collect();
-        Ok::<_, Fault>((notes?, crashes?))
-    })?;
-    let took = progress.began.elapsed();
-    let logs: Vec<_> = (0..NODES)
-        .map(|node| client::log_of(cluster.address(node)))
-        .collect::<Result<_, _>>()?;
-    drop(cluster);
-    let notes = Notes::gather(notes);
-    let violations = checker::check(&notes.events, &logs, ACCOUNTS * NODES as i64);
-    say(&report::figures(options, &notes, &crashes, took));
-    say(&report::verdict(&notes, &violations));
+    let (notes, crashes) = let_loose(options, &cluster, &progress)?;
+    let took = progress.elapsed();
+
+    let mut logs = Vec::new();
+    for node in 0..NODES {
+        logs.push(client::log_of(cluster.address(node))?);
+    }
+    let violations = checker::check(&notes.events, &logs);
+    let report = Report {
+        options,
+        notes: &notes,
+        crashes: &crashes,
+        took,
+        violations: &violations,
+    };
+    say(&report.to_string());
     Ok(if violations.is_empty() { 0 } else { VIOLATIONS })
 }
 
-fn joined(thread: ScopedJoinHandle<'_, Result<Notes, Fault>>) -> Result<Notes, Fault> {
-    thread
-        .join()
-        .unwrap_or_else(|_| Err("a client panicked".into()))
+/// Lets the clients loose on the nodes until the transfers are done.
+fn let_loose(
+    options: &Options,
+    cluster: &Cluster,
+    progress: &Progress,
+) -> Result<(Notes, Vec<Crash>), Fault> {
+    let client = |number| Client::new(number, cluster, progress);
+    let clients = (0..options.clients).map(client);
+    let auditors = (options.clients..options.clients + AUDITORS).map(client);
+    thread::scope(|scope| {
+        let clients: Vec<_> = clients
+            .map(|client| scope.spawn(|| client.transfer_on_and_on()))
+            .collect();
+        let auditors: Vec<_> = auditors
+            .map(|client| scope.spawn(|| client.audit_on_and_on()))
+            .collect();
+        let busy = || clients.iter().any(|client| !client.is_finished());
+        let crashes = watch(options, cluster, progress, busy);
+        if crashes.is_err() {
+            progress.fail();
+        }
+        progress.end();
+        let notes: Result<Vec<_>, Fault> =
+            clients.into_iter().chain(auditors).map(joined).collect();
+        Ok((Notes::gather(notes?), crashes?))
+    })
 }
 
-/// Kills nodes when it is time to, and tells how far the clients are, until they are done.
-fn watch(options: &Options, cluster: &Cluster, progress: &Progress) -> Result<Vec<Crash>, Fault> {
+fn joined(client: ScopedJoinHandle<'_, Result<Notes, Fault>>) -> Result<Notes, Fault> {
+    let outcome = client.join();
+    outcome.unwrap_or_else(|_| Err("a client panicked".into()))
+}
+
+/// While the clients are busy, kills nodes when it is time to, and tells how far they are.
+fn watch(
+    options: &Options,
+    cluster: &Cluster,
+    progress: &Progress,
+    busy: impl Fn() -> bool,
+) -> Result<Vec<Crash>, Fault> {
     let mut crashes = Vec::new();
-    let mut told = progress.began;
-    while let Some(acknowledged) = progress.unfinished() {
+    let mut told = Duration::ZERO;
+    while busy() {
         cluster.check()?;
-        let due = acknowledged / (options.transfers / (options.kills + 1) + 1);
+        let due = progress.acknowledged() / (options.transfers / (options.kills + 1) + 1);
         if crashes.len() < due as usize {
-            let (node, began) = (crashes.len() % NODES, Instant::now());
+            let (node, began) = (crashes.len() % NODES, progress.elapsed());
             cluster.crash(node)?;
-            let away = began.elapsed();
+            let away = progress.elapsed() - began;
             crashes.push(Crash { node, away });
             say(&format!(
                 "{progress}; node {node} was killed, and started again\n"
             ));
         }
-        if told.elapsed() >= Duration::from_secs(1) {
-            told += Duration::from_secs(1);
+        if progress.elapsed() - told >= Duration::from_secs(1) {
+            told = progress.elapsed();
             say(&format!("{progress}\n"));
         }
         thread::sleep(Duration::from_millis(10));

@@ -1,145 +1,142 @@
 //! The figures, and what the checker says.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::time::Duration;
 
-use crate::Crash;
 use crate::checker::{Rule, Violation};
 use crate::client::Notes;
 use crate::history::Deed;
 use crate::options::Options;
+use crate::{Acknowledge, Crash};
 
 /// How many violations of each kind are told in full.
 const EXAMPLES: usize = 2;
 
-/// How fast it was, how fast it could be, and where the time went.
-pub(crate) fn figures(
-    options: &Options,
-    notes: &Notes,
-    crashes: &[Crash],
-    took: Duration,
-) -> String {
-    let Notes { phases, .. } = notes;
-    let (transfers, clients) = (transfers(notes), options.clients);
-    let timed = f64::from(transfers - notes.found).max(1.0);
-    let mean = |sum: Duration| sum.as_secs_f64() / timed;
-    let share = |part: Duration| {
-        let percent = 100.0 * part.as_secs_f64() / notes.took.as_secs_f64();
-        format!("{} ({percent:.0} %)", millis(mean(part)))
-    };
-    let (seconds, needed, work) = (took.as_secs_f64(), mean(phases.needed), mean(phases.work));
-    let rate = f64::from(transfers) / seconds;
-    let behind = f64::from(clients) / (needed + work);
-    let beside = f64::from(clients) / needed.max(work);
-    let messages = notes
-        .took
-        .saturating_sub(phases.queued + phases.work + phases.wait);
+pub(crate) struct Report<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) notes: &'a Notes,
+    pub(crate) crashes: &'a [Crash],
+    pub(crate) took: Duration,
+    pub(crate) violations: &'a [Violation],
+}
 
-    let mut text = String::from("\n");
-    let mut line = |name: &str, value: String| {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<12} {value}");
-    };
-    line(
-        "throughput",
-        format!("{rate:.0}/s: {transfers} transfers by {clients} clients in {seconds:.1} s"),
-    );
-    line(
-        "limit",
-        format!(
-            "{behind:.0}/s = clients / (2 epsilon + work) = {clients} / ({} + {})",
-            millis(needed),
-            millis(work)
-        ),
-    );
-    line(
-        "",
-        format!("{beside:.0}/s = clients / max(2 epsilon, work), as the two overlap"),
-    );
-    line(
-        "a transfer",
-        format!("{}, of which", millis(mean(notes.took))),
-    );
-    line(
-        "",
-        format!("{} in the queue for the writer", share(phases.queued)),
-    );
-    line(
-        "",
-        format!(
-            "{} work: from the timestamp until it is on disk",
-            share(phases.work)
-        ),
-    );
-    line(
-        "",
-        format!(
-            "{} commit-wait that was left after the work",
-            share(phases.wait)
-        ),
-    );
-    line("", format!("{} messages and the rest", share(messages)));
-    line(
-        "audits",
-        format!(
-            "{}, moved up {} times to a version that was uncertain",
-            audits(notes),
-            notes.restarts
-        ),
-    );
-    for Crash { node, away } in crashes {
-        line(
-            "killed",
-            format!("node {node}, back after {}", millis(away.as_secs_f64())),
-        );
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.throughput(f)?;
+        self.shares(f)?;
+        self.crashes(f)?;
+        self.verdict(f)
     }
-    line(
-        "in doubt",
-        format!(
-            "{} transfers, sent again; {} of them were on disk",
-            notes.in_doubt, notes.found
-        ),
-    );
-    text
 }
 
-/// What is wrong, by rule, with examples.
-pub(crate) fn verdict(notes: &Notes, violations: &[Violation]) -> String {
-    let mut text = format!(
-        "checked      {} transfers and {} snapshots: {} violations\n",
-        transfers(notes),
-        audits(notes),
-        violations.len(),
-    );
-    for rule in Rule::ALL {
-        let broken: Vec<_> = violations
-            .iter()
-            .filter(|violation| violation.rule == rule)
-            .collect();
-        if !broken.is_empty() {
-            let _ = writeln!(text, "  {rule:<10} {}", broken.len());
+impl Report<'_> {
+    /// How fast it was, and how fast it could be.
+    fn throughput(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transfers, clients) = (self.transfers(), self.options.clients);
+        let took = self.took.as_secs_f64();
+        let rate = f64::from(transfers) / took;
+        writeln!(
+            f,
+            "\nthroughput   {rate:.0}/s: {transfers} transfers by {clients} clients in {took:.1} s"
+        )?;
+        if self.options.acknowledge == Acknowledge::AtOnce {
+            return Ok(());
         }
-        for violation in broken.iter().take(EXAMPLES) {
-            let _ = writeln!(text, "    {}", violation.told);
-        }
+        let phases = self.notes.phases;
+        let (needed, work) = (self.mean(phases.needed), self.mean(phases.work));
+        let limit = |each: f64| format!("{:.0}/s", f64::from(clients) / each);
+        let (in_turn, overlapped) = (limit(needed + work), limit(needed.max(work)));
+        let (needed, work) = (millis(needed), millis(work));
+        writeln!(
+            f,
+            "limit        {in_turn} = clients / (2 epsilon + work) = {clients} / ({needed} + {work})"
+        )?;
+        writeln!(
+            f,
+            "             {overlapped} = clients / max(2 epsilon, work), as the two overlap"
+        )
     }
-    text
-}
 
-fn transfers(notes: &Notes) -> u32 {
-    count(notes, |deed| matches!(deed, Deed::Transferred { .. }))
-}
+    /// Where the time of a transfer went.
+    fn shares(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Notes { phases, took, .. } = self.notes;
+        let rest = took.saturating_sub(phases.queued + phases.work + phases.wait);
+        writeln!(f, "a transfer   {}, of which", millis(self.mean(*took)))?;
+        for (part, name) in [
+            (phases.queued, "in the queue for the writer"),
+            (phases.work, "work: from the timestamp until it was on disk"),
+            (
+                phases.wait,
+                "commit-wait, as far as it was left after the work",
+            ),
+            (rest, "messages, and waiting for a killed node"),
+        ] {
+            let percent = 100.0 * part.as_secs_f64() / took.as_secs_f64();
+            writeln!(
+                f,
+                "             {} ({percent:.0} %) {name}",
+                millis(self.mean(part))
+            )?;
+        }
+        Ok(())
+    }
 
-fn audits(notes: &Notes) -> u32 {
-    count(notes, |deed| matches!(deed, Deed::Audited { .. }))
-}
+    fn crashes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Crash { node, away } in self.crashes {
+            let away = millis(away.as_secs_f64());
+            writeln!(f, "killed       node {node}, back after {away}")?;
+        }
+        let Notes {
+            in_doubt, found, ..
+        } = self.notes;
+        writeln!(
+            f,
+            "in doubt     {in_doubt} transfers, sent again: {found} were on disk already"
+        )
+    }
 
-fn count(notes: &Notes, is_meant: impl Fn(&Deed) -> bool) -> u32 {
-    notes
-        .events
-        .iter()
-        .map(|event| u32::from(is_meant(&event.deed)))
-        .sum()
+    /// What is wrong, by rule, with examples.
+    fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transfers, restarts) = (self.transfers(), self.notes.restarts);
+        let audits = self.count(|deed| matches!(deed, Deed::Audited { .. }));
+        writeln!(
+            f,
+            "audits       {audits}, moved up {restarts} times to a version that was uncertain"
+        )?;
+        let count = self.violations.len();
+        writeln!(
+            f,
+            "checked      {transfers} transfers, {audits} audits: {count} violations"
+        )?;
+        for rule in Rule::ALL {
+            let broken = self
+                .violations
+                .iter()
+                .filter(|violation| violation.rule == rule);
+            let broken: Vec<&Violation> = broken.collect();
+            if !broken.is_empty() {
+                writeln!(f, "  {rule:<10} {}", broken.len())?;
+            }
+            for violation in broken.iter().take(EXAMPLES) {
+                writeln!(f, "    {}", violation.told)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn transfers(&self) -> u32 {
+        self.count(|deed| matches!(deed, Deed::Transferred { .. }))
+    }
+
+    fn count(&self, is_meant: impl Fn(&Deed) -> bool) -> u32 {
+        let events = self.notes.events.iter();
+        events.map(|event| u32::from(is_meant(&event.deed))).sum()
+    }
+
+    /// In seconds, over the transfers whose phases are known.
+    fn mean(&self, sum: Duration) -> f64 {
+        sum.as_secs_f64() / f64::from(self.transfers() - self.notes.found).max(1.0)
+    }
 }
 
 fn millis(seconds: f64) -> String {
