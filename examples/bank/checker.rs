@@ -120,7 +120,7 @@ impl Violations {
                     *expected.entry(account).or_default() += change;
                 }
             }
-            let (sum, right) = (balances.iter().sum::<i64>(), expected.values().sum::<i64>());
+            let (sum, right) = (balances.iter().sum::<i64>(), OPENING * ALL_ACCOUNTS);
             if sum != right {
                 self.add(
                     Rule::Total,

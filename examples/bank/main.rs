@@ -7,7 +7,9 @@
 //! ([`redb`]), and a clock of its own that is up to 5 ms wrong and knows that much ([`Skewed`]). They
 //! exchange no message among each other, ever. Clients transfer money at one node and go on at the
 //! next; auditors read all accounts of all nodes at one timestamp. One node is killed in the middle.
-//! In the end a checker asks whether the timestamps explain what everybody saw.
+//! In the end a checker asks whether the timestamps explain what everybody saw, and when: the clients
+//! share one process, and so a monotonic clock that is right. (What the nodes take for UTC is the
+//! machine's real time. Whoever sets that in the middle spoils the play.)
 //!
 //! # Why a snapshot is consistent across nodes that never talk
 //!

@@ -108,6 +108,12 @@ impl Report<'_> {
             f,
             "checked      {transfers} transfers, {audits} audits: {count} violations"
         )?;
+        if count == 0 && self.options.acknowledge == Acknowledge::AtOnce {
+            writeln!(
+                f,
+                "             the work alone took so long that no wait was needed: try --epsilon-ms 50"
+            )?;
+        }
         for rule in Rule::ALL {
             let broken = self
                 .violations
