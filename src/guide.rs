@@ -15,5 +15,8 @@ pub mod drift {}
 #[doc = include_str!("guide/leap_seconds.md")]
 pub mod leap_seconds {}
 
+#[doc = include_str!("guide/store.md")]
+pub mod store {}
+
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}

@@ -92,12 +92,11 @@ impl Violations {
         let clients = by_client.into_values().map(|own| (Rule::Causality, own));
         for (rule, deeds) in [(Rule::RealTime, all)].into_iter().chain(clients) {
             for (before, after) in out_of_order(&deeds) {
-                let later = after.event.sent - before.event.done;
                 let (first, second) = (before.event, after.event);
-                self.add(
-                    rule,
-                    format!("{first}; {later:?} after the answer, {second}"),
-                );
+                let later = second.sent - first.done;
+                let back = before.shows.abs_diff(after.timestamp());
+                let told = format!("{first}; {later:?} after the answer, {second}: {back:?} back");
+                self.add(rule, told);
             }
         }
     }
@@ -184,11 +183,19 @@ impl<'a> Seen<'a> {
         Self { event, shows }
     }
 
+    /// The timestamp that it was done at.
+    fn timestamp(&self) -> Timestamp {
+        match self.event.deed {
+            Deed::Transferred { commit, .. } => commit.timestamp,
+            Deed::Audited { at, .. } => at,
+        }
+    }
+
     /// Whether its timestamp explains that it came after something that showed `known`.
     fn is_after(&self, known: Timestamp) -> bool {
         match self.event.deed {
-            Deed::Transferred { commit, .. } => commit.timestamp > known,
-            Deed::Audited { at, .. } => at >= known,
+            Deed::Transferred { .. } => self.timestamp() > known,
+            Deed::Audited { .. } => self.timestamp() >= known,
         }
     }
 }

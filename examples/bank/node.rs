@@ -11,7 +11,8 @@
 //! Readers see it only at timestamps that they wait out themselves; a client that asks again finds
 //! it, and the node waits for its timestamp before it answers. And what the node commits after the
 //! restart gets a larger one, because the largest on disk is the floor of its
-//! [`begin_commit_after`](epsilon_clock::Clock::begin_commit_after).
+//! [`begin_commit_after`](epsilon_clock::Clock::begin_commit_after). (A timestamp that was taken and
+//! did not come to disk was shown to nobody.)
 //!
 //! A node knows one answer to trouble with its disk: it ends. A clock that gives no interval is no
 //! such trouble: it refuses the request, and the client asks again.
