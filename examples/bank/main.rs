@@ -130,7 +130,6 @@ fn run(options: &Options) -> Result<u8, Fault> {
     let cluster = Cluster::start(directory.path(), options.epsilon, options.acknowledge)?;
     let progress = Progress::new(options.transfers);
     let (notes, crashes) = let_loose(options, &cluster, &progress)?;
-    let took = progress.elapsed();
 
     let mut logs = Vec::new();
     for node in 0..NODES {
@@ -141,7 +140,6 @@ fn run(options: &Options) -> Result<u8, Fault> {
         options,
         notes: &notes,
         crashes: &crashes,
-        took,
         violations: &violations,
     };
     say(&report.to_string());

@@ -16,7 +16,6 @@ pub(crate) struct Report<'a> {
     pub(crate) options: &'a Options,
     pub(crate) notes: &'a Notes,
     pub(crate) crashes: &'a [Crash],
-    pub(crate) took: Duration,
     pub(crate) violations: &'a [Violation],
 }
 
@@ -33,7 +32,7 @@ impl Report<'_> {
     /// How fast it was, and how fast it could be.
     fn throughput(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (transfers, clients) = (self.transfers(), self.options.clients);
-        let took = self.took.as_secs_f64();
+        let took = self.seconds();
         let rate = f64::from(transfers) / took;
         writeln!(
             f,
@@ -98,7 +97,7 @@ impl Report<'_> {
     /// What is wrong, by rule, with examples.
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (transfers, restarts) = (self.transfers(), self.notes.restarts);
-        let audits = self.count(|deed| matches!(deed, Deed::Audited { .. }));
+        let audits = self.count(|deed| !is_transfer(deed));
         writeln!(
             f,
             "audits       {audits}, moved up {restarts} times to a version that was uncertain"
@@ -130,8 +129,16 @@ impl Report<'_> {
         Ok(())
     }
 
+    /// Until the last transfer was acknowledged: the auditors take a moment longer to end.
+    fn seconds(&self) -> f64 {
+        let events = self.notes.events.iter();
+        let transfers = events.filter(|event| is_transfer(&event.deed));
+        let last = transfers.map(|event| event.done).max();
+        last.unwrap_or_default().as_secs_f64()
+    }
+
     fn transfers(&self) -> u32 {
-        self.count(|deed| matches!(deed, Deed::Transferred { .. }))
+        self.count(is_transfer)
     }
 
     fn count(&self, is_meant: impl Fn(&Deed) -> bool) -> u32 {
@@ -143,6 +150,10 @@ impl Report<'_> {
     fn mean(&self, sum: Duration) -> f64 {
         sum.as_secs_f64() / f64::from(self.transfers() - self.notes.found).max(1.0)
     }
+}
+
+fn is_transfer(deed: &Deed) -> bool {
+    matches!(deed, Deed::Transferred { .. })
 }
 
 fn millis(seconds: f64) -> String {

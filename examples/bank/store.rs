@@ -3,7 +3,7 @@
 //! Nothing is overwritten. A commit adds versions; a read at a timestamp takes the newest version
 //! of each account up to it.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use epsilon_clock::{ReadWindow, Timestamp, Visibility};
@@ -15,8 +15,8 @@ use crate::history::{ACCOUNTS, Commit, OPENING, Transfer};
 /// (account, timestamp) to the balance from then on.
 const VERSIONS: TableDefinition<'_, (i64, i64), i64> = TableDefinition::new("versions");
 
-/// Number of a transfer to (timestamp, from, to, amount).
-const TRANSFERS: TableDefinition<'_, i64, (i64, i64, i64, i64)> = TableDefinition::new("transfers");
+/// Number of a transfer to its timestamp and itself.
+const TRANSFERS: TableDefinition<'_, i64, (i64, [i64; 4])> = TableDefinition::new("transfers");
 
 /// The largest timestamp of all.
 const LAST: TableDefinition<'_, (), i64> = TableDefinition::new("last");
@@ -75,10 +75,7 @@ impl Store {
         let mut uncertain = None;
         for account in self.accounts.clone() {
             // From the newest version back to the one that is visible.
-            for version in versions
-                .range((account, i64::MIN)..=(account, i64::MAX))?
-                .rev()
-            {
+            for version in versions.range(all_of(account))?.rev() {
                 let (key, balance) = version?;
                 match window.of(Timestamp::from_unix_nanos(key.value().1)) {
                     Visibility::Invisible => {}
@@ -101,16 +98,10 @@ impl Store {
         let transfers = self.database.begin_read()?.open_table(TRANSFERS)?;
         let mut log = Vec::new();
         for entry in transfers.iter()? {
-            let (id, entry) = entry?;
-            let (timestamp, from, to, amount) = entry.value();
+            let (timestamp, transfer) = entry?.1.value();
             log.push(Commit {
                 timestamp: Timestamp::from_unix_nanos(timestamp),
-                transfer: Transfer {
-                    id: id.value(),
-                    from,
-                    to,
-                    amount,
-                },
+                transfer: Transfer::from_words(transfer),
             });
         }
         Ok(log)
@@ -135,22 +126,15 @@ impl Batch {
             transfer,
         } = commit;
         let nanos = timestamp.unix_nanos();
-        let Transfer {
-            id,
-            from,
-            to,
-            amount,
-        } = *transfer;
         let mut versions = self.0.open_table(VERSIONS)?;
         for (account, change) in transfer.changes() {
-            let every = (account, i64::MIN)..=(account, i64::MAX);
-            let newest = versions.range(every)?.next_back().transpose()?;
+            let newest = versions.range(all_of(account))?.next_back().transpose()?;
             let balance = newest.map(|(_, balance)| balance.value());
             let balance = balance.ok_or("an account that is kept elsewhere")? + change;
             versions.insert((account, nanos), balance)?;
         }
-        let entry = (nanos, from, to, amount);
-        self.0.open_table(TRANSFERS)?.insert(id, entry)?;
+        let entry = (nanos, transfer.to_words());
+        self.0.open_table(TRANSFERS)?.insert(transfer.id, entry)?;
         self.0.open_table(LAST)?.insert((), nanos)?;
         Ok(())
     }
@@ -159,4 +143,9 @@ impl Batch {
     pub(crate) fn commit(self) -> Result<(), Fault> {
         Ok(self.0.commit()?)
     }
+}
+
+/// The keys of all versions of an account.
+fn all_of(account: i64) -> RangeInclusive<(i64, i64)> {
+    (account, i64::MIN)..=(account, i64::MAX)
 }

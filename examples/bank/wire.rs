@@ -66,12 +66,7 @@ impl Request {
     pub(crate) fn send(&self, stream: &mut TcpStream) -> io::Result<()> {
         let words = match *self {
             Self::Now => vec![0],
-            Self::Transfer(Transfer {
-                id,
-                from,
-                to,
-                amount,
-            }) => vec![1, id, from, to, amount],
+            Self::Transfer(transfer) => [&[1], &transfer.to_words()[..]].concat(),
             Self::Read(window) => vec![2, window.read().unix_nanos(), window.limit().unix_nanos()],
             Self::Log => vec![3],
         };
@@ -85,12 +80,9 @@ impl Request {
         };
         Ok(Some(match words[..] {
             [0] => Self::Now,
-            [1, id, from, to, amount] => Self::Transfer(Transfer {
-                id,
-                from,
-                to,
-                amount,
-            }),
+            [1, id, from, to, amount] => {
+                Self::Transfer(Transfer::from_words([id, from, to, amount]))
+            }
             [2, read, limit] => Self::Read(ReadWindow::new(at(read), at(limit))),
             [3] => Self::Log,
             _ => return Err("a request that nobody makes".into()),
@@ -113,23 +105,10 @@ impl Response {
             ],
             Self::Balances(balances) => [&[2], &balances[..]].concat(),
             Self::Uncertain { until } => vec![3, until.unix_nanos()],
-            Self::Log(commits) => {
-                let words = commits.iter().flat_map(
-                    |Commit {
-                         timestamp,
-                         transfer,
-                     }| {
-                        let Transfer {
-                            id,
-                            from,
-                            to,
-                            amount,
-                        } = *transfer;
-                        [timestamp.unix_nanos(), id, from, to, amount]
-                    },
-                );
-                [4].into_iter().chain(words).collect()
-            }
+            Self::Log(commits) => [4]
+                .into_iter()
+                .chain(commits.iter().flat_map(to_words))
+                .collect(),
             Self::Refused => vec![5],
         };
         send(stream, &words)
@@ -151,22 +130,38 @@ impl Response {
             }
             [2, ref balances @ ..] => Self::Balances(balances.to_vec()),
             [3, until] => Self::Uncertain { until: at(until) },
-            [4, ref commits @ ..] => Self::Log(commits.chunks_exact(5).map(commit).collect()),
+            [4, ref commits @ ..] => Self::Log(commits.chunks_exact(5).map(from_words).collect()),
             [5] => Self::Refused,
             _ => return Err("an answer that nobody gives".into()),
         })
     }
 }
 
-fn commit(words: &[i64]) -> Commit {
+impl Transfer {
+    /// As it travels and as it is stored.
+    pub(crate) fn to_words(self) -> [i64; 4] {
+        [self.id, self.from, self.to, self.amount]
+    }
+
+    pub(crate) fn from_words([id, from, to, amount]: [i64; 4]) -> Self {
+        Self {
+            id,
+            from,
+            to,
+            amount,
+        }
+    }
+}
+
+fn to_words(commit: &Commit) -> [i64; 5] {
+    let [id, from, to, amount] = commit.transfer.to_words();
+    [commit.timestamp.unix_nanos(), id, from, to, amount]
+}
+
+fn from_words(words: &[i64]) -> Commit {
     Commit {
         timestamp: at(words[0]),
-        transfer: Transfer {
-            id: words[1],
-            from: words[2],
-            to: words[3],
-            amount: words[4],
-        },
+        transfer: Transfer::from_words([words[1], words[2], words[3], words[4]]),
     }
 }
 
@@ -205,10 +200,10 @@ fn receive(stream: &mut TcpStream) -> io::Result<Option<Vec<i64>>> {
     if stream.take(bytes).read_to_end(&mut frame)? as u64 != bytes {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let words = frame.chunks_exact(WORD);
-    Ok(Some(
-        words
-            .map(|word| i64::from_be_bytes(word.try_into().unwrap_or_default()))
-            .collect(),
-    ))
+    let words = frame.chunks_exact(WORD).map(TryInto::try_into);
+    let words = words.map(|word| word.map(i64::from_be_bytes));
+    words
+        .collect::<Result<_, _>>()
+        .map(Some)
+        .map_err(io::Error::other)
 }
