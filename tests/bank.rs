@@ -15,7 +15,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use epsilon_clock::Timestamp;
@@ -36,7 +37,7 @@ const FAILED: Option<i32> = Some(70);
 // --- the program ---------------------------------------------------------------------------------
 
 /// `cargo test` builds the examples next to the directory in which the tests are.
-fn run(args: &[&str]) -> Output {
+fn bank(args: &[&str]) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
     let path = profile
@@ -50,7 +51,13 @@ fn run(args: &[&str]) -> Output {
         "{} is missing or out of date: run `cargo build --features test-util --example bank`",
         path.display()
     );
-    Command::new(path).args(args).output().unwrap()
+    let mut command = Command::new(path);
+    command.args(args);
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    bank(args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -139,6 +146,39 @@ fn data_files_stay_where_the_user_wants_them_and_are_not_overwritten() {
     assert_eq!(output.status.code(), FAILED);
     assert!(text(&output.stderr).contains(directory));
     fs::remove_dir_all(directory).unwrap();
+}
+
+/// A node that crashes when it was not meant to proves nothing, in whichever direction.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_that_ends_by_itself_is_a_failure_and_no_verdict() {
+    let mut command = bank(&["--transfers", "1000000", "--no-commit-wait"]);
+    let mut program = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", program.id());
+    let first = loop {
+        let children = fs::read_to_string(&children).unwrap();
+        match children.split_whitespace().collect::<Vec<_>>()[..] {
+            [first, _, _] => break first.to_owned(),
+            _ => thread::sleep(Duration::from_millis(1)),
+        }
+        assert_eq!(program.try_wait().unwrap(), None, "it ended by itself");
+    };
+    assert!(
+        Command::new("kill")
+            .args(["-9", &first])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = program.wait_with_output().unwrap();
+    let complaints = text(&output.stderr);
+    assert_eq!(output.status.code(), FAILED, "{complaints}");
+    assert!(complaints.contains("ended by itself"), "{complaints}");
+    assert!(!text(&output.stdout).contains("checked"));
 }
 
 #[test]

@@ -168,9 +168,11 @@ fn let_loose(
             progress.fail();
         }
         progress.end();
-        let notes: Result<Vec<_>, Fault> =
-            clients.into_iter().chain(auditors).map(joined).collect();
-        Ok((Notes::gather(notes?), crashes?))
+        let notes: Vec<_> = clients.into_iter().chain(auditors).map(joined).collect();
+        // Why a node is gone says more than that it is.
+        let crashes = crashes?;
+        let notes = notes.into_iter().collect::<Result<_, _>>()?;
+        Ok((Notes::gather(notes), crashes))
     })
 }
 
