@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{BuildError, ClockError, WaitReason, WaitTimeout};
 use crate::interval::Interval;
-use crate::machine::Sandwich;
+use crate::machine::{Identity, Sandwich};
 use crate::ntp_status::{NtpStatus, NtpStatusError};
 use crate::timestamp::Timestamp;
 
@@ -355,6 +355,11 @@ impl Clock {
     /// All clocks of the machine, compared as sharply as it goes.
     pub(crate) fn clocks(&self) -> Sandwich {
         self.shared.clocks()
+    }
+
+    /// Whose clocks they are.
+    pub(crate) fn identity(&self) -> Identity {
+        self.shared.machine.as_dyn().identity()
     }
 
     /// The largest epsilon that counts as an interval.

@@ -12,6 +12,9 @@ pub mod containers {}
 #[doc = include_str!("guide/drift.md")]
 pub mod drift {}
 
+#[doc = include_str!("guide/fleet.md")]
+pub mod fleet {}
+
 #[doc = include_str!("guide/leap_seconds.md")]
 pub mod leap_seconds {}
 

@@ -133,6 +133,17 @@
 //! - **H11** Commit stamps: the physical part is rounded up to the unit, and released only when
 //!   `after(physical part)`.
 //!
+//! And of what several clocks say together ([`agreement`], [`Exchange`], [`Fleet`]):
+//!
+//! - **F1** While at most `max_faulty` intervals are false, the agreement contains true time and
+//!   names no true one; while they are a minority, it names each that misses all true ones.
+//! - **F2** Two honest clocks never contradict each other in an exchange, whatever the delays; a
+//!   contradiction is never larger than the clocks are wrong.
+//! - **F3** A fleet never names an honest node while at most `max_faulty` clocks are false, whoever
+//!   was heard and when.
+//! - **F4** Once all were heard, it names each false node whose reading differs from every honest
+//!   one's by more than the epsilons, the round trips and the drift since.
+//!
 //! # Commit-wait
 //!
 //! ```
@@ -193,6 +204,7 @@ mod claim;
 mod clock;
 mod commit;
 mod error;
+mod fleet;
 pub mod guide;
 mod hlc;
 mod interval;
@@ -219,6 +231,10 @@ pub use clock::{
 };
 pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
 pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
+pub use fleet::{
+    Agreement, AgreementError, ClockReport, Contradiction, Direction, Exchange, ExchangeError,
+    FalsePeer, Falseticker, Fleet, FleetBuilder, Probe, ReportError, Standing, Verdict, agreement,
+};
 pub use hlc::{
     DecodeHlcError, ForwardLimit, HlcCommit, HlcError, HlcRangeError, HlcTimestamp, HybridClock,
     HybridClockBuilder, ParseHlcError, RemoteLimit, RemoteTimestamp, StampedInterval,

@@ -315,6 +315,11 @@ impl Timestamp {
         Duration::from_nanos(self.nanos.abs_diff(other.nanos))
     }
 
+    /// Whether this day, counted from 1970-01-01, is the first of a month.
+    pub(crate) fn day_begins_a_month(unix_days: i64) -> bool {
+        Date::from_unix_days(unix_days).day == 1
+    }
+
     const fn from_units(count: i64, nanos_per_unit: i64) -> Result<Timestamp, TimestampRangeError> {
         match count.checked_mul(nanos_per_unit) {
             Some(nanos) => Ok(Timestamp { nanos }),

@@ -1,0 +1,138 @@
+//! Setting up a fleet.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::Fleet;
+use crate::clock::Clock;
+use crate::error::BuildError;
+
+/// Older than this an exchange says little: true time may have drifted from raw time by 12 ms at the
+/// default rate, as much as a distant server's error.
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// A day: one leap second at most lies in between, which is what is allowed for.
+const LONGEST_AGE: Duration = Duration::from_secs(86_400);
+
+/// By geostationary satellite it is 0.6 s there and back; the rest is for a busy peer.
+const DEFAULT_MAX_ROUND_TRIP: Duration = Duration::from_secs(2);
+
+/// Settings for a [`Fleet`]; made by [`Fleet::builder`].
+///
+/// ```
+/// use epsilon_clock::{Clock, Fleet};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// let fleet: Fleet<u32> = Fleet::builder(clock, 5)
+///     .max_age(Duration::from_secs(30))
+///     .max_round_trip(Duration::from_millis(50))
+///     .build()?;
+/// # drop(fleet);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct FleetBuilder {
+    clock: Clock,
+    nodes: usize,
+    max_faulty: Option<usize>,
+    max_age: Duration,
+    max_round_trip: Duration,
+}
+
+impl FleetBuilder {
+    pub(super) const fn new(clock: Clock, nodes: usize) -> Self {
+        Self {
+            clock,
+            nodes,
+            max_faulty: None,
+            max_age: DEFAULT_MAX_AGE,
+            max_round_trip: DEFAULT_MAX_ROUND_TRIP,
+        }
+    }
+
+    /// How many of the fleet's clocks may be false at once; by default the largest minority, which is
+    /// the most that can be withstood.
+    ///
+    /// Fewer make the verdict sharper, as more have to agree on where true time is. If more are false
+    /// than this, an honest node may be named.
+    pub const fn max_faulty(mut self, count: usize) -> Self {
+        self.max_faulty = Some(count);
+        self
+    }
+
+    /// For how long an exchange counts; 60 s by default, up to a day. What is carried on widens by
+    /// twice the clock's `max_drift` meanwhile.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// How long an exchange may take; 2 s by default. It is no less true if it takes longer, but a
+    /// contradiction has to be larger to be seen.
+    pub const fn max_round_trip(mut self, span: Duration) -> Self {
+        self.max_round_trip = span;
+        self
+    }
+
+    /// The fleet, of which no peer was heard yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Setting`] for no nodes, half of them or more that may be false, an age of zero
+    /// or more than a day, or a round trip of zero or longer than an exchange counts.
+    pub fn build<P: Ord + Clone>(self) -> Result<Fleet<P>, BuildError> {
+        let minority = self.nodes.saturating_sub(1) / 2;
+        let max_faulty = self.max_faulty.unwrap_or(minority);
+        check("nodes", self.nodes > 0, &self.nodes, "1 or more")?;
+        let few = max_faulty <= minority;
+        check(
+            "max_faulty",
+            few,
+            &max_faulty,
+            "less than half of the nodes",
+        )?;
+        let aged = self.max_age > Duration::ZERO && self.max_age <= LONGEST_AGE;
+        check(
+            "max_age",
+            aged,
+            &self.max_age,
+            "more than zero and up to a day",
+        )?;
+        let timely = self.max_round_trip > Duration::ZERO && self.max_round_trip <= self.max_age;
+        check(
+            "max_round_trip",
+            timely,
+            &self.max_round_trip,
+            "more than zero and up to max_age",
+        )?;
+        Ok(Fleet {
+            clock: self.clock,
+            nodes: self.nodes,
+            max_faulty,
+            max_age: self.max_age,
+            max_round_trip: self.max_round_trip,
+            heard: BTreeMap::new(),
+        })
+    }
+}
+
+fn check(
+    setting: &'static str,
+    fits: bool,
+    value: &dyn core::fmt::Debug,
+    allowed: &'static str,
+) -> Result<(), BuildError> {
+    if fits {
+        return Ok(());
+    }
+    Err(BuildError::Setting {
+        setting,
+        value: format!("{value:?}"),
+        allowed,
+    })
+}

@@ -1,0 +1,115 @@
+//! What was said about UTC at some raw instant that is not known exactly, carried to a later one.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use crate::claim::{Claim, RateBounds};
+use crate::clock::Clock;
+use crate::interval::Interval;
+use crate::machine::{Identity, OffsetRange, Sandwich};
+use crate::timestamp::Timestamp;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const DAY_NS: i64 = 86_400 * 1_000_000_000;
+
+/// A place in this machine's own time, and whatever tells that raw time cannot be compared with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Raw time in ns.
+    pub(super) raw: i64,
+    /// Boot less monotonic time: how long the machine has slept so far.
+    slept: OffsetRange,
+    identity: Identity,
+}
+
+impl Moment {
+    pub(super) fn now(clock: &Clock) -> Self {
+        Self::of(&clock.clocks(), clock.identity())
+    }
+
+    const fn of(clocks: &Sandwich, identity: Identity) -> Self {
+        Self {
+            raw: clocks.raw,
+            slept: clocks.boot_offset(),
+            identity,
+        }
+    }
+
+    /// How much raw time went by from this moment to a later one; `None` if raw time does not tell
+    /// how much true time did: the machine slept in between, or its raw time is another one.
+    pub(super) fn until(&self, later: &Self) -> Option<Duration> {
+        let together = self.slept.moved_to(&later.slept) == 0 && self.identity == later.identity;
+        let elapsed = later.raw.checked_sub(self.raw)?;
+        let elapsed = u64::try_from(elapsed).ok()?;
+        together.then_some(Duration::from_nanos(elapsed))
+    }
+}
+
+/// "Between these two moments UTC was, at one instant, in this interval."
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Testimony {
+    pub(super) interval: Interval,
+    pub(super) began: Moment,
+    pub(super) ended: Moment,
+    pub(super) rate: RateBounds,
+}
+
+impl Testimony {
+    /// Where UTC is at a later raw instant, if the testimony is true.
+    ///
+    /// The instant that it is about may have been the first or the last of those that it can have
+    /// been: for the earliest end the less time went by since, for the latest the more.
+    ///
+    /// An end beyond the range of timestamps stays at its edge: nothing that this is compared with
+    /// lies beyond it, and what is told of a contradiction is told as "at least".
+    pub(super) fn carried_to(&self, raw: i64) -> Interval {
+        let since = |moment: &Moment| Claim::new(moment.raw, self.interval, self.rate);
+        let earliest = since(&self.ended).earliest_at(raw);
+        let latest = since(&self.began).latest_at(raw);
+        // Carried forward, an end can only leave the range at its upper edge.
+        let earliest = earliest.unwrap_or(Timestamp::MAX);
+        let latest = latest.unwrap_or(Timestamp::MAX);
+        Interval::new(earliest, latest).unwrap_or(Interval::point(earliest))
+    }
+
+    /// The same beside our own interval at that instant, with what a leap second in between can make
+    /// of it: UTC may have stood still for a second, or jumped over one, and raw time knows nothing of
+    /// that.
+    ///
+    /// Either of the two may be wrong about where midnight is, so it is enough if one of them has it
+    /// in between.
+    pub(super) fn beside(&self, ours: &Interval, raw: i64) -> Interval {
+        let carried = self.carried_to(raw);
+        let theirs = month_begins_within(self.interval.earliest(), carried.latest());
+        if theirs || month_begins_within(self.our_start(ours, raw), ours.latest()) {
+            carried.saturating_widen(SECOND)
+        } else {
+            carried
+        }
+    }
+
+    /// When the exchange began by our own clock, or before.
+    fn our_start(&self, ours: &Interval, raw: i64) -> Timestamp {
+        let elapsed = raw.saturating_sub(self.began.raw).max(0).unsigned_abs();
+        // True time runs at most a tenth faster than raw time: that is as large as `max_drift` can be.
+        let elapsed = Duration::from_nanos(elapsed.saturating_add(elapsed / 8));
+        ours.earliest().saturating_sub(elapsed)
+    }
+
+    /// Whether it still says something about the present: it is no older than `max_age`, and raw time
+    /// tells how old it is.
+    pub(super) fn counts(&self, now: &Moment, max_age: Duration) -> bool {
+        let age = self.began.until(now);
+        age.is_some_and(|age| age <= max_age) && self.ended.until(now).is_some()
+    }
+}
+
+/// Whether a month of UTC begins between two instants, give or take a second: leap seconds come at
+/// the end of a month only (ITU-R TF.460-6).
+fn month_begins_within(from: Timestamp, to: Timestamp) -> bool {
+    let first = from.saturating_sub(SECOND).unix_nanos().div_euclid(DAY_NS);
+    let last = to.saturating_add(SECOND).unix_nanos().div_euclid(DAY_NS);
+    // No month has more than 31 days.
+    last - first > 31 || (first + 1..=last).any(Timestamp::day_begins_a_month)
+}
