@@ -119,6 +119,11 @@ impl<P: Ord + Clone> Fleet<P> {
         FleetBuilder::new(clock, nodes).build()
     }
 
+    /// Starts putting together a fleet of so many nodes, this one included.
+    pub fn builder(clock: Clock, nodes: usize) -> FleetBuilder<P> {
+        FleetBuilder::new(clock, nodes)
+    }
+
     /// Starts an exchange: reads our clock. Send [`Probe::request`] to one peer afterwards; what is
     /// done in between counts as part of the round trip.
     ///
@@ -282,13 +287,6 @@ impl<P: Ord + Clone> Fleet<P> {
     #[must_use]
     pub const fn clock(&self) -> &Clock {
         &self.clock
-    }
-}
-
-impl Fleet<()> {
-    /// Starts putting together a fleet of so many nodes, this one included.
-    pub const fn builder(clock: Clock, nodes: usize) -> FleetBuilder {
-        FleetBuilder::new(clock, nodes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Setting up a fleet.
 #![forbid(unsafe_code)]
 
+use core::marker::PhantomData;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -36,15 +37,16 @@ const DEFAULT_MAX_ROUND_TRIP: Duration = Duration::from_secs(2);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
-pub struct FleetBuilder {
+pub struct FleetBuilder<P> {
     clock: Clock,
     nodes: usize,
     max_faulty: Option<usize>,
     max_age: Duration,
     max_round_trip: Duration,
+    peers: PhantomData<fn() -> P>,
 }
 
-impl FleetBuilder {
+impl<P: Ord + Clone> FleetBuilder<P> {
     pub(super) const fn new(clock: Clock, nodes: usize) -> Self {
         Self {
             clock,
@@ -52,6 +54,7 @@ impl FleetBuilder {
             max_faulty: None,
             max_age: DEFAULT_MAX_AGE,
             max_round_trip: DEFAULT_MAX_ROUND_TRIP,
+            peers: PhantomData,
         }
     }
 
@@ -85,7 +88,7 @@ impl FleetBuilder {
     ///
     /// [`BuildError::Setting`] for no nodes, half of them or more that may be false, an age of zero
     /// or more than a day, or a round trip of zero or longer than an exchange counts.
-    pub fn build<P: Ord + Clone>(self) -> Result<Fleet<P>, BuildError> {
+    pub fn build(self) -> Result<Fleet<P>, BuildError> {
         let minority = self.nodes.saturating_sub(1) / 2;
         let max_faulty = self.max_faulty.unwrap_or(minority);
         check("nodes", self.nodes > 0, &self.nodes, "1 or more")?;

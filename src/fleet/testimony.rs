@@ -65,8 +65,10 @@ impl Testimony {
     /// lies beyond it, and what is told of a contradiction is told as "at least".
     pub(super) fn carried_to(&self, raw: i64) -> Interval {
         let since = |moment: &Moment| Claim::new(moment.raw, self.interval, self.rate);
-        let earliest = since(&self.ended).earliest_at(raw);
-        let latest = since(&self.began).latest_at(raw);
+        // Both readings of raw time were rounded down: what went by is known to a nanosecond.
+        let least = raw.saturating_sub(1).max(self.ended.raw);
+        let earliest = since(&self.ended).earliest_at(least);
+        let latest = since(&self.began).latest_at(raw.saturating_add(1));
         // Carried forward, an end can only leave the range at its upper edge.
         let earliest = earliest.unwrap_or(Timestamp::MAX);
         let latest = latest.unwrap_or(Timestamp::MAX);
