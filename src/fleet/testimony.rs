@@ -115,3 +115,86 @@ fn month_begins_within(from: Timestamp, to: Timestamp) -> bool {
     // No month has more than 31 days.
     last - first > 31 || (first + 1..=last).any(Timestamp::day_begins_a_month)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(raw: i64) -> Moment {
+        Moment {
+            raw,
+            slept: OffsetRange::default(),
+            identity: Identity::default(),
+        }
+    }
+
+    fn span(earliest: i64, latest: i64) -> Interval {
+        let at = Timestamp::from_unix_nanos;
+        Interval::new(at(earliest), at(latest)).unwrap()
+    }
+
+    /// Said at some time from raw 1000 to raw 3000, of a clock that may run 10 % fast or slow.
+    fn testimony(interval: Interval) -> Testimony {
+        Testimony {
+            interval,
+            began: moment(1_000),
+            ended: moment(3_000),
+            rate: RateBounds::symmetric(100_000_000),
+        }
+    }
+
+    #[test]
+    fn the_earliest_end_is_carried_from_the_last_instant_and_the_latest_from_the_first() {
+        let said = testimony(span(50_000, 60_000));
+        // Not a nanosecond went by for sure since the last; a nanosecond more than was counted may
+        // have since the first.
+        assert_eq!(said.carried_to(3_000), span(50_000, 60_000 + 2_202));
+        // 999 ns at the slowest: 899.1; 3001 ns at the fastest: 3301.1.
+        assert_eq!(said.carried_to(4_000), span(50_000 + 899, 60_000 + 3_302));
+    }
+
+    #[test]
+    fn an_end_beyond_the_range_stays_at_its_edge() {
+        let said = testimony(span(i64::MAX - 10, i64::MAX));
+        assert_eq!(said.carried_to(9_000), span(i64::MAX, i64::MAX));
+        let said = testimony(span(i64::MIN, i64::MIN));
+        assert_eq!(said.carried_to(3_000).earliest(), Timestamp::MIN);
+    }
+
+    #[test]
+    fn months_begin_where_they_begin() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let within = |from: &str, to: &str| month_begins_within(at(from), at(to));
+        assert!(within(
+            "2016-12-31T23:59:58.000000000Z",
+            "2017-01-01T00:00:00.000000000Z"
+        ));
+        assert!(within(
+            "2016-12-31T23:59:58.000000000Z",
+            "2016-12-31T23:59:59.000000000Z"
+        ));
+        assert!(!within(
+            "2016-12-31T23:59:57.000000000Z",
+            "2016-12-31T23:59:58.999999999Z"
+        ));
+        assert!(within(
+            "2017-01-01T00:00:00.500000000Z",
+            "2017-01-01T00:00:09.000000000Z"
+        ));
+        assert!(!within(
+            "2017-01-01T00:00:01.000000001Z",
+            "2017-01-01T23:00:00.000000000Z"
+        ));
+        // An ordinary midnight.
+        assert!(!within(
+            "2017-01-14T23:59:58.000000000Z",
+            "2017-01-15T00:00:09.000000000Z"
+        ));
+        assert!(within(
+            "2017-01-14T00:00:00.000000000Z",
+            "2018-01-15T00:00:00.000000000Z"
+        ));
+        assert!(month_begins_within(Timestamp::MIN, Timestamp::MAX));
+        assert!(!month_begins_within(Timestamp::MAX, Timestamp::MAX));
+    }
+}

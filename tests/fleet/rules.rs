@@ -333,22 +333,30 @@ fn f3_a_leap_second_accuses_nobody() {
         let node = || Node::before_a_leap(late, kind, EPSILON);
         let us = node();
         let mut scene = Scene {
-            fleet: Fleet::new(us.clock.clone(), 4).unwrap(),
+            fleet: Fleet::new(us.clock.clone(), 6).unwrap(),
             us,
-            peers: vec![node(), node(), node()],
+            peers: vec![node(), node(), node(), node(), node()],
         };
         scene.ask_all();
         scene.ask_for_a_lie(1, delta(5_000));
+        // It believes that midnight was long ago, or is still far off.
+        let hours = match kind {
+            LeapKind::Inserted => 5,
+            LeapKind::Deleted => -5,
+        };
+        scene.ask_for_a_lie(2, delta(hours * 3_600_000));
         scene.advance(secs(30));
         let now = scene.us.clock.look().unwrap();
         assert!(now.contains(scene.us.machine.true_time()), "{now}");
-        // The one that is wrong by more than a leap second is still named, and not for more.
-        let [(1, by)] = scene.named()[..] else {
+        // Those that are wrong by more than a leap second are still named, and not for more.
+        let [(1, by), (2, by_hours)] = scene.named()[..] else {
             panic!("{kind:?}: {:?}", scene.standing())
         };
+        assert!(millis(2_900) < by.by && by.by <= millis(4_999), "{by}");
+        let most = secs(5 * 3_600) - EPSILON;
         assert!(
-            millis(2_900) < by.by && by.by <= millis(4_999),
-            "{kind:?}: {by}"
+            by_hours.by <= most && most - by_hours.by < secs(2),
+            "{by_hours}"
         );
         // Heard again, it is told as exactly as ever.
         scene.ask_all();
@@ -356,6 +364,35 @@ fn f3_a_leap_second_accuses_nobody() {
         scene.ask_for_a_lie(1, delta(5_000));
         assert_eq!(scene.named()[0].0, 1);
         assert!(scene.named()[0].1.by > millis(4_900), "{kind:?}");
+    }
+}
+
+/// Our own clock is hours off and knows of no midnight, but those who were heard before and after it
+/// are honest all the same.
+#[test]
+fn f3_a_leap_second_that_our_clock_does_not_see_accuses_nobody_else() {
+    for kind in [LeapKind::Inserted, LeapKind::Deleted] {
+        let late: Timestamp = "2016-12-31T23:59:40.000000000Z".parse().unwrap();
+        let node = || Node::before_a_leap(late, kind, EPSILON);
+        let noon: Timestamp = "2016-12-31T12:00:00.000000000Z".parse().unwrap();
+        let us = Node::on(ScriptedMachine::new(noon), None, TimeDelta::ZERO, EPSILON);
+        let mut scene = Scene {
+            fleet: Fleet::new(us.clock.clone(), 5).unwrap(),
+            us,
+            peers: vec![node(), node(), node(), node()],
+        };
+        for peer in [0, 1, 2] {
+            scene.ask(peer);
+        }
+        scene.advance(secs(30));
+        scene.ask(3);
+        let Standing::WeAreFalse { by, peers } = scene.standing() else {
+            panic!("{kind:?}: {:?}", scene.standing())
+        };
+        assert!(
+            by.by > secs(11 * 3_600) && peers.is_empty(),
+            "{kind:?}: {peers:?}"
+        );
     }
 }
 

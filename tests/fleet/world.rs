@@ -18,6 +18,12 @@ use crate::{missed, scale, secs};
 /// For how long each world is watched.
 const SPAN: Duration = secs(300);
 
+/// Readers are interrupted often, and for long.
+const RUDE: Preemption = Preemption {
+    per_million: 2_000,
+    longest: Duration::from_millis(300),
+};
+
 /// What is on its way: a request with where the answer goes, or an answer.
 #[derive(Clone, Copy)]
 enum Message {
@@ -88,10 +94,7 @@ impl Play {
                 world.schedule(secs(at), node, fault(&mut random));
             }
         }
-        world.set_preemption(Preemption {
-            per_million: 2_000,
-            longest: Duration::from_millis(300),
-        });
+        world.set_preemption(RUDE);
         let members = nodes
             .iter()
             .map(|node| {
@@ -144,6 +147,14 @@ impl Play {
         let reading = clock.now();
         let after = self.world.now();
         reading.map(|interval| (interval, judged(&interval, before, after)))
+    }
+
+    /// By how much a clock is false, with nothing coming in between that could hide it.
+    fn read_calmly(&self, clock: &Clock) -> Result<Judged, ClockError> {
+        self.world.set_preemption(Preemption::default());
+        let read = self.read(clock);
+        self.world.set_preemption(RUDE);
+        read.map(|(_, judged)| judged)
     }
 
     fn run(&mut self, count: &mut Count) -> Result<(), String> {
@@ -233,12 +244,19 @@ impl Play {
     fn judge(&self, us: usize, count: &mut Count) -> Result<(), String> {
         let member = &self.members[us];
         let before = self.world.now();
+        let at_first = self.read_calmly(&member.clock);
         let Ok(verdict) = member.fleet.verdict() else {
             count.clock_errors += 1;
             return Ok(());
         };
-        let Ok((_, ours)) = self.read(&member.clock) else {
+        let at_last = self.read_calmly(&member.clock);
+        let (Ok(at_first), Ok(at_last)) = (at_first, at_last) else {
             return Ok(());
+        };
+        let ours = if at_first.miss > at_last.miss {
+            at_first
+        } else {
+            at_last
         };
         count.verdicts += 1;
         let fresh = member
@@ -390,6 +408,6 @@ fn f3_no_honest_node_is_named_whatever_happens_to_clocks_and_messages() {
     assert!(count.refused > 10 * worlds, "{count:?}");
     assert!(count.named > 100 * worlds, "{count:?}");
     assert!(count.against_us > 20 * worlds, "{count:?}");
-    assert!(count.agreed > 100 * worlds, "{count:?}");
+    assert!(count.agreed > 20 * worlds, "{count:?}");
     assert_eq!(count.false_by_far_and_unnamed, 0, "{count:?}");
 }
