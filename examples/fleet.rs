@@ -215,24 +215,15 @@ fn is_timeout(error: &std::io::Error) -> bool {
 fn report(decision: &Decision) -> bool {
     let Decision { index, stays, .. } = decision;
     let offset = OFFSETS_MS.get(*index).copied().unwrap_or_default();
-    print!("node {index} ({offset:+} ms, claims ±{EPSILON:?}): ");
-    let right = match &decision.verdict.standing {
+    let verdict = &decision.verdict;
+    let does = if *stays { "stays" } else { "leaves" };
+    println!("node {index} ({offset:+} ms, claims ±{EPSILON:?}): {verdict}; {does}");
+    match &verdict.standing {
         Standing::PeersFalse(peers) => {
-            for named in peers {
-                print!("node {} is {}; ", named.peer, named.by);
-            }
             let named: Vec<usize> = peers.iter().map(|named| named.peer).collect();
             *index != LIAR && named == [LIAR] && *stays
         }
-        Standing::WeAreFalse { by, .. } => {
-            print!("we are {by}; ");
-            *index == LIAR && !stays
-        }
-        other => {
-            print!("{other:?}; ");
-            false
-        }
-    };
-    println!("{}", if *stays { "stays" } else { "leaves" });
-    right
+        Standing::WeAreFalse { .. } => *index == LIAR && !stays,
+        _ => false,
+    }
 }

@@ -153,8 +153,8 @@ impl Agreement {
         &self.falsetickers
     }
 
-    /// The largest number of intervals that share an instant: all others beside those are false at
-    /// least in number, even where nobody can tell which.
+    /// The largest number of intervals that share an instant. As many as there are beyond that are
+    /// false at least, even where nobody can tell which.
     #[must_use]
     pub const fn overlap(&self) -> usize {
         self.overlap

@@ -1,6 +1,8 @@
 //! What a fleet says about its clocks.
 #![forbid(unsafe_code)]
 
+use core::fmt;
+
 use super::contradiction::Contradiction;
 
 /// What the clocks that were heard say about each other: see
@@ -38,6 +40,45 @@ impl<P> Verdict<P> {
     #[must_use]
     pub const fn is_by_majority(&self) -> bool {
         self.heard > self.nodes / 2
+    }
+}
+
+/// A line for a log.
+///
+/// ```
+/// # use epsilon_clock::{Clock, Fleet};
+/// # use std::time::Duration;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// let fleet: Fleet<&str> = Fleet::new(clock, 3)?;
+/// assert_eq!(fleet.verdict()?.to_string(), "1 of 3 clocks heard: none but ours");
+/// # Ok(())
+/// # }
+/// ```
+impl<P: fmt::Display> fmt::Display for Verdict<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} clocks heard: ", self.heard, self.nodes)?;
+        let peers = match &self.standing {
+            Standing::Unheard => return f.write_str("none but ours"),
+            Standing::AllAgree => return f.write_str("all agree"),
+            Standing::Undecided => {
+                let count = self.false_at_least;
+                return write!(f, "at least {count} false, nobody can tell which");
+            }
+            Standing::PeersFalse(peers) => peers,
+            Standing::WeAreFalse { by, peers } => {
+                write!(f, "ours is false, {by}")?;
+                if !peers.is_empty() {
+                    f.write_str("; ")?;
+                }
+                peers
+            }
+        };
+        for (place, FalsePeer { peer, by }) in peers.iter().enumerate() {
+            let joint = if place > 0 { "; " } else { "" };
+            write!(f, "{joint}{peer} is false, {by}")?;
+        }
+        Ok(())
     }
 }
 

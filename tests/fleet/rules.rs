@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use epsilon_clock::sim::Random;
 use epsilon_clock::{
     BuildError, ClockReport, Contradiction, Direction, Exchange, ExchangeError, Fleet, Identity,
     Interval, LeapKind, Probe, ScriptedMachine, Standing, TimeDelta, Timestamp,
@@ -426,6 +427,61 @@ fn peers_at_the_edges_of_time_are_named() {
     let report = ClockReport::new(probe.request(), everything);
     scene.fleet.record(1, &probe, report).unwrap();
     assert_eq!(scene.standing(), Standing::AllAgree);
+}
+
+/// Nine clocks, four of them with any bytes at all for an answer.
+#[test]
+fn f3_whatever_bytes_come_nothing_panics_and_no_honest_one_is_named() {
+    let mut random = Random::new(9);
+    let mut named = 0;
+    for _ in 0..300 {
+        let mut scene = Scene::new(9);
+        scene.ask_all();
+        for peer in 0..4 {
+            let probe = scene.fleet.probe().unwrap();
+            let mut bytes = probe.request().to_vec();
+            for _ in 0..2 {
+                bytes.extend((random.next_u64() >> random.between(0, 64)).to_be_bytes());
+            }
+            if let Ok(report) = ClockReport::try_from(&bytes[..]) {
+                scene.fleet.record(peer, &probe, report).unwrap();
+            }
+            scene.advance(secs(random.between(0, 10) as u64));
+        }
+        match scene.standing() {
+            Standing::PeersFalse(peers) => {
+                assert!(peers.iter().all(|named| named.peer < 4), "{peers:?}");
+                named += peers.len();
+            }
+            Standing::AllAgree => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(named > 300, "{named}");
+}
+
+#[test]
+fn a_verdict_reads_well() {
+    let mut scene = Scene::with(5, Node::new(delta(250), EPSILON));
+    assert_eq!(
+        scene.fleet.verdict().unwrap().to_string(),
+        "1 of 5 clocks heard: none but ours"
+    );
+    scene.ask(0);
+    let line = scene.fleet.verdict().unwrap().to_string();
+    assert_eq!(
+        line,
+        "2 of 5 clocks heard: at least 1 false, nobody can tell which"
+    );
+    scene.skew(3, delta(-500));
+    scene.ask_all();
+    let line = scene.fleet.verdict().unwrap().to_string();
+    assert!(
+        line.starts_with("5 of 5 clocks heard: ours is false, at least 24"),
+        "{line}"
+    );
+    assert!(line.contains("ms ahead; 3 is false, at least 49"), "{line}");
+    assert!(line.ends_with("ms behind"), "{line}");
 }
 
 /// Without a bound of our own there is nothing to hold anybody against, and nothing is lost.
