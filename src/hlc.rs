@@ -373,6 +373,16 @@ impl HybridClock {
         self.shared.reserve.refill(least, &self.shared.word)
     }
 
+    /// A tick for logs, which never waits: `None` where [`tick`](Self::tick) would fail, or would have
+    /// to store a bound first.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn tick_at_once(&self) -> Option<HlcTimestamp> {
+        let best = self.estimate().ok()?.best;
+        let Shared { word, reserve, .. } = &*self.shared;
+        let issued = word.issue_permitted(floor_bits(best)?, reserve)?;
+        Some(HlcTimestamp::from_bits(issued))
+    }
+
     /// The best estimate and the reading it is of, if nothing is out of the ordinary.
     #[inline(always)]
     #[allow(

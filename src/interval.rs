@@ -213,6 +213,26 @@ impl Interval {
         Duration::from_nanos(self.width_nanos())
     }
 
+    /// Whether true time is surely no farther than `limit` from [`Interval::midpoint`]: epsilon is at most
+    /// `limit`.
+    ///
+    /// Of the interval of a line in a log it answers whether that line's clock was within so much of UTC:
+    /// 100 µs, where the European Union's rules on trading ask for the finest (Regulation 2017/574).
+    ///
+    /// ```
+    /// use epsilon_clock::{Interval, Timestamp};
+    /// use std::time::Duration;
+    ///
+    /// let line = Interval::around(Timestamp::UNIX_EPOCH, Duration::from_micros(100))?;
+    /// assert!(line.within(Duration::from_micros(100)));
+    /// assert!(!line.within(Duration::from_nanos(99_999)));
+    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// ```
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> bool {
+        self.epsilon() <= limit
+    }
+
     /// Whether `instant` is surely past: it lies before [`Interval::earliest`]. TrueTime's `TT.after`.
     ///
     /// False does not mean that it is still to come; [`Interval::before`] says that.

@@ -191,6 +191,9 @@
 //! # Features
 //!
 //! - `chrono`: conversions between [`Timestamp`] and `chrono::DateTime<Utc>`.
+//! - `serde`: the values as text in people-readable formats, and as integers in binary ones.
+//! - `tracing`: times for `tracing-subscriber`'s lines that say how wrong they may be: `LogTime`,
+//!   `LogJson`.
 //! - `test-util`: machines whose clocks a test sets by hand, and ones that are skewed on purpose.
 //! - `sim`: a simulated world in which true time is known, to try clocks and their users in.
 //!
@@ -208,6 +211,8 @@ mod fleet;
 pub mod guide;
 mod hlc;
 mod interval;
+#[cfg(feature = "tracing")]
+mod log;
 mod machine;
 mod ntp_status;
 mod ordering;
@@ -241,6 +246,8 @@ pub use hlc::{
     WideTimestamp,
 };
 pub use interval::{Interval, IntervalError, IntervalOrder};
+#[cfg(feature = "tracing")]
+pub use log::{LogJson, LogTime};
 pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};
 pub use ntp_status::{NtpStatus, NtpStatusError};
 pub use ordering::{

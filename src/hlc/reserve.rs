@@ -60,6 +60,12 @@ impl Reserve {
         next <= self.mark.load(Ordering::Acquire)
     }
 
+    /// Whether `next` may be issued, though it may be time to store the next bound.
+    #[cfg(feature = "tracing")]
+    pub(super) fn permits(&self, next: u64) -> bool {
+        next <= self.ceiling.load(Ordering::Acquire)
+    }
+
     /// Sees to it that `next` may be issued, and is left to the caller to do.
     #[cold]
     pub(super) fn make_room(&self, next: u64, word: &Word) -> Result<(), HlcError> {

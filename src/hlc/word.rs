@@ -63,4 +63,27 @@ impl Word {
             }
         }
     }
+
+    /// The same for who must not wait for the reserve: `None` where it is used up, and at the end of
+    /// the range.
+    #[cfg(feature = "tracing")]
+    pub(super) fn issue_permitted(&self, floor: u64, reserve: &Reserve) -> Option<u64> {
+        let mut last = self.last();
+        loop {
+            let next = last.checked_add(1)?.max(floor);
+            if !reserve.permits(next) {
+                return None;
+            }
+            match self
+                .0
+                .compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return Some(next),
+                Err(_) => {
+                    step_aside();
+                    last = self.last();
+                }
+            }
+        }
+    }
 }
