@@ -67,7 +67,7 @@ fn h5_ten_million_ticks_of_a_stopped_clock_carry_and_never_wrap() {
         assert_eq!(hlc.tick().unwrap().to_bits(), start + n);
     }
     let last = hlc.last();
-    assert_eq!((10_000_000_u64 - 1) % 4096, last.logical().into());
+    assert_eq!((10_000_000_u64 - 1) % 4096, u64::from(last.logical()));
     assert_eq!(micros(last) - (start >> 12), (10_000_000 - 1) / 4096);
     // Once the clock is past what was carried, stamps follow it again.
     machine.now.store(3_000_000, Ordering::Relaxed);
