@@ -21,6 +21,7 @@ use core::time::Duration;
 /// assert_eq!(bound.total(), Duration::from_micros(1200));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ErrorBound {
     /// What the source reported: the kernel's `maxerror`, with the phase its PLL has yet to slew.
     pub reported_ns: u64,

@@ -311,6 +311,7 @@ impl Claim {
 
 /// A result does not fit the range of [`Timestamp`], 1677 to 2262.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[error(
     "the interval leaves the range of timestamps, years 1677 to 2262; check the machine's clock"
 )]

@@ -15,6 +15,11 @@ use crate::source::Refusal;
 /// best estimate without a bound is good enough, as for logs, use
 /// [`Clock::read`](crate::Clock::read).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum ClockError {
     /// No source vouches for the clock, and none did recently enough.
@@ -76,6 +81,11 @@ pub enum ClockError {
 
 /// What disturbed the machine's clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Disturbance {
     /// The machine was suspended: raw time stood still.

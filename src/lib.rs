@@ -228,6 +228,8 @@ mod source;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod sys;
 mod timestamp;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use bound::ErrorBound;
 pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};

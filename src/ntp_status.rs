@@ -131,6 +131,11 @@ impl Default for NtpStatus {
 /// assert!(refused.to_string().contains("errno 1"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum NtpStatusError {
     /// Both syscalls that answer it were refused; `errno` is the first one's (1 is EPERM, 38 ENOSYS).

@@ -133,6 +133,11 @@ impl SourceMemory {
 
 /// Why a source does not vouch for the clock, with what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The kernel's clock is not synchronised by anybody.
@@ -185,6 +190,11 @@ pub enum Refusal {
 
 /// Who probably wrote an error bound that means nothing, told by what it looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Writer {
     /// systemd-timesyncd: zero maximum and estimated error, under the PLL.
@@ -207,6 +217,11 @@ impl fmt::Display for Writer {
 
 /// Why a bound that is there does not count yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Awaiting {
     /// The clock is being slewed faster than the bound grows.

@@ -136,6 +136,7 @@ pub struct Status {
 
 /// What happened to a clock since it was built. They only ever grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Counters {
     /// Looks that were completed and counted.
