@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::timestamp::{Line, Timestamp};
+use crate::timestamp::{Line, Timestamp, TimestampRangeError};
 use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -607,6 +607,9 @@ pub enum IntervalError {
         /// The end given as the latest, which lies before it.
         latest: Timestamp,
     },
+    /// An end that was to be converted is no [`Timestamp`].
+    #[error(transparent)]
+    End(#[from] TimestampRangeError),
     /// An end would lie before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
     #[error(
         "{middle} ±{half_width:?} reaches outside {min} to {max}, all that a timestamp holds; \

@@ -190,7 +190,8 @@
 //!
 //! # Features
 //!
-//! - `chrono`: conversions between [`Timestamp`] and `chrono::DateTime<Utc>`.
+//! - `chrono`: conversions between [`Timestamp`], [`TimeDelta`] and [`Interval`] and what `chrono` calls
+//!   them.
 //! - `serde`: the values as text in people-readable formats, and as integers in binary ones.
 //! - `tracing`: times for `tracing-subscriber`'s lines that say how wrong they may be: `LogTime`,
 //!   `LogJson`.
@@ -206,6 +207,8 @@ mod bound;
 mod claim;
 mod clock;
 mod commit;
+#[cfg(feature = "chrono")]
+mod dates;
 mod error;
 mod fleet;
 pub mod guide;

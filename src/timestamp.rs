@@ -332,7 +332,7 @@ impl Timestamp {
     /// The timestamp of whole seconds plus nanoseconds, which need not be less than a second.
     ///
     /// In 128 bits, because the second that [`Timestamp::MIN`] lies in begins before it.
-    fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, TimestampRangeError> {
+    pub(crate) fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, TimestampRangeError> {
         let unix_nanos = secs * i128::from(NANOS_PER_SEC) + nanos;
         i64::try_from(unix_nanos)
             .map(Timestamp::from_unix_nanos)
@@ -514,6 +514,18 @@ pub enum TimestampRangeError {
         /// The instant asked for, in nanoseconds since the Unix epoch.
         unix_nanos: i128,
     },
+    /// The span is longer than a [`TimeDelta`] holds, some 292 years either way.
+    #[error(
+        "a span of {nanos} ns lies outside what a time delta holds, {min} to {max} ns; \
+         check that the number is in the unit it was handed over as",
+        min = i64::MIN,
+        max = i64::MAX
+    )]
+    #[non_exhaustive]
+    BeyondTimeDelta {
+        /// The span asked for, in nanoseconds.
+        nanos: i128,
+    },
     /// The platform's [`SystemTime`] does not reach this instant.
     #[error(
         "{timestamp} lies outside what SystemTime holds on this platform; \
@@ -573,52 +585,6 @@ impl TryFrom<Timestamp> for SystemTime {
             SystemTime::UNIX_EPOCH.checked_add(span)
         }
         .ok_or(TimestampRangeError::BeyondSystemTime { timestamp })
-    }
-}
-
-/// Exact for every timestamp. Needs the feature `chrono`.
-///
-/// ```
-/// use chrono::{DateTime, Utc};
-/// use epsilon_clock::Timestamp;
-///
-/// let date = DateTime::<Utc>::from(Timestamp::from_unix_secs(1_795_153_800)?);
-/// assert_eq!(date.to_string(), "2026-11-20 05:50:00 UTC");
-/// # Ok::<(), epsilon_clock::TimestampRangeError>(())
-/// ```
-#[cfg(feature = "chrono")]
-impl From<Timestamp> for chrono::DateTime<chrono::Utc> {
-    fn from(timestamp: Timestamp) -> Self {
-        chrono::DateTime::from_timestamp_nanos(timestamp.nanos)
-    }
-}
-
-/// Exact within the range, except inside a leap second, where the axis stands still. Needs the feature `chrono`.
-///
-/// chrono writes an inserted second as nanoseconds from 1 000 000 000 up on the second before it. All of
-/// them become the instant at which that second ends, the first of the next minute, so the conversion never
-/// puts a later date before an earlier one. chrono has no table of leap seconds, and neither does this: a
-/// date that claims to lie in one is believed.
-///
-/// ```
-/// use chrono::{DateTime, Utc};
-/// use epsilon_clock::Timestamp;
-///
-/// // Half way through the leap second at the end of 2016.
-/// let leap = DateTime::<Utc>::from_timestamp(1_483_228_799, 1_500_000_000).ok_or("no such date")?;
-/// assert_eq!(leap.to_string(), "2016-12-31 23:59:60.500 UTC");
-/// assert_eq!(Timestamp::try_from(leap)?.to_string(), "2017-01-01T00:00:00.000000000Z");
-///
-/// assert!(Timestamp::try_from(DateTime::<Utc>::MAX_UTC).is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[cfg(feature = "chrono")]
-impl TryFrom<chrono::DateTime<chrono::Utc>> for Timestamp {
-    type Error = TimestampRangeError;
-
-    fn try_from(date: chrono::DateTime<chrono::Utc>) -> Result<Timestamp, TimestampRangeError> {
-        let nanos = i64::from(date.timestamp_subsec_nanos()).min(NANOS_PER_SEC);
-        Timestamp::from_parts(i128::from(date.timestamp()), i128::from(nanos))
     }
 }
 
