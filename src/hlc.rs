@@ -377,7 +377,10 @@ impl HybridClock {
     /// to store a bound first.
     #[cfg(feature = "tracing")]
     pub(crate) fn tick_at_once(&self) -> Option<HlcTimestamp> {
-        let best = self.estimate().ok()?.best;
+        let best = match self.middle_plainly() {
+            Some((best, _)) => best,
+            None => self.estimate().ok()?.best,
+        };
         let Shared { word, reserve, .. } = &*self.shared;
         let issued = word.issue_permitted(floor_bits(best)?, reserve)?;
         Some(HlcTimestamp::from_bits(issued))
