@@ -361,18 +361,32 @@ fn expectation(seen: &Seen) -> Vec<String> {
     } else {
         lines.push("None until somebody vouches for the clock.".to_owned());
     }
-    // 200 ppm of a poll, in ms.
-    let growth = |poll: u64| rounded(Duration::from_micros(MAX_DRIFT_PPM * poll));
+    let drift = drift_ppb(&seen.status);
+    let growth = |poll: u64| rounded(Duration::from_nanos(drift * poll));
+    let why = match seen.status.learned {
+        Some(_) => "what the clock has learned of its oscillator",
+        None => "max_drift, until the clock has learned of its oscillator",
+    };
     lines.push(format!(
-        "Between a daemon's writes it grows by {MAX_DRIFT_PPM} µs a second (max_drift): by {} at a \
-         poll of 16 s, {} at 64 s, {} at 1024 s. Just after a write it is what the daemon reports \
-         (half the round trip to its server, and more) and some 0.3 ms.",
+        "Between a daemon's writes it grows by {} a second ({why}): by {} at a poll of 16 s, {} at \
+         64 s, {} at 1024 s. Just after a write it is what the daemon reports (half the round trip \
+         to its server, and more) and some 0.3 ms.",
+        growth(1),
         growth(16),
         growth(64),
         growth(1024),
     ));
     lines.push("A commit-wait takes about twice epsilon, less the work done meanwhile.".to_owned());
     lines
+}
+
+/// By how much epsilon grows, in ns a second.
+fn drift_ppb(status: &Status) -> u64 {
+    let learned = status.learned.map(|learned| {
+        let ends = i64::from(learned.bounds.hi_ppb()) - i64::from(learned.bounds.lo_ppb());
+        ends.unsigned_abs().div_ceil(2)
+    });
+    learned.unwrap_or(MAX_DRIFT_PPM * 1000)
 }
 
 fn advice(facts: &Facts, seen: &Seen) -> Vec<String> {

@@ -286,7 +286,15 @@ impl Serialize for Status {
             age_ns: Option<u64>,
             refuses_in_ns: Option<u64>,
             refusal: Option<Refusal>,
+            learned: Option<Learned>,
             counters: Counters,
+        }
+        #[derive(serde::Serialize)]
+        struct Learned {
+            lo_ppb: i32,
+            hi_ppb: i32,
+            window_ns: Option<u64>,
+            claims: usize,
         }
         // All fields by name, so that a new one is not forgotten here.
         let Self {
@@ -297,8 +305,18 @@ impl Serialize for Status {
             age,
             refuses_in,
             refusal,
+            learned,
             counters,
         } = *self;
+        let learned = match learned {
+            None => None,
+            Some(rate) => Some(Learned {
+                lo_ppb: rate.bounds.lo_ppb(),
+                hi_ppb: rate.bounds.hi_ppb(),
+                window_ns: nanos(Some(rate.window))?,
+                claims: rate.claims,
+            }),
+        };
         let written = Status {
             state,
             interval: interval.ok(),
@@ -308,6 +326,7 @@ impl Serialize for Status {
             age_ns: nanos(age)?,
             refuses_in_ns: nanos(refuses_in)?,
             refusal,
+            learned,
             counters,
         };
         written.serialize(serializer)

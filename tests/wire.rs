@@ -193,6 +193,24 @@ fn a_status_tells_every_figure() {
     assert_eq!(u128::from(status["age_ns"].as_u64().unwrap()), age);
     assert_eq!(status["source"], "kernel");
     assert!(status["refuses_in_ns"].as_u64().unwrap() > 0);
+    assert_eq!(status["learned"], Value::Null);
+
+    machine.set_read_cost(Duration::from_nanos(20));
+    for _ in 0..4 {
+        machine.advance(Duration::from_secs(64));
+        machine.write_maxerror(1_003);
+        machine.advance(Duration::from_millis(300));
+        clock.now().unwrap();
+    }
+    let told = clock.status();
+    let learned = told.learned.expect("four writes teach something");
+    let expected = json!({
+        "lo_ppb": learned.bounds.lo_ppb(),
+        "hi_ppb": learned.bounds.hi_ppb(),
+        "window_ns": u64::try_from(learned.window.as_nanos()).unwrap(),
+        "claims": learned.claims,
+    });
+    assert_eq!(json!(told)["learned"], expected);
     // A binary format takes it as well.
     assert!(!postcard::to_allocvec(&told).unwrap().is_empty());
 }
