@@ -263,7 +263,8 @@ impl Simulated {
                 world.advance(step / looks);
                 let _ = clock.now();
             }
-            let now = clock.now().ok();
+            // A look, so that ours is as fresh as the kernel's.
+            let now = clock.look().ok();
             let truth = world.now();
             samples.push(Sample {
                 at: world.elapsed(),
@@ -292,7 +293,7 @@ fn record_machine(span: Duration) -> Result<Record, BuildError> {
     let mut samples = Vec::new();
     while began.elapsed() < span {
         thread::sleep(step.min(span.saturating_sub(began.elapsed())));
-        let now = clock.now().ok();
+        let now = clock.look().ok();
         samples.push(Sample {
             at: began.elapsed(),
             kernel: clock
@@ -326,7 +327,9 @@ fn draw(record: &Record, options: &Options) -> Result<(), Box<dyn Error>> {
         .samples
         .last()
         .map_or(1.0, |sample| sample.at.as_secs_f64());
-    let (unit, per_unit) = if end > 180.0 {
+    let (unit, per_unit) = if end > 36_000.0 {
+        ("hours", 3600.0)
+    } else if end > 180.0 {
         ("minutes", 60.0)
     } else {
         ("seconds", 1.0)
