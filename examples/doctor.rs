@@ -380,13 +380,13 @@ fn expectation(seen: &Seen) -> Vec<String> {
     lines
 }
 
-/// By how much epsilon grows, in ns a second.
+/// By how much epsilon grows, in ns a second: half of what is left open for the rate.
 fn drift_ppb(status: &Status) -> u64 {
-    let learned = status.learned.map(|learned| {
-        let ends = i64::from(learned.bounds.hi_ppb()) - i64::from(learned.bounds.lo_ppb());
+    let open = status.rate.map(|rate| {
+        let ends = i64::from(rate.hi_ppb()) - i64::from(rate.lo_ppb());
         ends.unsigned_abs().div_ceil(2)
     });
-    learned.unwrap_or(MAX_DRIFT_PPM * 1000)
+    open.unwrap_or(MAX_DRIFT_PPM * 1000)
 }
 
 fn advice(facts: &Facts, seen: &Seen) -> Vec<String> {

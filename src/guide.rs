@@ -3,6 +3,9 @@
 //! Pages of prose with examples that run. The reference is with the types themselves.
 #![forbid(unsafe_code)]
 
+#[doc = include_str!("guide/alerts.md")]
+pub mod alerts {}
+
 #[doc = include_str!("guide/choosing.md")]
 pub mod choosing {}
 
@@ -17,6 +20,9 @@ pub mod fleet {}
 
 #[doc = include_str!("guide/leap_seconds.md")]
 pub mod leap_seconds {}
+
+#[doc = include_str!("guide/logs.md")]
+pub mod logs {}
 
 #[doc = include_str!("guide/store.md")]
 pub mod store {}

@@ -9,6 +9,7 @@
 //! | `WideTimestamp` | `"2026-11-20T05:50:00.123456789Z_0000000042"` | `i64` and `u32` | yes |
 //! | `StampedInterval` | `{"timestamp": …, "interval": …}` | the same | no: it holds a stamp |
 //! | `ClockState` | `"synchronized"` | `u8` | yes |
+//! | `RateBounds` | `{"lo_ppb": …, "hi_ppb": …}`, integers | the same | yes, ends checked |
 //! | `ErrorBound`, `Counters` | integers by name | integers | yes |
 //! | `Reading`, `Status` | an object, with every figure of an error | the same | no: they tell of this process |
 //!
@@ -36,6 +37,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::bound::ErrorBound;
+use crate::claim::RateBounds;
 use crate::clock::{ClockState, Counters, Reading, Status};
 use crate::error::ClockError;
 use crate::hlc::{HlcTimestamp, RemoteTimestamp, StampedInterval, WideTimestamp};
@@ -191,6 +193,32 @@ impl Serialize for StampedInterval {
     }
 }
 
+/// Rates as they are written, and as they come before they are checked.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "RateBounds", deny_unknown_fields)]
+struct Rates {
+    lo_ppb: i32,
+    hi_ppb: i32,
+}
+
+impl Serialize for RateBounds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (lo_ppb, hi_ppb) = (self.lo_ppb(), self.hi_ppb());
+        Rates { lo_ppb, hi_ppb }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RateBounds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Rates { lo_ppb, hi_ppb } = Rates::deserialize(deserializer)?;
+        RateBounds::new(lo_ppb, hi_ppb).ok_or_else(|| {
+            let what =
+                format_args!("the slowest rate {lo_ppb} ppb exceeds the fastest {hi_ppb} ppb");
+            de::Error::custom(what)
+        })
+    }
+}
+
 // --- the state of a clock ------------------------------------------------------------------------
 
 const STATES: [ClockState; 5] = [
@@ -286,13 +314,13 @@ impl Serialize for Status {
             age_ns: Option<u64>,
             refuses_in_ns: Option<u64>,
             refusal: Option<Refusal>,
+            rate: Option<RateBounds>,
             learned: Option<Learned>,
             counters: Counters,
         }
         #[derive(serde::Serialize)]
         struct Learned {
-            lo_ppb: i32,
-            hi_ppb: i32,
+            bounds: RateBounds,
             window_ns: Option<u64>,
             claims: usize,
         }
@@ -303,6 +331,7 @@ impl Serialize for Status {
             bound,
             source,
             age,
+            rate,
             refuses_in,
             refusal,
             learned,
@@ -310,11 +339,10 @@ impl Serialize for Status {
         } = *self;
         let learned = match learned {
             None => None,
-            Some(rate) => Some(Learned {
-                lo_ppb: rate.bounds.lo_ppb(),
-                hi_ppb: rate.bounds.hi_ppb(),
-                window_ns: nanos(Some(rate.window))?,
-                claims: rate.claims,
+            Some(learned) => Some(Learned {
+                bounds: learned.bounds,
+                window_ns: nanos(Some(learned.window))?,
+                claims: learned.claims,
             }),
         };
         let written = Status {
@@ -326,6 +354,7 @@ impl Serialize for Status {
             age_ns: nanos(age)?,
             refuses_in_ns: nanos(refuses_in)?,
             refusal,
+            rate,
             learned,
             counters,
         };

@@ -11,8 +11,8 @@
 use std::time::Duration;
 
 use epsilon_clock::{
-    Clock, ClockState, Counters, ErrorBound, HlcTimestamp, HybridClock, Interval, RemoteTimestamp,
-    ScriptedMachine, Timestamp, WideTimestamp,
+    Clock, ClockState, Counters, ErrorBound, HlcTimestamp, HybridClock, Interval, RateBounds,
+    RemoteTimestamp, ScriptedMachine, Timestamp, WideTimestamp,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -136,6 +136,8 @@ fn what_no_constructor_makes_is_refused_by_name() {
     assert!(refused::<Timestamp>("1795153800").contains("expected a timestamp"));
     assert!(refused::<RemoteTimestamp>("\"2026-11-20T05:50:00.123456Z_9999\"").contains("4095"));
     assert!(refused::<RemoteTimestamp>("7").contains("expected a stamp"));
+    let reversed = r#"{"lo_ppb":2,"hi_ppb":1}"#;
+    assert!(refused::<RateBounds>(reversed).contains("2 ppb exceeds"));
     assert!(refused::<ClockState>("\"Synchronized\"").contains("holdover, assumed"));
     let five = postcard::to_allocvec(&5_i64).unwrap();
     assert!(postcard::from_bytes::<ClockState>(&five).is_err());
@@ -205,12 +207,13 @@ fn a_status_tells_every_figure() {
     let told = clock.status();
     let learned = told.learned.expect("four writes teach something");
     let expected = json!({
-        "lo_ppb": learned.bounds.lo_ppb(),
-        "hi_ppb": learned.bounds.hi_ppb(),
+        "bounds": {"lo_ppb": learned.bounds.lo_ppb(), "hi_ppb": learned.bounds.hi_ppb()},
         "window_ns": u64::try_from(learned.window.as_nanos()).unwrap(),
         "claims": learned.claims,
     });
     assert_eq!(json!(told)["learned"], expected);
+    let rate: RateBounds = serde_json::from_value(json!(told)["rate"].clone()).unwrap();
+    assert_eq!(Some(rate), told.rate);
     // A binary format takes it as well.
     assert!(!postcard::to_allocvec(&told).unwrap().is_empty());
 }
