@@ -212,9 +212,9 @@ impl<'de> Deserialize<'de> for RateBounds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Rates { lo_ppb, hi_ppb } = Rates::deserialize(deserializer)?;
         RateBounds::new(lo_ppb, hi_ppb).ok_or_else(|| {
-            let what =
-                format_args!("the slowest rate {lo_ppb} ppb exceeds the fastest {hi_ppb} ppb");
-            de::Error::custom(what)
+            de::Error::custom(format_args!(
+                "the slowest rate {lo_ppb} ppb exceeds the fastest {hi_ppb} ppb"
+            ))
         })
     }
 }
