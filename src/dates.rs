@@ -34,7 +34,7 @@ impl From<Timestamp> for DateTime<Utc> {
 /// date that claims to lie in one is believed.
 ///
 /// ```
-/// use chrono::{DateTime, Utc};
+/// use chrono::{DateTime, FixedOffset, Utc};
 /// use epsilon_clock::Timestamp;
 ///
 /// // Half way through the leap second at the end of 2016.
@@ -43,8 +43,10 @@ impl From<Timestamp> for DateTime<Utc> {
 /// assert_eq!(Timestamp::try_from(leap)?.to_string(), "2017-01-01T00:00:00.000000000Z");
 ///
 /// // An offset changes how an instant is written, not which one it is.
-/// let berlin = DateTime::parse_from_rfc3339("2026-11-20T06:50:00+01:00")?;
-/// assert_eq!(Timestamp::try_from(berlin)?.to_string(), "2026-11-20T05:50:00.000000000Z");
+/// let berlin = FixedOffset::east_opt(3600).ok_or("no such offset")?;
+/// let dawn = DateTime::<Utc>::from(Timestamp::from_unix_secs(1_795_153_800)?).with_timezone(&berlin);
+/// assert_eq!(dawn.to_string(), "2026-11-20 06:50:00 +01:00");
+/// assert_eq!(Timestamp::try_from(dawn)?, Timestamp::from_unix_secs(1_795_153_800)?);
 ///
 /// assert!(Timestamp::try_from(DateTime::<Utc>::MAX_UTC).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

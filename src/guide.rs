@@ -18,6 +18,9 @@ pub mod drift {}
 #[doc = include_str!("guide/fleet.md")]
 pub mod fleet {}
 
+#[doc = include_str!("guide/formats.md")]
+pub mod formats {}
+
 #[doc = include_str!("guide/leap_seconds.md")]
 pub mod leap_seconds {}
 

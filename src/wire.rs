@@ -1,23 +1,8 @@
 //! The values on the wire and in files: text where people read the format, integers where they do not.
 //!
-//! | value | people-readable (JSON, TOML, …) | binary (postcard, CBOR, …) | read back |
-//! |---|---|---|---|
-//! | `Timestamp` | `"2026-11-20T05:50:00.123456789Z"` | `i64`, ns | yes |
-//! | `Interval` | `{"earliest": …, "latest": …}`, timestamps | the same | yes, ends checked |
-//! | `HlcTimestamp` | `"2026-11-20T05:50:00.123456Z_0042"` | `u64` | as `RemoteTimestamp` |
-//! | `RemoteTimestamp` | the same | the same | yes |
-//! | `WideTimestamp` | `"2026-11-20T05:50:00.123456789Z_0000000042"` | `i64` and `u32` | yes |
-//! | `StampedInterval` | `{"timestamp": …, "interval": …}` | the same | no: it holds a stamp |
-//! | `ClockState` | `"synchronized"` | `u8` | yes |
-//! | `RateBounds` | `{"lo_ppb": …, "hi_ppb": …}`, integers | the same | yes, ends checked |
-//! | `ErrorBound`, `Counters` | integers by name | integers | yes |
-//! | `Reading`, `Status` | an object, with every figure of an error | the same | no: they tell of this process |
-//!
-//! Nothing is rounded. Reading is as strict as the types' own parsers: what no constructor would make
-//! comes out of no format, and the error says what is wrong in the parser's own words.
-//!
-//! A stamp that was issued here must not come out of a file or off the wire: all decoding ends in
-//! `RemoteTimestamp`, which a clock checks when it observes it.
+//! The table of it is in [`guide::formats`](crate::guide::formats). Nothing is rounded. Reading is as strict
+//! as the types' own parsers, and all decoding of stamps ends in `RemoteTimestamp`, which a clock checks
+//! when it observes it:
 //!
 //! ```compile_fail,E0277
 //! let stamp: epsilon_clock::HlcTimestamp = serde_json::from_str("\"660aed092d44002a\"").unwrap();
@@ -47,6 +32,7 @@ use crate::timestamp::Timestamp;
 
 // --- points and stamps ---------------------------------------------------------------------------
 
+/// The text of `Display` in people-readable formats, an `i64` of nanoseconds in others.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -57,6 +43,7 @@ impl Serialize for Timestamp {
     }
 }
 
+/// What `FromStr` reads, or any `i64` of nanoseconds.
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
@@ -67,6 +54,8 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// The text of `Display` in people-readable formats, the `u64` of `to_bits` in others. It is read back as a
+/// [`RemoteTimestamp`].
 impl Serialize for HlcTimestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -77,12 +66,14 @@ impl Serialize for HlcTimestamp {
     }
 }
 
+/// As [`HlcTimestamp`]'s.
 impl Serialize for RemoteTimestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.trust().serialize(serializer)
     }
 }
 
+/// What `FromStr` reads, or any `u64`.
 impl<'de> Deserialize<'de> for RemoteTimestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
@@ -96,6 +87,7 @@ impl<'de> Deserialize<'de> for RemoteTimestamp {
     }
 }
 
+/// The text of `Display` in people-readable formats, nanoseconds (`i64`) and counter (`u32`) in others.
 impl Serialize for WideTimestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -106,6 +98,7 @@ impl Serialize for WideTimestamp {
     }
 }
 
+/// What `FromStr` reads, or any two such integers.
 impl<'de> Deserialize<'de> for WideTimestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
@@ -160,6 +153,7 @@ struct Ends {
     latest: Timestamp,
 }
 
+/// `earliest` and `latest`, as timestamps.
 impl Serialize for Interval {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (earliest, latest) = (*self).into();
@@ -167,6 +161,7 @@ impl Serialize for Interval {
     }
 }
 
+/// Both ends and nothing else; the wrong way round they are an error, as in [`Interval::new`].
 impl<'de> Deserialize<'de> for Interval {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Ends { earliest, latest } = Ends::deserialize(deserializer)?;
@@ -174,6 +169,7 @@ impl<'de> Deserialize<'de> for Interval {
     }
 }
 
+/// `timestamp` and `interval`.
 impl Serialize for StampedInterval {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(serde::Serialize)]
@@ -201,6 +197,7 @@ struct Rates {
     hi_ppb: i32,
 }
 
+/// `lo_ppb` and `hi_ppb`, as integers.
 impl Serialize for RateBounds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (lo_ppb, hi_ppb) = (self.lo_ppb(), self.hi_ppb());
@@ -208,6 +205,7 @@ impl Serialize for RateBounds {
     }
 }
 
+/// Both and nothing else; the wrong way round they are an error.
 impl<'de> Deserialize<'de> for RateBounds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Rates { lo_ppb, hi_ppb } = Rates::deserialize(deserializer)?;
@@ -229,6 +227,7 @@ const STATES: [ClockState; 5] = [
     ClockState::Unavailable,
 ];
 
+/// Its word in people-readable formats, an `i64` from 0 (synchronized) to 4 (unavailable) in others.
 impl Serialize for ClockState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -239,6 +238,7 @@ impl Serialize for ClockState {
     }
 }
 
+/// One of the five words, or integers.
 impl<'de> Deserialize<'de> for ClockState {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {

@@ -9,14 +9,14 @@
 )]
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use chrono::DateTime;
 use epsilon_clock::{
-    Clock, HlcError, HybridClock, Interval, LogJson, LogTime, RemoteTimestamp, ScriptedMachine,
-    TimeDelta, Timestamp,
+    Clock, Finding, HlcError, HybridClock, Interval, LogJson, LogTime, Look, RemoteTimestamp,
+    ScriptedMachine, ScriptedSource, TimeDelta, Timestamp,
 };
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -228,6 +228,40 @@ fn a_line_never_waits_for_the_reserve() {
     // The next tick logs its storing while it holds the lock.
     hlc.tick().unwrap();
     assert_eq!(written.lock().unwrap().len(), 2);
+}
+
+/// One thread looks at a source that does not answer, and the lines of the others go on.
+#[test]
+fn a_line_never_waits_for_another_threads_look() {
+    let machine = ScriptedMachine::default();
+    let source = ScriptedSource::new("oracle");
+    source.push(Finding::Write(machine.truth(Duration::from_millis(1))));
+    let clock = machine.builder().source(source.clone()).build().unwrap();
+    clock.now().unwrap();
+    let (looking, looks) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    source.push_with(move |_| {
+        looking.send(()).unwrap();
+        answered.recv().unwrap();
+        Look::new(Finding::Nothing)
+    });
+    machine.advance(Duration::from_millis(300));
+    thread::scope(|scope| {
+        let stuck = scope.spawn(|| text(&LogTime::bounded(clock.clone())));
+        looks.recv().unwrap();
+        let hlc = HybridClock::new(clock.clone());
+        for time in [
+            LogTime::bounded(clock.clone()),
+            LogTime::bare(clock.clone()),
+            LogTime::stamped(hlc),
+        ] {
+            assert!(!text(&time).ends_with('?'));
+        }
+        assert_eq!(objects(clock.clone(), || tracing::info!("paid")).len(), 1);
+        assert!(!stuck.is_finished());
+        answer.send(()).unwrap();
+        assert!(!stuck.join().unwrap().ends_with('?'));
+    });
 }
 
 #[test]
