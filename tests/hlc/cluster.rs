@@ -137,6 +137,8 @@ impl Node {
         };
         sharpen(&oracle, dice);
         let clock = Clock::builder()
+            // These oscillators go from one end of what A1 allows to the other at any moment.
+            .max_wander_ppb(400_000)
             .machine(Arc::new(handle.clone()))
             .source(oracle.clone())
             .max_error(MAX_ERROR)
