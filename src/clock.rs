@@ -31,7 +31,8 @@ pub use policy::{DriftLearning, RefreshPolicy};
 pub use status::{ClockState, Counters, Reading, Status};
 
 use shared::Shared;
-pub(crate) use shared::{Estimate, Instant};
+pub(crate) use shared::{Estimate, GUARD_WIDTH_LIMIT, Instant};
+pub(crate) use state::SUSPEND_RESOLUTION;
 
 /// A clock that says how wrong it may be.
 ///

@@ -386,6 +386,11 @@ impl HybridClock {
         Some(HlcTimestamp::from_bits(issued))
     }
 
+    /// Whether stamps keep going up across a crash (H9), because a reserve is stored.
+    pub(crate) fn survives_crashes(&self) -> bool {
+        self.shared.reserve.is_stored()
+    }
+
     /// The best estimate and the reading it is of, if nothing is out of the ordinary.
     #[inline(always)]
     #[allow(

@@ -210,15 +210,18 @@ mod commit;
 #[cfg(feature = "chrono")]
 mod dates;
 mod error;
+mod fence;
 mod fleet;
 pub mod guide;
 mod hlc;
 mod interval;
+mod lease;
 #[cfg(feature = "tracing")]
 mod log;
 mod machine;
 mod ntp_status;
 mod ordering;
+mod pause;
 mod primitive;
 mod rate;
 #[cfg(feature = "test-util")]
@@ -241,6 +244,7 @@ pub use clock::{
 };
 pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
 pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
+pub use fence::{DecodeFenceError, Fence, FencingToken, StaleToken, TokenError};
 pub use fleet::{
     Agreement, AgreementError, ClockReport, Contradiction, Direction, Exchange, ExchangeError,
     FalsePeer, Falseticker, Fleet, FleetBuilder, Probe, ReportError, Standing, Verdict, agreement,
@@ -251,6 +255,10 @@ pub use hlc::{
     WideTimestamp,
 };
 pub use interval::{Interval, IntervalError, IntervalOrder};
+pub use lease::{
+    DecodeLeaseError, GrantorClock, ImplausibleExpiry, Lease, LeaseError, LeaseRequest, NotHeld,
+    Tenure, TermLease, WorkGuard,
+};
 #[cfg(feature = "tracing")]
 pub use log::{LogJson, LogTime};
 pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};
@@ -258,6 +266,7 @@ pub use ntp_status::{NtpStatus, NtpStatusError};
 pub use ordering::{
     EventGroup, ReadWindow, Visibility, WriteOrder, compare_writes, latest_writes, order_events,
 };
+pub use pause::{Pause, PauseDetector};
 pub use rate::LearnedRate;
 #[cfg(feature = "test-util")]
 pub use scripted::{ScriptedMachine, ScriptedSource};

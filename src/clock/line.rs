@@ -93,6 +93,12 @@ impl Line {
         self.raw.wrapping_add(elapsed)
     }
 
+    /// The raw instant of the claim itself.
+    #[inline]
+    pub(crate) const fn raw(&self) -> i64 {
+        self.raw
+    }
+
     /// How long after the claim's instant this is, in ns, if the plain arithmetic answers there.
     #[inline]
     #[allow(

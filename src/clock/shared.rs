@@ -26,7 +26,7 @@ const ROUNDS: usize = 16;
 const GUARD_ATTEMPTS: usize = 8;
 
 /// A comparison of clocks that took longer than this cannot tell a short suspend from the wait.
-const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
+pub(crate) const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
 
 /// How often a look starts anew because the clocks were disturbed in the middle of it.
 const LOOK_ATTEMPTS: usize = 3;
@@ -76,6 +76,12 @@ impl Instant {
     #[inline]
     pub(crate) const fn raw(&self) -> i64 {
         self.line.raw_at(self.elapsed)
+    }
+
+    /// The raw instant of the claim that answers.
+    #[inline]
+    pub(crate) const fn claimed_at(&self) -> i64 {
+        self.line.raw()
     }
 
     #[inline]

@@ -24,6 +24,8 @@ mod learning;
 mod look;
 mod stored;
 
+pub(crate) use guard::SUSPEND_RESOLUTION;
+
 /// How many sources a clock can hold.
 pub(crate) const MAX_SOURCES: usize = 4;
 

@@ -54,6 +54,11 @@ impl Reserve {
         }
     }
 
+    /// Whether bounds are stored, so that nothing is issued twice across a crash.
+    pub(super) const fn is_stored(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// Whether `next` may be issued, with nothing to do first.
     #[inline]
     pub(super) fn covers(&self, next: u64) -> bool {

@@ -12,7 +12,7 @@ const DAY: i64 = 86_400 * SECOND;
 
 /// A jump of boot against monotonic time below this is rounding, not a suspend (A3: a suspend takes
 /// milliseconds at least).
-const SUSPEND_RESOLUTION: i64 = 1_000;
+pub(crate) const SUSPEND_RESOLUTION: i64 = 1_000;
 
 impl State {
     /// Compares the clocks with what they were; the next state if something happened to them.

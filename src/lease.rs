@@ -1,0 +1,381 @@
+//! Leases: rights that end by themselves, at an instant on which clocks that differ can agree.
+//!
+//! Why two nodes are never both in possession (T7), in four lines. Let `e` be the expiry.
+//!
+//! 1. The holder acts while `latest < e − margin`; true time then is not above `latest` (T1).
+//! 2. A claimant acts once `earliest > e`; true time then is not below `earliest` (T1).
+//! 3. So whoever holds does so at true instants before `e`, and whoever claims at ones after it.
+//! 4. A renewal never names an earlier `e` than before, so whoever was told an old one is safe.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::clock::Clock;
+use crate::commit::CommitWaitError;
+use crate::error::ClockError;
+use crate::interval::Interval;
+use crate::timestamp::Timestamp;
+
+mod age;
+mod error;
+mod expiry;
+mod guard;
+mod request;
+mod term;
+
+pub use error::{LeaseError, NotHeld};
+pub use expiry::{DecodeLeaseError, ImplausibleExpiry};
+pub use guard::{Tenure, WorkGuard};
+pub use request::{GrantorClock, LeaseRequest};
+pub use term::TermLease;
+
+/// A lease that ends at an instant of UTC, which any node can judge by a clock of its own.
+///
+/// The grantor names the [expiry](Self::expiry) from its own `latest` and a term
+/// ([`grant`](Self::grant)); it travels as eight bytes ([`to_be_bytes`](Self::to_be_bytes)). The
+/// holder acts while [`held`](Self::held) says so: `latest < expiry − margin`. A claimant acts only
+/// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between nobody acts;
+/// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons.
+///
+/// Both answers are an error where the clock gives no interval. Either may be taken for `false`
+/// then: a clock that does not know neither lets anybody act nor takes anything away.
+///
+/// ```
+/// use epsilon_clock::{Clock, Lease};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// # let other = clock.clone();
+/// // The grantor:
+/// let granted = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+/// let wire = granted.to_be_bytes();
+///
+/// // The holder, whose writes take at most 200 ms to arrive:
+/// let mine = Lease::from_be_bytes(wire)?.with_margin(Duration::from_millis(200));
+/// assert!(mine.held(&clock)?);
+///
+/// // A claimant on any other node:
+/// let theirs = Lease::from_be_bytes(wire)?;
+/// assert!(!theirs.surely_expired(&other)?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it cannot do
+///
+/// Between the check and the act the holder may be stopped for as long as it pleases the scheduler,
+/// and act long after the lease ended. No clock closes that gap, and a margin only bounds the
+/// delays that somebody promised. Whatever must not suffer from it needs a [`Fence`](crate::Fence);
+/// and [`guard`](Self::guard) at least tells afterwards.
+///
+/// # Forks
+///
+/// A child holds what its parent holds; the resource cannot tell them apart. Only one may act.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    expiry: Timestamp,
+    margin: Duration,
+    /// `expiry − margin`; without one, at the edge of the range, the least there is: nothing lies
+    /// before it, so the lease is never held.
+    acts_until: Timestamp,
+}
+
+impl Lease {
+    /// The lease that a grantor gives out now for at least `term`: it expires at `latest + term`.
+    ///
+    /// The grantor may grant to somebody else only once this one is
+    /// [surely expired](Self::surely_expired) by its own clock, or on another node by that one's.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::OutOfRange`] for an expiry past the year 2262.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Interval, Lease, Timestamp};
+    /// # use std::time::Duration;
+    /// let now = Interval::around(Timestamp::from_unix_secs(1_795_153_800)?, Duration::from_millis(3))?;
+    /// let lease = Lease::grant(&now, Duration::from_secs(10))?;
+    /// assert_eq!(lease.expiry().to_string(), "2026-11-20T05:50:10.003000000Z");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn grant(now: &Interval, term: Duration) -> Result<Self, LeaseError> {
+        let from = now.latest();
+        match from.checked_add(term) {
+            Some(expiry) => Ok(Self::until(expiry)),
+            None => Err(LeaseError::OutOfRange { from, term }),
+        }
+    }
+
+    /// The lease that ends at `expiry`, without a margin.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Lease, Timestamp};
+    /// # use std::time::Duration;
+    /// let lease = Lease::until(Timestamp::from_unix_secs(1_795_153_800)?);
+    /// assert_eq!(lease.margin(), Duration::ZERO);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn until(expiry: Timestamp) -> Self {
+        Self {
+            expiry,
+            margin: Duration::ZERO,
+            acts_until: expiry,
+        }
+    }
+
+    /// The same lease with its holder giving up so much before the expiry.
+    ///
+    /// As long as an act takes at most, from the check to its effect, as far as anybody can promise.
+    /// It is the holder's own business: a claimant waits for the expiry all the same.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Interval, Lease, Timestamp};
+    /// # use std::time::Duration;
+    /// let expiry = Timestamp::from_unix_secs(1_795_153_800)?;
+    /// let lease = Lease::until(expiry).with_margin(Duration::from_nanos(2));
+    /// let at = |before| Interval::point(expiry.saturating_sub(Duration::from_nanos(before)));
+    /// assert!(lease.held_at(&at(3)));
+    /// assert!(!lease.held_at(&at(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn with_margin(self, margin: Duration) -> Self {
+        let acts_until = match self.expiry.checked_sub(margin) {
+            Some(acts_until) => acts_until,
+            None => Timestamp::MIN,
+        };
+        Self {
+            margin,
+            acts_until,
+            ..self
+        }
+    }
+
+    /// The lease that takes this one's place when the grantor renews it now for at least `term`.
+    ///
+    /// Never an earlier expiry than this one's: `latest` may fall back when the clock becomes
+    /// sharper, and a holder that was told the later expiry acts on it. The margin stays.
+    ///
+    /// That the holder still is the holder is for the grantor to know: renew in the same
+    /// compare-and-set that would let another one in. A renewal that gets lost costs the holder the
+    /// lease and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`grant`](Self::grant).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Interval, Lease, Timestamp};
+    /// # use std::time::Duration;
+    /// # let now = Interval::point(Timestamp::from_unix_secs(1_795_153_800)?);
+    /// let lease = Lease::grant(&now, Duration::from_secs(10))?;
+    /// let renewed = lease.renewed(&now, Duration::from_secs(2))?;
+    /// assert_eq!(renewed.expiry(), lease.expiry());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn renewed(&self, now: &Interval, term: Duration) -> Result<Self, LeaseError> {
+        let expiry = Self::grant(now, term)?.expiry.max(self.expiry);
+        Ok(Self::until(expiry).with_margin(self.margin))
+    }
+
+    /// When it ends.
+    #[must_use]
+    pub const fn expiry(&self) -> Timestamp {
+        self.expiry
+    }
+
+    /// How long before that its holder gives up.
+    #[must_use]
+    pub const fn margin(&self) -> Duration {
+        self.margin
+    }
+
+    /// Whether the holder may act now: `latest < expiry − margin`.
+    ///
+    /// Costs what [`Clock::now`] does, and a comparison.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`]; not to act is right then.
+    #[inline]
+    pub fn held(&self, clock: &Clock) -> Result<bool, ClockError> {
+        Ok(self.held_at(&clock.now()?))
+    }
+
+    /// Whether the holder may act, as of a reading.
+    #[inline]
+    #[must_use]
+    pub fn held_at(&self, now: &Interval) -> bool {
+        now.latest() < self.acts_until
+    }
+
+    /// Whether somebody else may take over now: `earliest > expiry`, whatever the holder's margin.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`]; not to take over is right then.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Lease};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let lease = Lease::grant(&clock.now()?, Duration::ZERO)?;
+    /// assert!(!lease.held(&clock)? && !lease.surely_expired(&clock)?); // nobody can tell yet
+    /// std::thread::sleep(Duration::from_millis(5));
+    /// assert!(lease.surely_expired(&clock)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn surely_expired(&self, clock: &Clock) -> Result<bool, ClockError> {
+        Ok(self.surely_expired_at(&clock.now()?))
+    }
+
+    /// Whether somebody else may take over, as of a reading.
+    #[inline]
+    #[must_use]
+    pub fn surely_expired_at(&self, now: &Interval) -> bool {
+        now.after(self.expiry)
+    }
+
+    /// [`held`](Self::held) for `?`: says by how much it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`NotHeld`], with the figures.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Lease, NotHeld};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+    /// lease.check(&clock)?;
+    /// let hasty = lease.with_margin(Duration::from_secs(11));
+    /// assert!(matches!(hasty.check(&clock), Err(NotHeld::TooLate { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check(&self, clock: &Clock) -> Result<(), NotHeld> {
+        let now = clock.now()?;
+        if self.held_at(&now) {
+            return Ok(());
+        }
+        Err(self.refusal(now))
+    }
+
+    /// How long it is surely held from now on; zero once it is not. For planning a renewal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`].
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Lease};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+    /// let renew_in = lease.remaining(&clock)? / 2;
+    /// # assert!(renew_in <= Duration::from_secs(5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remaining(&self, clock: &Clock) -> Result<Duration, ClockError> {
+        let now = clock.now()?;
+        if self.held_at(&now) {
+            Ok(self.acts_until.abs_diff(now.latest()))
+        } else {
+            Ok(Duration::ZERO)
+        }
+    }
+
+    /// Waits until it is surely expired: `Ok` only once [`surely_expired`](Self::surely_expired) is.
+    ///
+    /// On a healthy clock that is at most twice its epsilon after the expiry. Somebody may have
+    /// renewed it meanwhile: look again before taking over, in the compare-and-set that does.
+    ///
+    /// # Errors
+    ///
+    /// As [`CommitWait::wait`](crate::CommitWait::wait): nothing has expired then, as far as is known.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Lease};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let lease = Lease::grant(&clock.now()?, Duration::from_millis(2))?;
+    /// lease.wait_until_expired(&clock)?;
+    /// assert!(lease.surely_expired(&clock)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_until_expired(&self, clock: &Clock) -> Result<(), CommitWaitError> {
+        clock.wait_until_past(self.expiry)
+    }
+
+    /// Begins work that may be done only while the lease is held; asked at its end, the guard says
+    /// whether it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check): the work must not begin.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Lease, Tenure};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+    /// let guard = lease.guard(&clock)?;
+    /// // … read what only the holder may rely on …
+    /// assert_eq!(guard.finish(), Tenure::Throughout);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn guard<'a>(&'a self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
+        self.check(clock)?;
+        Ok(WorkGuard::of_lease(self, clock))
+    }
+
+    /// Why it is not held as of a reading that says so.
+    fn refusal(&self, now: Interval) -> NotHeld {
+        if self.surely_expired_at(&now) {
+            return NotHeld::Expired {
+                expiry: self.expiry,
+                by: self.expiry.abs_diff(now.earliest()),
+            };
+        }
+        NotHeld::TooLate {
+            expiry: self.expiry,
+            margin: self.margin,
+            latest: now.latest(),
+        }
+    }
+}
+
+impl From<Timestamp> for Lease {
+    fn from(expiry: Timestamp) -> Self {
+        Self::until(expiry)
+    }
+}
+
+/// `lease until 2026-11-20T05:50:10.003000000Z, margin 200ms`.
+impl fmt::Display for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lease until {}, margin {:?}", self.expiry, self.margin)
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("expiry", &self.expiry)
+            .field("margin", &self.margin)
+            .finish()
+    }
+}

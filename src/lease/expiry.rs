@@ -1,0 +1,156 @@
+//! A lease's expiry as eight bytes that sort, and what must be true of those that come from elsewhere.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+
+use thiserror::Error;
+
+use super::Lease;
+use crate::interval::Interval;
+use crate::timestamp::Timestamp;
+
+/// Turned over in the first byte, it adds 2^63: then bytes sort as signed numbers do.
+const SIGN: u8 = 0x80;
+
+/// 2001-09-09T01:46:40Z, a billion seconds since the epoch. What seconds, milliseconds or
+/// microseconds count until the year 33658 is less than this many nanoseconds, and so is a page that
+/// was never written.
+const FIRST_EXPIRY: i64 = 1_000_000_000_000_000_000;
+
+impl Lease {
+    /// The expiry in eight bytes: nanoseconds since the Unix epoch plus 2^63, most significant byte
+    /// first, so that they sort as expiries do. The margin is the holder's and does not travel.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Lease, Timestamp};
+    /// let lease = Lease::until(Timestamp::from_unix_nanos(1_795_153_800_123_456_789));
+    /// assert_eq!(lease.to_be_bytes(), [0x98, 0xe9, 0xaa, 0xde, 0xbd, 0x8d, 0x1d, 0x15]);
+    /// ```
+    #[must_use]
+    pub const fn to_be_bytes(&self) -> [u8; 8] {
+        turned(self.expiry.unix_nanos().to_be_bytes())
+    }
+
+    /// The lease of these eight bytes, without a margin. Of a slice, use `Lease::try_from(bytes)`.
+    ///
+    /// An expiry that nobody can have meant is not "long over": that is how a lease is taken twice.
+    /// Whether one in the far future is meant, [`plausible_at`](Self::plausible_at) tells.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeLeaseError::NotAnExpiry`] for an expiry before 2001-09-09T01:46:40Z, which bytes that
+    /// were never written have, or ones that count another unit; and for bytes that are all ones.
+    ///
+    /// ```
+    /// # use epsilon_clock::{DecodeLeaseError, Lease};
+    /// let blank = Lease::from_be_bytes([0; 8]);
+    /// assert!(matches!(blank, Err(DecodeLeaseError::NotAnExpiry { .. })));
+    /// ```
+    pub const fn from_be_bytes(bytes: [u8; 8]) -> Result<Self, DecodeLeaseError> {
+        let nanos = i64::from_be_bytes(turned(bytes));
+        let expiry = Timestamp::from_unix_nanos(nanos);
+        if nanos < FIRST_EXPIRY || nanos == i64::MAX {
+            return Err(DecodeLeaseError::NotAnExpiry { expiry });
+        }
+        Ok(Self::until(expiry))
+    }
+
+    /// The lease itself, if its expiry is at most `longest` ahead of the latest instant that it can
+    /// be now: what an honest grantor gives out, with `longest` the longest term there is and what
+    /// the grantor's clock may be wider than this one.
+    ///
+    /// To believe a corrupt expiry would be to wait for ever; but not to believe it is no reason to
+    /// take over. Somebody has to look.
+    ///
+    /// # Errors
+    ///
+    /// [`ImplausibleExpiry`], by how much.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Interval, Lease, Timestamp};
+    /// # use std::time::Duration;
+    /// let now = Interval::point("2026-11-20T05:50:00.000000000Z".parse::<Timestamp>()?);
+    /// let longest = Duration::from_secs(11);
+    /// let honest = Lease::grant(&now, Duration::from_secs(10))?;
+    /// assert!(honest.plausible_at(&now, longest).is_ok());
+    /// let corrupt = Lease::until("2226-11-20T05:50:00.000000000Z".parse()?);
+    /// assert!(corrupt.plausible_at(&now, longest).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn plausible_at(
+        self,
+        now: &Interval,
+        longest: Duration,
+    ) -> Result<Self, ImplausibleExpiry> {
+        let expiry = self.expiry;
+        let ahead = expiry.abs_diff(now.latest());
+        if expiry > now.latest() && ahead > longest {
+            return Err(ImplausibleExpiry {
+                expiry,
+                ahead,
+                longest,
+            });
+        }
+        Ok(self)
+    }
+}
+
+const fn turned(bytes: [u8; 8]) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h] = bytes;
+    [a ^ SIGN, b, c, d, e, f, g, h]
+}
+
+/// Exactly eight bytes, most significant first.
+///
+/// ```
+/// # use epsilon_clock::{DecodeLeaseError, Lease};
+/// let row: &[u8] = &[0x98, 0xe9];
+/// assert_eq!(Lease::try_from(row), Err(DecodeLeaseError::Length { found: 2 }));
+/// ```
+impl TryFrom<&[u8]> for Lease {
+    type Error = DecodeLeaseError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeLeaseError> {
+        match <[u8; 8]>::try_from(bytes) {
+            Ok(bytes) => Self::from_be_bytes(bytes),
+            Err(_) => Err(DecodeLeaseError::Length { found: bytes.len() }),
+        }
+    }
+}
+
+/// Bytes that are no lease's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeLeaseError {
+    /// Too few, or too many.
+    #[error("an expiry of 8 bytes cannot be read from {found}")]
+    Length {
+        /// How many there were.
+        found: usize,
+    },
+    /// They name an instant that no lease can have ended at.
+    #[error(
+        "{expiry} is not the expiry of a lease: the bytes were never written, are broken, or count \
+         another unit than nanoseconds plus 2^63; do not take the lease for expired"
+    )]
+    NotAnExpiry {
+        /// What they would mean.
+        expiry: Timestamp,
+    },
+}
+
+/// An expiry further ahead than any grantor gives out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the lease until {expiry} has {ahead:?} to go, but none is longer than {longest:?}: check the \
+     record and the grantor's clock"
+)]
+#[non_exhaustive]
+pub struct ImplausibleExpiry {
+    /// The expiry.
+    pub expiry: Timestamp,
+    /// How far ahead of now it lies, at least.
+    pub ahead: Duration,
+    /// The longest there is, from the caller.
+    pub longest: Duration,
+}

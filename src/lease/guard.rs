@@ -1,0 +1,128 @@
+//! A guard around work done under a lease: afterwards it says whether the lease lasted.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::time::Duration;
+
+use super::Lease;
+use super::error::NotHeld;
+use super::term::TermLease;
+use crate::clock::Clock;
+
+/// Work that was begun while a lease was held; made by [`Lease::guard`] and [`TermLease::guard`].
+///
+/// [`finish`](Self::finish) it when the last effect of the work is in place, before anybody is told:
+/// the answer is about all the time until then, pauses included. Only of work that can be undone, or
+/// that has had no effect yet (a read that is about to be answered), is that soon enough; what a
+/// stale holder has already written, no answer takes back. That is what a
+/// [`Fence`](crate::Fence) is for.
+///
+/// ```
+/// use epsilon_clock::{Clock, Lease, Tenure};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn read_locally() -> u32 { 42 }
+/// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// # let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+/// let guard = lease.guard(&clock)?;
+/// let value = read_locally();
+/// match guard.finish() {
+///     Tenure::Throughout => println!("{value} is the latest value"),
+///     Tenure::SurelyNot { by } => println!("no longer the leader, for at least {by:?}"),
+///     Tenure::CannotTell(why) => println!("not to be answered: {why}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "whether the lease lasted is known only after `finish`"]
+pub struct WorkGuard<'a> {
+    under: Under<'a>,
+}
+
+/// The lease that the work is done under.
+enum Under<'a> {
+    Lease(&'a Lease, &'a Clock),
+    Term(&'a TermLease),
+}
+
+/// Whether a lease was held for all of the work under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what was not done under the lease must not take effect"]
+pub enum Tenure {
+    /// It was, up to the end: nobody else can have held it meanwhile.
+    ///
+    /// The margin does not count here; it is there for work to end in.
+    Throughout,
+    /// It was not: it expired before the end.
+    SurelyNot {
+        /// By how long, at least.
+        by: Duration,
+    },
+    /// The end lies too near the expiry to tell, or the clock gives no interval.
+    CannotTell(NotHeld),
+}
+
+impl<'a> WorkGuard<'a> {
+    pub(super) const fn of_lease(lease: &'a Lease, clock: &'a Clock) -> Self {
+        Self {
+            under: Under::Lease(lease, clock),
+        }
+    }
+
+    pub(super) const fn of_term(term: &'a TermLease) -> Self {
+        Self {
+            under: Under::Term(term),
+        }
+    }
+
+    /// Ends the work; whether the lease was held from its beginning until now.
+    ///
+    /// True time does not run backwards, so a reading that begins now, and ends before the expiry,
+    /// is enough: whatever happened in between, it happened before.
+    pub fn finish(self) -> Tenure {
+        match self.under {
+            Under::Lease(lease, clock) => finish_lease(lease, clock),
+            Under::Term(term) => finish_term(term),
+        }
+    }
+}
+
+fn finish_lease(lease: &Lease, clock: &Clock) -> Tenure {
+    match clock.now() {
+        Err(error) => Tenure::CannotTell(error.into()),
+        Ok(now) if now.before(lease.expiry()) => Tenure::Throughout,
+        Ok(now) if now.after(lease.expiry()) => Tenure::SurelyNot {
+            by: now.earliest().abs_diff(lease.expiry()),
+        },
+        Ok(now) => Tenure::CannotTell(NotHeld::TooLate {
+            expiry: lease.expiry(),
+            margin: Duration::ZERO,
+            latest: now.latest(),
+        }),
+    }
+}
+
+fn finish_term(term: &TermLease) -> Tenure {
+    let now = match term.clock().now() {
+        Ok(now) => now,
+        Err(error) => return Tenure::CannotTell(error.into()),
+    };
+    if let Some(by) = term.over_since(&now) {
+        return Tenure::SurelyNot { by };
+    }
+    match term.lasts_at(&now) {
+        Ok(()) => Tenure::Throughout,
+        Err(why) => Tenure::CannotTell(why),
+    }
+}
+
+impl fmt::Debug for WorkGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let under: &dyn fmt::Debug = match &self.under {
+            Under::Lease(lease, _) => lease,
+            Under::Term(term) => term,
+        };
+        f.debug_struct("WorkGuard").field("under", under).finish()
+    }
+}

@@ -1,0 +1,309 @@
+//! A lease that was granted for a duration, held by this process and counted on this machine.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::time::Duration;
+
+use super::Lease;
+use super::error::NotHeld;
+use super::guard::WorkGuard;
+use super::request::Anchor;
+use crate::clock::Clock;
+use crate::error::ClockError;
+use crate::interval::Interval;
+use crate::primitive::{AtomicI64, Ordering};
+use crate::timestamp::Timestamp;
+
+const BILLION: u128 = 1_000_000_000;
+
+/// In place of a raw instant: the machine slept, and the lease is gone for good.
+const LOST: i64 = i64::MAX;
+
+/// A lease that was granted "for so long from when you asked"; made by
+/// [`LeaseRequest::granted`](super::LeaseRequest::granted).
+///
+/// It is held while **both** say so that can be read here:
+///
+/// - the interval: `latest < earliest before the request + term − margin`;
+/// - the machine: the raw time that went by since then, made longer by `max_drift`, is less than the
+///   term less the margin, and boot time says that the machine has not slept. Raw time stands still
+///   while it sleeps, so a suspend ends the lease, however short: how long it was, the kernel knows
+///   to a second at best.
+///
+/// The second is needed because UTC is not elapsed time: during an inserted leap second the interval
+/// stands still, and the grantor's term does not. The first, because what is read twice is wrong
+/// less often.
+///
+/// It is renewed by [another request](Clock::request_lease), whose lease takes its place; an answer
+/// that was late or lost makes the new one shorter, never longer. It means nothing on another
+/// machine or in another process: what travels is the term.
+///
+/// ```
+/// use epsilon_clock::{Clock, GrantorClock, TermLease};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn ask() -> Duration { Duration::from_secs(10) }
+/// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+/// let request = clock.request_lease()?;
+/// let mut lease: TermLease = request.granted(ask(), GrantorClock::RawTime)?;
+/// if lease.remaining()? < Duration::from_secs(5) {
+///     let request = clock.request_lease()?;
+///     lease = request.granted(ask(), GrantorClock::RawTime)?;
+/// }
+/// assert!(lease.held()?);
+/// # Ok(())
+/// # }
+/// ```
+pub struct TermLease {
+    clock: Clock,
+    /// What the interval is held against; its expiry is the earliest at which the term can end.
+    lease: Lease,
+    term: Term,
+    anchor: Anchor,
+    /// The last raw instants at which it is held: with the margin, and without it.
+    acts_until: i64,
+    lasts_until: i64,
+    /// The last raw instant at which boot time was compared and had not moved, or [`LOST`].
+    ///
+    /// A claim from before that instant is in force only while nothing voided it, and a suspend does:
+    /// so as long as such a claim answers, there is nothing to compare.
+    compared: AtomicI64,
+}
+
+/// How long the lease is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Term {
+    /// As the grantor said.
+    pub(super) granted: Duration,
+    /// The least that it is, in true time.
+    pub(super) shortest: Duration,
+    /// When it surely is over; `None` if that is not known.
+    pub(super) ends_by: Option<Timestamp>,
+}
+
+impl TermLease {
+    pub(super) fn new(clock: Clock, lease: Lease, term: Term, anchor: Anchor) -> Self {
+        let lasts_until = last_instant(&anchor, term.shortest, clock.max_drift_ppb());
+        Self {
+            clock,
+            lease,
+            term,
+            anchor,
+            acts_until: lasts_until,
+            lasts_until,
+            compared: AtomicI64::new(anchor.raw),
+        }
+    }
+
+    /// The same lease with its holder giving up so much earlier; see [`Lease::with_margin`].
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, GrantorClock};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let granted = clock.request_lease()?.granted(Duration::from_secs(10), GrantorClock::RawTime)?;
+    /// let lease = granted.with_margin(Duration::from_secs(10));
+    /// assert!(!lease.held()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_margin(mut self, margin: Duration) -> Self {
+        let usable = self.term.shortest.saturating_sub(margin);
+        self.acts_until = last_instant(&self.anchor, usable, self.clock.max_drift_ppb());
+        self.lease = self.lease.with_margin(margin);
+        self
+    }
+
+    /// Whether the holder may act now.
+    ///
+    /// Costs what [`Clock::now`] does, and a few comparisons; after each new claim of the clock once
+    /// a comparison of its machine's clocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`]; not to act is right then.
+    #[inline]
+    pub fn held(&self) -> Result<bool, ClockError> {
+        match self.held_plainly() {
+            Some(held) => Ok(held),
+            None => self.held_carefully(),
+        }
+    }
+
+    #[inline]
+    fn held_plainly(&self) -> Option<bool> {
+        let instant = self.clock.instant_plainly()?;
+        let raw = instant.raw();
+        let compared = self.compared.load(Ordering::Relaxed);
+        if instant.claimed_at() > compared || raw < compared {
+            return None;
+        }
+        Some(raw <= self.acts_until && self.lease.held_at(&instant.interval()?))
+    }
+
+    #[cold]
+    fn held_carefully(&self) -> Result<bool, ClockError> {
+        match self.check() {
+            Ok(()) => Ok(true),
+            Err(NotHeld::Clock(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// [`held`](Self::held) for `?`: says by how much it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`NotHeld`], with the figures.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, GrantorClock, NotHeld};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let granted = clock.request_lease()?.granted(Duration::from_millis(10), GrantorClock::RawTime)?;
+    /// granted.check()?;
+    /// std::thread::sleep(Duration::from_millis(11));
+    /// assert!(matches!(granted.check(), Err(NotHeld::TermOver { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check(&self) -> Result<(), NotHeld> {
+        let now = self.clock.now()?;
+        let here = self.compare()?;
+        if here.raw > self.acts_until {
+            return Err(self.over(here.raw, self.lease.margin()));
+        }
+        if !self.lease.held_at(&now) {
+            return Err(self.too_late(&now));
+        }
+        Ok(())
+    }
+
+    /// How long it is surely held from now on; zero once it is not. For planning a renewal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Clock::now`].
+    pub fn remaining(&self) -> Result<Duration, ClockError> {
+        if !self.held()? {
+            return Ok(Duration::ZERO);
+        }
+        let left = self.acts_until.saturating_sub(self.clock.raw_time());
+        let by_raw_time = Duration::from_nanos(left.max(0).unsigned_abs());
+        Ok(self.lease.remaining(&self.clock)?.min(by_raw_time))
+    }
+
+    /// Begins work that may be done only while the lease is held; see [`Lease::guard`].
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check): the work must not begin.
+    pub fn guard(&self) -> Result<WorkGuard<'_>, NotHeld> {
+        self.check()?;
+        Ok(WorkGuard::of_term(self))
+    }
+
+    /// The term, as the grantor said.
+    #[must_use]
+    pub const fn term(&self) -> Duration {
+        self.term.granted
+    }
+
+    /// How long before the end its holder gives up.
+    #[must_use]
+    pub const fn margin(&self) -> Duration {
+        self.lease.margin()
+    }
+
+    /// The first instant of UTC at which the term may be over: it is not held from then on.
+    #[must_use]
+    pub const fn expires_no_earlier(&self) -> Timestamp {
+        self.lease.expiry()
+    }
+
+    /// The same, as far as the end of guarded work goes: whether nobody else can have held it yet.
+    ///
+    /// The margin does not count: it is there for work to end in.
+    pub(super) fn lasts_at(&self, now: &Interval) -> Result<(), NotHeld> {
+        let here = self.compare()?;
+        if here.raw > self.lasts_until {
+            return Err(self.over(here.raw, Duration::ZERO));
+        }
+        if now.latest() >= self.lease.expiry() {
+            return Err(self.too_late(now));
+        }
+        Ok(())
+    }
+
+    /// How long ago it surely ended, if it surely did.
+    pub(super) fn over_since(&self, now: &Interval) -> Option<Duration> {
+        let ends_by = self.term.ends_by?;
+        now.after(ends_by).then(|| now.earliest().abs_diff(ends_by))
+    }
+
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Compares boot time with what it was, unless the lease is lost already.
+    fn compare(&self) -> Result<Anchor, NotHeld> {
+        let compared = self.compared.load(Ordering::Acquire);
+        if compared == LOST {
+            return Err(NotHeld::Disturbed);
+        }
+        let here = Anchor::drop_now(&self.clock)?;
+        // Raw time that is behind what another thread saw, before this one read it, ran backwards.
+        if self.anchor.disturbed_until(&here) || here.raw < compared {
+            self.compared.store(LOST, Ordering::Release);
+            return Err(NotHeld::Disturbed);
+        }
+        // Keeps what is lost lost.
+        self.compared.fetch_max(here.raw, Ordering::AcqRel);
+        Ok(here)
+    }
+
+    fn over(&self, raw: i64, margin: Duration) -> NotHeld {
+        let elapsed = raw.saturating_sub(self.anchor.raw).max(0);
+        NotHeld::TermOver {
+            elapsed: Duration::from_nanos(elapsed.unsigned_abs()),
+            usable: self.term.shortest.saturating_sub(margin),
+            term: self.term.granted,
+        }
+    }
+
+    fn too_late(&self, now: &Interval) -> NotHeld {
+        NotHeld::TooLate {
+            expiry: self.lease.expiry(),
+            margin: self.lease.margin(),
+            latest: now.latest(),
+        }
+    }
+}
+
+/// The last raw instant at which less than `usable` true time can have gone by since the anchor, with
+/// true time running up to `max_drift_ppb` faster than raw time; before the anchor if there is none.
+fn last_instant(anchor: &Anchor, usable: Duration, max_drift_ppb: u32) -> i64 {
+    // ceil(elapsed × (1 + drift)) < usable, exactly when elapsed × (1 + drift) <= usable − 1 ns.
+    let Some(most) = usable.as_nanos().checked_sub(1) else {
+        return anchor.raw.saturating_sub(1);
+    };
+    // Of spans that make this overflow, the machine's raw time ends first.
+    let elapsed = most.saturating_mul(BILLION) / (BILLION + u128::from(max_drift_ppb));
+    let elapsed = i64::try_from(elapsed).unwrap_or(i64::MAX);
+    // One less than LOST, which is no raw instant.
+    anchor.raw.saturating_add(elapsed).min(LOST - 1)
+}
+
+impl fmt::Debug for TermLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TermLease")
+            .field("term", &self.term)
+            .field("margin", &self.lease.margin())
+            .field("expires_no_earlier", &self.lease.expiry())
+            .finish_non_exhaustive()
+    }
+}
