@@ -337,9 +337,9 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn guard<'a>(&'a self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
+    pub fn guard<'a>(&self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
         self.check(clock)?;
-        Ok(WorkGuard::of_lease(self, clock))
+        Ok(WorkGuard::of_lease(*self, clock))
     }
 
     /// Why it is not held as of a reading that says so.

@@ -42,7 +42,7 @@ pub struct WorkGuard<'a> {
 
 /// The lease that the work is done under.
 enum Under<'a> {
-    Lease(&'a Lease, &'a Clock),
+    Lease(Lease, &'a Clock),
     Term(&'a TermLease),
 }
 
@@ -64,7 +64,7 @@ pub enum Tenure {
 }
 
 impl<'a> WorkGuard<'a> {
-    pub(super) const fn of_lease(lease: &'a Lease, clock: &'a Clock) -> Self {
+    pub(super) const fn of_lease(lease: Lease, clock: &'a Clock) -> Self {
         Self {
             under: Under::Lease(lease, clock),
         }
@@ -82,7 +82,7 @@ impl<'a> WorkGuard<'a> {
     /// is enough: whatever happened in between, it happened before.
     pub fn finish(self) -> Tenure {
         match self.under {
-            Under::Lease(lease, clock) => finish_lease(lease, clock),
+            Under::Lease(lease, clock) => finish_lease(&lease, clock),
             Under::Term(term) => finish_term(term),
         }
     }

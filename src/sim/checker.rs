@@ -3,12 +3,18 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use crate::claim::RateBounds;
 use crate::error::ClockError;
+use crate::fence::FencingToken;
 use crate::hlc::{HlcTimestamp, StampedInterval};
 use crate::interval::Interval;
 use crate::timestamp::Timestamp;
+
+mod leases;
+
+use leases::Taken;
 
 /// Truth and clocks are read in whole nanoseconds, rounded down, and a claim is carried over the
 /// difference of two such readings: so much can a reading miss truth by rounding alone.
@@ -30,6 +36,8 @@ pub enum Law {
     T4,
     /// If one commit is released before another begins, on any node, its timestamp is the lower.
     T5,
+    /// Two nodes never hold one lease at one true instant.
+    T7,
     /// While one claim is in force, no end moves slower or faster than its rate allows.
     T8,
     /// Honest readings of one instant intersect.
@@ -40,22 +48,26 @@ pub enum Law {
     H1,
     /// A stamp's interval contains true time.
     H10,
+    /// A resource never accepts a write with an older token than one that it has accepted.
+    F1,
 }
 
 impl Law {
     /// All that are checked.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::A1,
         Self::T1,
         Self::T2,
         Self::T3,
         Self::T4,
         Self::T5,
+        Self::T7,
         Self::T8,
         Self::T9,
         Self::T10,
         Self::H1,
         Self::H10,
+        Self::F1,
     ];
 
     const fn index(self) -> usize {
@@ -66,11 +78,13 @@ impl Law {
             Self::T3 => 3,
             Self::T4 => 4,
             Self::T5 => 5,
-            Self::T8 => 6,
-            Self::T9 => 7,
-            Self::T10 => 8,
-            Self::H1 => 9,
-            Self::H10 => 10,
+            Self::T7 => 6,
+            Self::T8 => 7,
+            Self::T9 => 8,
+            Self::T10 => 9,
+            Self::H1 => 10,
+            Self::H10 => 11,
+            Self::F1 => 12,
         }
     }
 }
@@ -194,6 +208,10 @@ pub struct Checker {
     shown: Option<Timestamp>,
     /// The highest timestamp of a commit that was released, on any clock.
     acknowledged: Option<Timestamp>,
+    /// Who holds each lease by now, and since when.
+    holders: BTreeMap<u64, Taken>,
+    /// The highest token that each resource accepted a write with.
+    accepted: BTreeMap<u64, FencingToken>,
     broken: [u64; Law::ALL.len()],
     readings: u64,
     first: Option<Violation>,

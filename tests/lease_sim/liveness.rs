@@ -1,0 +1,1 @@
+//! Liveness: how long a lease that nobody renews keeps everybody out.
