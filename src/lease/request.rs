@@ -76,7 +76,7 @@ pub(super) struct Anchor {
 
 impl Anchor {
     /// The anchor of a comparison of clocks that was sharp enough to tell the shortest suspend.
-    fn of(clocks: &Sandwich) -> Result<Self, ClockError> {
+    pub(super) fn of(clocks: &Sandwich) -> Result<Self, ClockError> {
         if clocks.width() > GUARD_WIDTH_LIMIT {
             let cause = Disturbance::Interrupted;
             return Err(ClockError::Disturbed { cause });

@@ -307,3 +307,52 @@ impl fmt::Debug for TermLease {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::machine::Sandwich;
+
+    fn anchor(raw: i64) -> Anchor {
+        let clocks = Sandwich {
+            mono_before: raw,
+            boot: raw,
+            real: raw,
+            raw,
+            mono_after: raw,
+        };
+        Anchor::of(&clocks).unwrap()
+    }
+
+    proptest! {
+        /// T7: up to the last instant less than the usable time can have gone by, with true time as
+        /// fast as A1 lets it; a nanosecond of raw time later it can have.
+        #[test]
+        fn t7_drift_is_charged_and_rounded_against_the_holder(
+            raw in 0..i64::MAX / 2,
+            usable in prop_oneof![0..100_000_u64, 0..4_000_000_000_000_000_000_u64],
+            drift in prop_oneof![Just(0), Just(200_000), 0..=u32::MAX],
+        ) {
+            let last = last_instant(&anchor(raw), Duration::from_nanos(usable), drift);
+            let gone_by = |at: i64| {
+                let elapsed = u128::from((at - raw).unsigned_abs());
+                (elapsed * (BILLION + u128::from(drift))).div_ceil(BILLION)
+            };
+            if usable == 0 {
+                prop_assert!(last < raw);
+            } else {
+                prop_assert!(last >= raw && last < LOST);
+                prop_assert!(gone_by(last) < u128::from(usable));
+                prop_assert!(gone_by(last + 1) >= u128::from(usable));
+            }
+        }
+    }
+
+    #[test]
+    fn t10_a_term_beyond_all_raw_time_ends_before_what_means_lost() {
+        let last = last_instant(&anchor(7), Duration::MAX, 0);
+        assert_eq!(last, LOST - 1);
+    }
+}

@@ -212,7 +212,7 @@ fn config(random: &mut Random) -> NodeConfig {
         _ => Oscillator::ordinary(random),
     };
     let server = [Server::near(), Server::far(), Server::lopsided()]
-        [random.between(0, 3).unsigned_abs() as usize];
+        [usize::try_from(random.between(0, 3)).unwrap()];
     let mut daemon = Daemon::chrony(server);
     daemon.poll = Duration::from_secs(random.between(2, 16).unsigned_abs());
     if random.chance(400_000) {
