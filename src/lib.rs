@@ -106,7 +106,9 @@
 //!   is released before commit 2 begins, on any node, then s1 < s2.
 //! - **T6** [`wait`](CommitWait::wait) returns `Ok` only when `after(timestamp)` was observed; never
 //!   under a clock error; honours timeouts; loops, and never trusts one sleep.
-//! - **T7** is about leases, which are still to come.
+//! - **T7 Leases.** The holder acts while `latest < expiry − margin`, a claimant only when
+//!   `earliest > expiry`: two nodes never [hold](Lease::held) one [`Lease`] at one true instant. A
+//!   clock without an interval makes no lease held, and none expired.
 //! - **T8** While one claim is in force, no end moves slower or faster than its rate allows (leap
 //!   seconds and the floor apart).
 //! - **T9** Honest readings of one instant intersect; an empty intersection is an error with its size.
@@ -114,6 +116,11 @@
 //!
 //! - **A1 Learned drift.** The oscillator's true rate lies in what was learned of it
 //!   ([`Status::rate`]), for as long as a claim is carried with it.
+//!
+//! Of what no clock can do for a lease:
+//!
+//! - **F1 Fencing.** A resource behind a [`Fence`] never accepts a write with an older
+//!   [`FencingToken`] than one that it has accepted, whatever the pauses.
 //!
 //! And of the [`HybridClock`], with `l` the physical part of a stamp, `pt` the clock's best estimate in
 //! whole microseconds and `e` its epsilon:
@@ -165,6 +172,30 @@
 //!
 //! A [`CommitGroup`] serves many waits with one sleeper, and futures for any runtime;
 //! [`order_events`], [`compare_writes`], [`latest_writes`] and [`ReadWindow`] are for those who read.
+//!
+//! # Leases
+//!
+//! A leader checks its lease, is stopped for fifteen seconds, and writes. The check was right, and the
+//! write is wrong all the same.
+//!
+//! ```
+//! # use epsilon_clock::{Clock, Fence, FencingToken, Lease};
+//! # use std::time::Duration;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+//! # let (stored, token) = (Fence::OPEN.to_be_bytes(), FencingToken::try_from(34_i64)?);
+//! let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+//! lease.check(&clock)?; // nobody else holds it now
+//! // … and whatever happens here, in the resource, in the transaction that writes:
+//! let fence = Fence::try_from(&stored[..])?.admit(token)?; // nobody else ever got past it
+//! # drop(fence);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`TermLease`] is for lock services that say "ten seconds from when you asked", [`WorkGuard`] and
+//! [`PauseDetector`] tell afterwards what happened, and [`guide::leases`] which of all this protects
+//! against what.
 //!
 //! # Causality
 //!
