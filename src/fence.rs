@@ -18,7 +18,7 @@ use crate::hlc::{HlcError, HlcTimestamp, HybridClock};
 /// equal let two holders write. Take them all from one of:
 ///
 /// - **A lock service's own number**, which consensus has made strict. etcd: the `create_revision`
-///   of the lock's key. Zookeeper: the `czxid` of the lock's node. (Not the version of a node, which
+///   of the lock's key. ZooKeeper: the `czxid` of the lock's node. (Not the version of a node, which
 ///   begins anew with the node; and not the suffix of a sequential node, which is an `i32`.)
 /// - **A [`HybridClock`]** with a [`reserve`](crate::HybridClockBuilder::reserve), by
 ///   [`fencing_token`](HybridClock::fencing_token): no stamp is issued twice, crash or not (H8, H9).
@@ -76,7 +76,7 @@ impl FencingToken {
     }
 }
 
-/// A lock service's own number, such as etcd's `create_revision` or Zookeeper's `czxid`: both are
+/// A lock service's own number, such as etcd's `create_revision` or ZooKeeper's `czxid`: both are
 /// signed, and never 0 or less.
 ///
 /// ```

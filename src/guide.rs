@@ -24,6 +24,9 @@ pub mod formats {}
 #[doc = include_str!("guide/leap_seconds.md")]
 pub mod leap_seconds {}
 
+#[doc = include_str!("guide/leases.md")]
+pub mod leases {}
+
 #[doc = include_str!("guide/logs.md")]
 pub mod logs {}
 

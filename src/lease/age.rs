@@ -10,7 +10,7 @@ impl Interval {
     /// `latest + delta < now.earliest`.
     ///
     /// With [`younger_than`](Self::younger_than), the rule behind leases that a replicated log
-    /// grants by itself, known as `LeaseGuard`. Each entry carries the interval in which its leader made it.
+    /// grants by itself, known as LeaseGuard. Each entry carries the interval in which its leader made it.
     /// That leader serves reads while the last entry of its own that was committed is younger than
     /// `delta`; a new one commits nothing until the last entry of any leader before it is older than
     /// `delta`. The two never hold at one true instant, whoever stamped the entry.
