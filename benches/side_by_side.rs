@@ -25,8 +25,9 @@
 )]
 
 use epsilon_clock::{
-    Claim, Clock, ErrorBound, Finding, HybridClock, Interval, Look, LookContext, RateBounds,
-    RefreshPolicy, Refusal, RemoteTimestamp, Source, SourceMemory, SyncClaim, Timestamp,
+    Claim, Clock, ErrorBound, Finding, GrantorClock, HybridClock, Interval, Lease, Look,
+    LookContext, RateBounds, RefreshPolicy, Refusal, RemoteTimestamp, Source, SourceMemory,
+    SyncClaim, Timestamp,
 };
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
     let mut rows = Vec::new();
     for threads in thread_counts() {
         let mut cases = cases(&clock);
+        cases.extend(lease_cases(&clock));
         cases.extend(hlc_cases(&clock));
         cases.extend(taught_cases(&taught));
         rows.extend(measure(effort, threads, &cases, || {}));
@@ -81,6 +83,10 @@ fn main() -> ExitCode {
             "begin_commit() with {threads} thread(s): {:.3} times the bare read",
             commit.ratio
         );
+        for what in ["Lease::held()", "TermLease::held()"] {
+            let more = row(&rows, what, threads).ns - now.ns;
+            eprintln!("{what} with {threads} thread(s): {more:+.2} ns beside now()");
+        }
         for what in [
             "now(), learned rate",
             "hlc tick(), learned rate",
@@ -154,6 +160,26 @@ fn beside_a_reader(effort: Effort, clock: &Clock) -> Vec<Row> {
         done.store(true, Ordering::Relaxed);
         rows.into_iter().skip(1).collect()
     })
+}
+
+/// Checks of one lease, by all threads.
+fn lease_cases(clock: &Clock) -> Vec<Case<'_>> {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let now = clock.now().expect("an interval");
+    let lease = Lease::grant(&now, HOUR).expect("an expiry");
+    let request = clock.request_lease().expect("an interval");
+    let term = request.granted(HOUR, GrantorClock::RawTime);
+    let term = Arc::new(term.expect("an expiry"));
+    vec![
+        Case::new("Lease::held()", move || {
+            let clock = clock.clone();
+            move || assert!(black_box(&lease).held(&clock).expect("an interval"))
+        }),
+        Case::new("TermLease::held()", move || {
+            let term = Arc::clone(&term);
+            move || assert!(term.held().expect("an interval"))
+        }),
+    ]
 }
 
 /// Hybrid logical clocks, all threads on one.
