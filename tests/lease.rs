@@ -274,6 +274,36 @@ fn an_inserted_leap_second_makes_no_term_longer() {
     assert_eq!(lease.held(), Ok(false));
 }
 
+/// Each of the two readings ends a term by itself, on the path that every check takes too.
+#[test]
+fn whichever_is_over_first_ends_a_term() {
+    // An interval so wide that raw time still leaves some.
+    let machine = ScriptedMachine::default();
+    machine.write_maxerror(100_003);
+    let clock = machine.clock().unwrap();
+    clock.now().unwrap();
+    let lease = term_lease(&clock, TEN);
+    for (span, held) in [(9_700, true), (1, true), (150, false), (1, false)] {
+        machine.advance(millis(span));
+        assert_eq!(lease.held(), Ok(held));
+    }
+    assert!(matches!(lease.check(), Err(NotHeld::TooLate { .. })));
+
+    // UTC that runs slow against raw time, as far as A1 lets it, and as a smeared leap second makes it.
+    let (machine, clock) = synchronised();
+    machine.set_drift_ppb(-200_000);
+    machine.set_slew_ppb(-200_000); // by which the daemon keeps real time right
+    let lease = term_lease(&clock, secs(1_000));
+    machine.advance(secs(998));
+    write_again(&machine, &clock);
+    for (span, held) in [(1, true), (1, true), (1_000, false), (1, false)] {
+        machine.advance(millis(span));
+        assert_eq!(lease.held(), Ok(held), "{span} {:?}", lease.check());
+    }
+    assert!(clock.before(lease.expires_no_earlier()).unwrap());
+    assert!(matches!(lease.check(), Err(NotHeld::TermOver { .. })));
+}
+
 #[test]
 fn what_the_grantor_counts_by_is_not_used() {
     let (_machine, clock) = synchronised();
@@ -532,6 +562,16 @@ proptest! {
         if entry.younger_than(span, &leader) && entry.older_than(span, &successor) {
             prop_assert!(leader.definitely_before(&successor));
         }
+    }
+}
+
+#[test]
+fn an_entry_of_exactly_that_age_is_neither_younger_nor_older() {
+    let at = |nanos| Interval::point(Timestamp::from_unix_nanos(nanos));
+    let delta = Duration::from_nanos(100);
+    for (now, younger, older) in [(99, true, false), (100, false, false), (101, false, true)] {
+        assert_eq!(at(0).younger_than(delta, &at(now)), younger);
+        assert_eq!(at(0).older_than(delta, &at(now)), older);
     }
 }
 

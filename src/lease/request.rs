@@ -91,10 +91,10 @@ impl Anchor {
         Self::of(&clock.clocks())
     }
 
-    /// Whether the machine slept between the two, or raw time did not go on.
-    pub(super) fn disturbed_until(&self, later: &Self) -> bool {
+    /// Whether the machine slept between the two.
+    pub(super) fn slept_until(&self, later: &Self) -> bool {
         let slept = self.boot_offset.moved_to(&later.boot_offset);
-        slept.saturating_abs() > SUSPEND_RESOLUTION || later.raw < self.raw
+        slept.saturating_abs() > SUSPEND_RESOLUTION
     }
 }
 

@@ -256,8 +256,8 @@ impl TermLease {
             return Err(NotHeld::Disturbed);
         }
         let here = Anchor::drop_now(&self.clock)?;
-        // Raw time that is behind what another thread saw, before this one read it, ran backwards.
-        if self.anchor.disturbed_until(&here) || here.raw < compared {
+        // Raw time that is behind what was seen before this reading began ran backwards.
+        if self.anchor.slept_until(&here) || here.raw < compared {
             self.compared.store(LOST, Ordering::Release);
             return Err(NotHeld::Disturbed);
         }
