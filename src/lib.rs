@@ -119,7 +119,7 @@
 //!
 //! Of what no clock can do for a lease:
 //!
-//! - **F1 Fencing.** A resource behind a [`Fence`] never accepts a write with an older
+//! - **W1 Fencing.** A resource behind a [`Fence`] never accepts a write with an older
 //!   [`FencingToken`] than one that it has accepted, whatever the pauses.
 //!
 //! And of the [`HybridClock`], with `l` the physical part of a stamp, `pt` the clock's best estimate in

@@ -49,7 +49,7 @@ pub enum Law {
     /// A stamp's interval contains true time.
     H10,
     /// A resource never accepts a write with an older token than one that it has accepted.
-    F1,
+    W1,
 }
 
 impl Law {
@@ -67,7 +67,7 @@ impl Law {
         Self::T10,
         Self::H1,
         Self::H10,
-        Self::F1,
+        Self::W1,
     ];
 
     const fn index(self) -> usize {
@@ -84,7 +84,7 @@ impl Law {
             Self::T10 => 9,
             Self::H1 => 10,
             Self::H10 => 11,
-            Self::F1 => 12,
+            Self::W1 => 12,
         }
     }
 }

@@ -143,7 +143,7 @@ pub(crate) struct Cluster<'a> {
 }
 
 impl Cluster<'_> {
-    /// One world, with its checker for T7 and F1.
+    /// One world, with its checker for T7 and W1.
     pub(crate) fn play(seed: u64) -> (Played, Checker) {
         Self::play_as(seed, false)
     }

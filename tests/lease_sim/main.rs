@@ -41,7 +41,7 @@ fn play(wanted: u64, mut one: impl FnMut(u64) -> Played) -> Played {
     all
 }
 
-/// T7 and F1, for leases until an instant of UTC that holders name in a shared register.
+/// T7 and W1, for leases until an instant of UTC that holders name in a shared register.
 #[test]
 fn t7_two_nodes_never_hold_one_lease_at_one_true_instant() {
     let played = play(terms_wanted(), |seed| {

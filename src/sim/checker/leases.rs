@@ -1,4 +1,4 @@
-//! Leases and fences, held against the truth (T7, F1).
+//! Leases and fences, held against the truth (T7, W1).
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
@@ -64,7 +64,7 @@ impl Checker {
         }
     }
 
-    /// A resource accepted a write with this token: F1; whether it was not stale.
+    /// A resource accepted a write with this token: W1; whether it was not stale.
     ///
     /// `resource` is any number that tells resources apart.
     pub fn accepted(
@@ -82,7 +82,7 @@ impl Checker {
             return true;
         };
         let detail = format!("  {token} was accepted after {highest}\n{}", detail());
-        self.report_at(Law::F1, subject, now, Duration::ZERO, detail);
+        self.report_at(Law::W1, subject, now, Duration::ZERO, detail);
         false
     }
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn f1_a_token_older_than_one_accepted_is_stale() {
+    fn w1_a_token_older_than_one_accepted_is_stale() {
         let mut checker = Checker::new();
         let subject = checker.subject("one");
         let token = |number| FencingToken::new(number).unwrap();
@@ -142,7 +142,7 @@ mod tests {
         assert!(accept(1, 33) && accept(1, 33) && accept(1, 34));
         assert!(accept(2, 33));
         assert!(!accept(1, 33) && !accept(1, 33));
-        assert_eq!((checker.broken(Law::F1), checker.violations()), (2, 2));
+        assert_eq!((checker.broken(Law::W1), checker.violations()), (2, 2));
         assert!(
             checker
                 .first()
