@@ -70,6 +70,11 @@ pub use term::TermLease;
 /// delays that somebody promised. Whatever must not suffer from it needs a [`Fence`](crate::Fence);
 /// and [`guard`](Self::guard) at least tells afterwards.
 ///
+/// # Giving it up
+///
+/// Stop acting, and only then let the grantor record an expiry that is past, such as the `earliest` of
+/// a reading: whoever learns of it learns of it after that.
+///
 /// # Forks
 ///
 /// A child holds what its parent holds; the resource cannot tell them apart. Only one may act.

@@ -477,7 +477,13 @@ impl<'a> Cluster<'a> {
                 self.played.throughout += 1;
                 self.was_held(node, Some(expiry), called);
             }
-            Tenure::SurelyNot { .. } => self.played.surely_not += 1,
+            Tenure::SurelyNot { by } => {
+                self.played.surely_not += 1;
+                let (subject, now) = (self.members[node].subject, self.world.now());
+                let over_since = expiry.saturating_add(by);
+                let report = report(self.world);
+                self.checker.expired(subject, over_since, now, report);
+            }
             Tenure::CannotTell(_) => self.played.cannot_tell += 1,
         }
         self.act_again(node);
