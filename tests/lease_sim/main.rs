@@ -14,6 +14,7 @@
 
 mod cluster;
 mod liveness;
+mod pauses;
 mod terms;
 
 use cluster::{Cluster, Played};
