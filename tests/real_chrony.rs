@@ -1,10 +1,14 @@
-//! Against a real chronyd that disciplines a real kernel, for a minute and a half.
+//! Against a real chronyd that disciplines a real kernel, for a minute or so each.
 //!
 //! It runs in a User-Mode Linux, whose clock it may discipline. Its server is not a second chronyd
 //! on the same clock: then the server would serve the very clock that the client corrects, and
 //! containment would be all but a tautology. It is one of the test's own, which knows a truth that
-//! the guest's clock is 15 ms and 40 ppm off, and which becomes a worse but honest server for half a
-//! minute; every reading is held against that truth. The scenarios are in `tests/guest`.
+//! the guest's clock is 15 ms and 40 ppm off; every reading is held against that truth.
+//!
+//! Over a network that keeps assumption A2 no reading may be false. Two more strain it: a path that
+//! is slower one way recovers, and a server that was off (and said so) does. There chronyd's own
+//! bounds may fall short, which is scored; no reading may be false that does not rest on such a one.
+//! The scenarios are in `tests/guest`.
 //!
 //! Takes minutes, so only when asked to by `EPSILON_CLOCK_DAEMON_TESTS=1`.
 #![cfg(target_os = "linux")]
@@ -22,14 +26,27 @@ mod boot;
 mod fields;
 mod host;
 
+/// They sleep most of the time, some 70 s.
+const AT_MOST: Duration = Duration::from_secs(300);
+
 const CHRONYD: &str = "chrony/usr/sbin/chronyd";
 
 #[test]
 fn chronyd_disciplines_is_killed_and_comes_back() {
-    boot::daemon("chrony", CHRONYD, Duration::from_secs(240));
+    boot::daemon("chrony", CHRONYD, AT_MOST);
+}
+
+#[test]
+fn chronyd_over_a_path_that_recovers() {
+    boot::daemon("chrony_path_recovers", CHRONYD, AT_MOST);
+}
+
+#[test]
+fn chronyd_with_a_server_that_recovers() {
+    boot::daemon("chrony_server_recovers", CHRONYD, AT_MOST);
 }
 
 #[test]
 fn chronyd_without_rtcsync_needs_the_switch() {
-    boot::daemon("chrony_without_rtcsync", CHRONYD, Duration::from_secs(120));
+    boot::daemon("chrony_without_rtcsync", CHRONYD, AT_MOST);
 }

@@ -122,8 +122,21 @@ impl Lock {
     }
 }
 
-/// Real less monotonic time to within a few ns: the sharpest that many sandwiches agree on.
+/// Real less monotonic time: to the ns where the kernel tells (to root), else to within a few ns.
 pub(crate) fn real_offset() -> OffsetRange {
+    let read = sharp_real_offset();
+    // Not in a time namespace, whose monotonic clock is another one than the kernel's own.
+    match crate::host::exact_real_offset() {
+        Some(exact) if (read.lo..=read.hi).contains(&exact) => OffsetRange {
+            lo: exact,
+            hi: exact,
+        },
+        _ => read,
+    }
+}
+
+/// The sharpest that many sandwiches agree on.
+fn sharp_real_offset() -> OffsetRange {
     let mut range = HostMachine.sandwich().real_offset();
     for _ in 0..20_000 {
         let one = HostMachine.sandwich().real_offset();

@@ -7,15 +7,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockError, ClockState, Refusal};
+use epsilon_clock::{Awaiting, Clock, ClockError, ClockState, Refusal, Status};
 
-use crate::daemon::{Daemon, Observer, distinct, run_for, tell};
+use crate::daemon::{Daemon, Observed, Observer, distinct, run_for};
 use crate::host::{eventually, sleep_ms};
 use crate::kernel;
 use crate::ntp_server::{ADDRESS, Server};
-use crate::readers::Readers;
+use crate::readers::{Miss, Readers, Score};
+use crate::starved::starved;
 use crate::steps::START;
-use crate::truth::{MS, Truth, raw_now};
+use crate::truth::{MS, SECOND, Truth, raw_now};
 
 /// Where the daemon's settings are, in the guest's memory.
 const CONFIG: &str = "/run/chrony.conf";
@@ -25,6 +26,13 @@ const OSCILLATOR_PPB: i64 = -40_000;
 
 /// Often enough that two writes are hardly ever taken for one.
 const LOOK_MS: i64 = 20;
+
+/// For how long after a bound that holds a reading may still rest on the false one before it, beside
+/// the look interval and whatever kept the readers from running: what a look takes in here.
+const NOTICED_WITHIN: i64 = 10 * MS;
+
+/// How many bounds in a row chronyd may get wrong when a path recovers (1 and 2 were seen).
+const SHORT_AT_MOST: usize = 4;
 
 /// What a clock may answer beside intervals: chronyd's first bounds after a start are wide, on a
 /// busy machine wider than `max_error`.
@@ -52,41 +60,75 @@ fn clock() -> Clock {
     built.expect("the clocks are there")
 }
 
+/// A clock that nobody has vouched for yet, and chronyd at work on a kernel that is unsynchronised.
+struct Disciplined {
+    truth: Truth,
+    server: Server,
+    clock: Clock,
+    start_raw: i64,
+    observer: Observer,
+    readers: Readers,
+    daemon: Daemon,
+}
+
+impl Disciplined {
+    /// Starts all of it, with a server that was prepared, and waits for intervals.
+    fn start(prepare: impl Fn(&Server)) -> Self {
+        kernel::reset(START);
+        let truth = Truth::from_now(15 * MS, OSCILLATOR_PPB);
+        let server = Server::start(truth, MS);
+        prepare(&server);
+        let clock = clock();
+        let first = clock.now();
+        assert!(
+            matches!(
+                first,
+                Err(ClockError::Unvouched(Refusal::Unsynchronized { .. }))
+            ),
+            "{first:?}"
+        );
+        let start_raw = raw_now();
+        let observer = Observer::start(truth);
+        let readers = Readers::at_leisure(truth, &[("under chronyd", &clock)]);
+        let daemon = start(true);
+        let settled = clock.wait_until_synchronized(Duration::from_secs(120));
+        println!(
+            "synchronised after {} ms: {settled:?}",
+            (raw_now() - start_raw) / MS
+        );
+        assert!(settled.is_ok());
+        Self {
+            truth,
+            server,
+            clock,
+            start_raw,
+            observer,
+            readers,
+            daemon,
+        }
+    }
+}
+
+/// chronyd over a network that keeps assumption A2: no reading at all may be false.
 pub(crate) fn disciplines() {
-    kernel::reset(START);
-    let truth = Truth::from_now(15 * MS, OSCILLATOR_PPB);
-    let server = Server::start(truth, MS);
-    let clock = clock();
-    let first = clock.now();
-    assert!(
-        matches!(
-            first,
-            Err(ClockError::Unvouched(Refusal::Unsynchronized { .. }))
-        ),
-        "{first:?}"
-    );
+    let Disciplined {
+        truth,
+        server,
+        clock,
+        start_raw,
+        observer,
+        readers,
+        mut daemon,
+    } = Disciplined::start(|_| {});
 
-    // From the error to intervals by itself.
-    let start_raw = raw_now();
-    let observer = Observer::start();
-    let readers = Readers::at_leisure(truth, &[("under chronyd", &clock)]);
-    let mut daemon = start(true);
-    let settled = clock.wait_until_synchronized(Duration::from_secs(60));
-    println!(
-        "synchronised after {} ms: {settled:?}",
-        (raw_now() - start_raw) / MS
-    );
-    assert!(settled.is_ok());
-    assert_eq!(clock.status().state, ClockState::Synchronized);
-
-    // Half a minute of an undisturbed server, and half a minute of a worse but honest one.
-    run_for(&mut daemon, 30_000);
+    // A good path, then one that is longer both ways, and the good one again.
+    run_for(&mut daemon, 25_000);
     assert!(server.answered.load(Ordering::SeqCst) > 8);
-    server.dispersion.store(40 * MS, Ordering::SeqCst);
-    server.ahead.store(20 * MS, Ordering::SeqCst);
-    run_for(&mut daemon, 30_000);
-    server.ahead.store(0, Ordering::SeqCst);
-    server.dispersion.store(MS, Ordering::SeqCst);
+    server.way_there.store(3 * MS, Ordering::SeqCst);
+    server.way_back.store(3 * MS, Ordering::SeqCst);
+    run_for(&mut daemon, 15_000);
+    server.way_there.store(0, Ordering::SeqCst);
+    server.way_back.store(0, Ordering::SeqCst);
     run_for(&mut daemon, 10_000);
 
     // Gone by SIGTERM: nothing is said, so the claim is carried on, at the drift rate.
@@ -101,37 +143,173 @@ pub(crate) fn disciplines() {
     revives(&clock);
     run_for(&mut daemon, 3_000);
 
-    let writes = observer.stop();
+    let observed = observer.stop();
     let recognised = clock.status().counters.writes;
     daemon.end(libc::SIGTERM);
-    tell(&writes, start_raw);
-    let (bounds, close) = distinct(&writes, 2 * LOOK_MS);
+    let scores = readers.stop();
+    observed.tell(start_raw);
     println!(
-        "{} bounds were written, {close} of them right after another; {recognised} recognised; \
-         {} requests answered; real time is {} µs off",
-        bounds.len(),
+        "{} requests answered; real time is {} µs off",
         server.answered.load(Ordering::SeqCst),
         truth.error_of_real() / 1_000
     );
-    assert!(bounds.len() > 20, "chronyd hardly wrote");
-    let written = u64::try_from(bounds.len()).expect("a number");
-    let merged = u64::try_from(close).expect("a number");
-    assert!(
-        (written - merged..=written).contains(&recognised),
-        "{recognised} of {written} writes were recognised ({merged} may have been merged)"
-    );
     let counters = clock.status().counters;
-    assert_eq!(
-        (counters.steps, counters.suspends, counters.contradictions),
-        (0, 0, 0),
-        "{counters:?}"
+    assert_eq!((counters.steps, counters.suspends), (0, 0), "{counters:?}");
+    if observed.short().count() > 0 && observed.was_starved() {
+        // What chronyd measured was spoilt by pauses, which it took for the network's.
+        starved("chronyd's bounds were false");
+    }
+    assert_eq!(observed.short().count(), 0, "this network breaks A2");
+    assert_eq!(counters.contradictions, 0, "{counters:?}");
+    scores[0].assert_kept(&EXPECTED);
+    all_recognised(&observed, recognised);
+}
+
+/// That every write was recognised, and none invented.
+fn all_recognised(observed: &Observed, recognised: u64) {
+    // A clock that looks every so often cannot tell two writes apart that follow close on another.
+    let (bounds, merged) = distinct(&observed.writes, 2 * LOOK_MS + observed.longest_gap / MS);
+    // One honest bound in 500 looks like that of a writer without one, and has to wait.
+    let by_chance = bounds.iter().filter(|write| write.maxerror_us % 500 == 0);
+    let by_chance = by_chance.count();
+    println!(
+        "{} bounds were written, {merged} of them right after another, {by_chance} a multiple of \
+         500 µs; {recognised} recognised",
+        bounds.len(),
     );
-    readers.stop()[0].assert_kept(&EXPECTED);
+    assert!(bounds.len() > 15, "chronyd hardly wrote");
+    let written = u64::try_from(bounds.len()).expect("a number");
+    let least = u64::try_from(bounds.len() - merged - by_chance).expect("a number");
+    if recognised > written && observed.was_starved() {
+        starved("the observer missed writes");
+    }
+    assert!(
+        (least..=written).contains(&recognised),
+        "{recognised} of {written} writes were recognised ({least} had to be)"
+    );
+}
+
+/// A strain of assumption A2: chronyd starts over a path that is 40 ms slower on the way back, which
+/// it owns up to, and the path recovers.
+pub(crate) fn path_recovers() {
+    let slow = |server: &Server| server.way_back.store(40 * MS, Ordering::SeqCst);
+    let disciplined = Disciplined::start(slow);
+    strain(disciplined, |server| {
+        server.way_back.store(0, Ordering::SeqCst);
+    });
+}
+
+/// Another one: the server is 20 ms off for a while, says that it may be 40 ms off, and recovers.
+pub(crate) fn server_recovers() {
+    let mut disciplined = Disciplined::start(|_| {});
+    run_for(&mut disciplined.daemon, 15_000);
+    disciplined.server.ahead.store(20 * MS, Ordering::SeqCst);
+    let dispersion = &disciplined.server.dispersion;
+    dispersion.store(40 * MS, Ordering::SeqCst);
+    strain(disciplined, |server| {
+        server.ahead.store(0, Ordering::SeqCst);
+        server.dispersion.store(MS, Ordering::SeqCst);
+    });
+}
+
+/// Lets something that is bad but honest recover. What chronyd writes then is an estimate from
+/// samples of both kinds, and may be false. How far and for how long is scored and printed; it must
+/// not outlive chronyd's own error.
+fn strain(disciplined: Disciplined, recover: impl Fn(&Server)) {
+    let Disciplined {
+        truth,
+        server,
+        clock,
+        start_raw,
+        observer,
+        readers,
+        mut daemon,
+    } = disciplined;
+    run_for(&mut daemon, 20_000);
+    println!(
+        "before the recovery real time is {} µs off, and the clock says {:?}",
+        truth.error_of_real() / 1_000,
+        clock.now()
+    );
+    let recovered = raw_now();
+    recover(&server);
+    run_for(&mut daemon, 20_000);
+
+    let observed = observer.stop();
+    daemon.end(libc::SIGTERM);
+    let scores = readers.stop();
+    observed.tell(start_raw);
+    let counters = clock.status().counters;
+    assert_eq!((counters.steps, counters.suspends), (0, 0), "{counters:?}");
+    let score = &scores[0];
+    score.assert_answered(&["Unvouched", "TooWide", "Contradicted"]);
+    if counters.contradictions == 0 {
+        assert_eq!(score.fallen_back, 0, "{:#?}", score.false_ones);
+    }
+    strained(&observed, score, counters.contradictions, recovered);
+}
+
+/// Prints how far and for how long readings were false, and makes sure that each of them rests on a
+/// bound of chronyd's that was false itself, and is over when chronyd has written one that holds.
+fn strained(observed: &Observed, score: &Score, contradictions: u64, recovered: i64) {
+    let bounds: Vec<_> = distinct(&observed.writes, 0).0;
+    // One look after the write, by whichever reader comes next.
+    let seen_within = LOOK_MS * MS + score.longest_gap + NOTICED_WITHIN;
+    let rests_on_a_short_one = |miss: &Miss| {
+        bounds.iter().enumerate().any(|(n, write)| {
+            let over = bounds
+                .get(n + 1)
+                .map_or(i64::MAX, |next| next.raw + seen_within);
+            write.short > 0 && (write.not_yet..over).contains(&miss.to)
+        })
+    };
+    let since = |raw: i64| (raw - recovered) as f64 / SECOND as f64;
+    let short = bounds.iter().filter(|write| write.short > 0);
+    for write in short.clone() {
+        println!(
+            "false bound {:.3} s after the recovery: {} µs while {} µs off",
+            since(write.raw),
+            write.maxerror_us,
+            write.off / 1_000
+        );
+    }
+    let first = score.misses.iter().map(|miss| miss.from).min();
+    let last = score.misses.iter().map(|miss| miss.to).max();
+    if let (Some(first), Some(last)) = (first, last) {
+        println!(
+            "A2 strained: {} of {} readings false by up to {} µs, from {:.3} to {:.3} s after the \
+             recovery; {} contradictions noticed",
+            score.misses.len(),
+            score.intervals,
+            score.misses.iter().map(|miss| miss.by).max().unwrap_or(0) / 1_000,
+            since(first),
+            since(last),
+            contradictions
+        );
+    } else {
+        println!("A2 held this time: no reading was false");
+    }
+    for miss in &score.misses {
+        assert!(
+            rests_on_a_short_one(miss),
+            "{miss:?} is false, {:.3} s after the recovery, and no bound of chronyd's is",
+            since(miss.from)
+        );
+    }
+    let hold = bounds.iter().filter(|write| write.raw > recovered);
+    let short_after = hold.clone().filter(|write| write.short > 0).count();
+    let hold_after = hold.count() - short_after;
+    assert!(
+        short_after <= SHORT_AT_MOST && hold_after > short_after,
+        "{short_after} bounds were false after the recovery and {hold_after} were not"
+    );
 }
 
 /// That epsilon grows with the default drift of 200 ppm, and not with the kernel's 500.
 fn grows_with_the_drift(clock: &Clock) {
-    sleep_ms(300);
+    // Until whatever it wrote last must have been seen.
+    let looks = clock.status().counters.looks;
+    assert!(eventually(|| clock.status().counters.looks >= looks + 3));
     let before = (clock.status(), clock.ntp_status().expect("adjtimex"));
     sleep_ms(4_000);
     let after = (clock.status(), clock.ntp_status().expect("adjtimex"));
@@ -139,20 +317,37 @@ fn grows_with_the_drift(clock: &Clock) {
         before.0.counters.writes, after.0.counters.writes,
         "a daemon that is gone has written"
     );
-    assert_eq!(after.0.state, ClockState::Synchronized);
+    synchronised_or_suspicious(&after.0);
     let age = after.0.age.expect("a claim") - before.0.age.expect("a claim");
-    let epsilon = |status: &epsilon_clock::Status| status.interval.expect("an interval").epsilon();
+    let epsilon = |status: &Status| status.interval.expect("an interval").epsilon();
     let grown = epsilon(&after.0) - epsilon(&before.0);
     let expected = age.as_nanos() / 5_000;
     println!(
         "without a daemon epsilon grew by {grown:?} in {age:?}, the kernel's bound by {} µs",
         after.1.maxerror - before.1.maxerror
     );
+    // Slower where the clock has learned how fast the oscillator really is.
     assert!(
-        grown.as_nanos().abs_diff(expected) <= 2_000,
-        "{grown:?} in {age:?} instead of {expected} ns"
+        grown > Duration::ZERO && grown.as_nanos() <= expected + 2_000,
+        "{grown:?} in {age:?}, and not up to {expected} ns"
     );
     assert!(after.1.maxerror - before.1.maxerror >= 1_500);
+}
+
+/// That the clock relies on the daemon's last bound; or that this one was by chance what writers
+/// without a bound write, once in 500 times, and the one before it is carried on.
+fn synchronised_or_suspicious(status: &Status) {
+    let suspicious = matches!(
+        status.refusal,
+        Some(Refusal::AwaitingWrite {
+            because: Awaiting::Suspicious { .. }
+        })
+    );
+    let carried_on = suspicious && status.state == ClockState::Holdover;
+    assert!(
+        carried_on || status.state == ClockState::Synchronized,
+        "{status:?}"
+    );
 }
 
 /// That a restarted daemon first takes its word back, and then gives it anew.
@@ -169,7 +364,7 @@ fn revives(clock: &Clock) {
     assert!(eventually(
         || clock.now().is_ok() && clock.status().counters.writes > writes
     ));
-    assert_eq!(clock.status().state, ClockState::Synchronized);
+    synchronised_or_suspicious(&clock.status());
 }
 
 /// chronyd leaves the flag over an honest bound: the error says so, and there is a switch.
@@ -196,7 +391,7 @@ pub(crate) fn without_rtcsync() {
         text.contains("rtcsync") && text.contains("accept_unsync_flag"),
         "{text}"
     );
-    assert_eq!(lenient.status().state, ClockState::Synchronized);
+    synchronised_or_suspicious(&lenient.status());
     let scores = readers.stop();
     assert_eq!(scores[0].intervals, 0);
     scores[1].assert_kept(&EXPECTED);

@@ -11,7 +11,7 @@ use epsilon_clock::{Machine, NtpStatus};
 
 use crate::host::{HostMachine, eventually, sleep_ms};
 use crate::system::unpacked;
-use crate::truth::{MS, SECOND, raw_now};
+use crate::truth::{MS, SECOND, Truth, raw_now};
 
 /// A daemon that was started here; killed when it is dropped.
 pub(crate) struct Daemon {
@@ -78,33 +78,87 @@ impl Drop for Daemon {
     }
 }
 
+/// What the library grants every daemon by default (`daemon_margin`) and its rounding, in ns.
+const GRANTED: i64 = 201_000;
+
+/// An observer that was kept waiting for so long saw a guest that was kept from running.
+const STARVED: i64 = 60 * MS;
+
 /// One write as the observer saw it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Write {
     /// When it was first seen.
     pub(crate) raw: i64,
+    /// When it had not yet been there.
+    pub(crate) not_yet: i64,
     pub(crate) maxerror_us: i64,
     pub(crate) esterror_us: i64,
     pub(crate) status: i32,
+    /// How far real time was ahead of the truth when it was first seen, in ns.
+    pub(crate) off: i64,
+    /// By how many ns more than assumption A2 allows real time was off, whenever between `not_yet`
+    /// and `raw` it was written; 0 where A2 held.
+    pub(crate) short: i64,
+}
+
+/// What an observer came to.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    pub(crate) writes: Vec<Write>,
+    /// The longest that it was kept from looking, in ns.
+    pub(crate) longest_gap: i64,
+}
+
+impl Observed {
+    /// Those of the writes that break assumption A2.
+    pub(crate) fn short(&self) -> impl Iterator<Item = &Write> {
+        let says_something = |write: &&Write| write.maxerror_us < NtpStatus::MAXERROR_CAP;
+        let writes = self.writes.iter().filter(says_something);
+        writes.filter(|write| write.short > 0)
+    }
+
+    /// Whether this guest was kept from running for long enough to spoil what a daemon measures.
+    pub(crate) fn was_starved(&self) -> bool {
+        self.longest_gap > STARVED
+    }
+
+    /// Prints what was written, for whoever reads the log.
+    pub(crate) fn tell(&self, since: i64) {
+        for write in &self.writes {
+            println!(
+                "  written {:.3} s in: maxerror {} µs, esterror {} µs, status {:#x}; {} µs off{}",
+                (write.raw - since) as f64 / SECOND as f64,
+                write.maxerror_us,
+                write.esterror_us,
+                write.status,
+                write.off / 1_000,
+                if write.short > 0 { ", FALSE" } else { "" }
+            );
+        }
+        println!(
+            "  the observer was kept waiting for {} ms at most",
+            self.longest_gap / MS
+        );
+    }
 }
 
 /// Reads the kernel's status 250 times a second, and notes whatever the kernel does not do itself.
 ///
 /// Independent of the library's own rules: it is fast enough to tell a write from the kernel's
-/// growth by its being anything but no change or exactly 500 µs.
+/// growth by its being anything but no change or exactly 500 µs. And it knows the truth.
 pub(crate) struct Observer {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<Write>>,
+    thread: JoinHandle<Observed>,
 }
 
 impl Observer {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(truth: Truth) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             let status = || HostMachine.ntp_status().expect("adjtimex");
+            let mut observed = Observed::default();
             let (mut last, mut last_raw) = (status(), raw_now());
-            let mut writes = Vec::new();
             while !stopped.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(4));
                 let (now, raw) = (status(), raw_now());
@@ -114,24 +168,42 @@ impl Observer {
                 let by_the_kernel = (grown % 500 == 0 && (0..=seconds).contains(&(grown / 500)))
                     || (now.maxerror == NtpStatus::MAXERROR_CAP && (0..500).contains(&grown));
                 if !by_the_kernel {
-                    writes.push(Write {
+                    let off = truth.error_of_real();
+                    // Real time may have strayed since it was written.
+                    let since = i128::from(raw_now() - last_raw);
+                    let rate = slewing_ppb(&last).max(slewing_ppb(&now)) + 200_000;
+                    let strayed = since * i128::from(rate) / i128::from(SECOND);
+                    let strayed = i64::try_from(strayed).expect("a short while") + 50_000;
+                    let allowed = now.maxerror * 1_000 + GRANTED + strayed;
+                    observed.writes.push(Write {
                         raw,
+                        not_yet: last_raw,
                         maxerror_us: now.maxerror,
                         esterror_us: now.esterror,
                         status: now.status,
+                        off,
+                        short: (off.abs() - allowed).max(0),
                     });
                 }
+                observed.longest_gap = observed.longest_gap.max(raw - last_raw);
                 (last, last_raw) = (now, raw);
             }
-            writes
+            observed
         });
         Self { stop, thread }
     }
 
-    pub(crate) fn stop(self) -> Vec<Write> {
+    pub(crate) fn stop(self) -> Observed {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().expect("the observer panicked")
     }
+}
+
+/// How fast the kernel is told to run off nominal, either way, in ppb.
+fn slewing_ppb(status: &NtpStatus) -> i64 {
+    // A frequency of 65 536 is 1 ppm.
+    let tick = (status.tick - NtpStatus::NOMINAL_TICK) * 100_000;
+    (tick + status.freq * 1_000 / 65_536).abs()
 }
 
 /// Those of the writes that say something about the error, and how many of them a clock that looks
@@ -147,19 +219,6 @@ pub(crate) fn distinct(writes: &[Write], look_ms: i64) -> (Vec<Write>, usize) {
         .filter(|pair| pair[1].raw - pair[0].raw < look_ms * MS)
         .count();
     (bounds, close)
-}
-
-/// Prints what was written, for whoever reads the log.
-pub(crate) fn tell(writes: &[Write], since: i64) {
-    for write in writes {
-        println!(
-            "  written {:.3} s in: maxerror {} µs, esterror {} µs, status {:#x}",
-            (write.raw - since) as f64 / SECOND as f64,
-            write.maxerror_us,
-            write.esterror_us,
-            write.status
-        );
-    }
 }
 
 /// Waits for so long while the daemon keeps running.

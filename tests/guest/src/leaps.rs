@@ -2,15 +2,19 @@
 
 use epsilon_clock::{Clock, ClockState, LeapKind, LeapSecond, NtpStatus, Timestamp};
 
-use crate::host::{clock_nanos, eventually, sleep_ms};
+use crate::host::{eventually, exact_real_offset, sleep_ms};
 use crate::kernel::{self, write_honestly};
 use crate::readers::Readers;
+use crate::starved::starved;
 use crate::steps::{OSCILLATOR_PPB, write_again};
 use crate::truth::{DAY, MS, SECOND, Truth};
 
-/// Six seconds before the end of the last day of 2016.
+/// Seven seconds before the end of the last day of 2016.
 const BOUNDARY: i64 = 17_167 * DAY;
-const START: i64 = BOUNDARY - 6 * SECOND;
+const START: i64 = BOUNDARY - 7 * SECOND;
+
+/// No look counts within two seconds of the leap second.
+const TOO_LATE: i64 = BOUNDARY - 2_200 * MS;
 
 pub(crate) fn inserted() {
     leap(LeapKind::Inserted, 0);
@@ -49,19 +53,23 @@ fn leap(kind: LeapKind, more_flags: i32) {
     let readers = Readers::start(truth, &[("over the leap second", &clock)]);
     sleep_ms(500);
     write_honestly(&truth, flag | more_flags, 700);
-    assert!(eventually(
-        || clock.now().is_ok() && clock.status().counters.writes == 1
-    ));
+    let seen = eventually(|| {
+        truth.now() > TOO_LATE || (clock.now().is_ok() && clock.status().counters.writes == 1)
+    });
+    if truth.now() > TOO_LATE {
+        starved("the leap second came before it was seen announced");
+    }
+    assert!(seen, "{:?}", clock.status());
     let widest = clock.status().interval.expect("an interval").epsilon();
 
     // Over the boundary, and out of its vicinity.
     while truth.now() < BOUNDARY + 2_700 * MS {
         sleep_ms(50);
     }
-    assert!(
-        (offset() - before - jump).abs() < MS,
-        "the kernel did not leap: {} ns",
-        offset() - before
+    assert_eq!(
+        offset() - before,
+        jump,
+        "the kernel did not leap, or something else happened to its clock"
     );
     let status = clock.status();
     assert_eq!(status.counters.steps, 0, "{status:?}");
@@ -89,7 +97,7 @@ fn leap(kind: LeapKind, more_flags: i32) {
     readers.stop()[0].assert_kept(&[]);
 }
 
-/// Real less monotonic time.
+/// Real less monotonic time, to the ns.
 fn offset() -> i64 {
-    clock_nanos(libc::CLOCK_REALTIME) - clock_nanos(libc::CLOCK_MONOTONIC)
+    exact_real_offset().expect("an init may read the kernel's timers")
 }

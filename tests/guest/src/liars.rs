@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use epsilon_clock::{Clock, ClockError, ClockState, Refusal, Writer};
 
-use crate::daemon::{Daemon, Observer, run_for, tell};
+use crate::daemon::{Daemon, Observer, run_for};
 use crate::host::sleep_ms;
 use crate::kernel;
 use crate::ntp_server::{ADDRESS, Server};
@@ -69,7 +69,7 @@ fn named(clock: &Clock) -> Option<Writer> {
 /// vouched for is true all along.
 fn refused(writer: Writer, truth: Truth, hold_ms: u64, mut daemon: Daemon) {
     let since = raw_now();
-    let observer = Observer::start();
+    let observer = Observer::start(truth);
     let strict = Clock::system().expect("the clocks are there");
     let vouched = Clock::builder().assume_error(ASSUMED).build();
     let vouched = vouched.expect("the clocks are there");
@@ -97,7 +97,7 @@ fn refused(writer: Writer, truth: Truth, hold_ms: u64, mut daemon: Daemon) {
     assert_eq!(vouched.status().state, ClockState::Assumed);
     assert!(vouched.now().is_ok(), "{:?}", vouched.now());
     daemon.end(libc::SIGTERM);
-    tell(&observer.stop(), since);
+    observer.stop().tell(since);
     let scores = readers.stop();
     assert_eq!(scores[0].intervals, 0);
     scores[1].assert_kept(&[]);
@@ -161,11 +161,19 @@ pub(crate) fn ntpsec() {
     // Nobody answers there yet.
     let daemon = start_ntpsec();
     refused(Writer::NtpdStarting, truth, 8_000, daemon);
-
+    syncs(truth);
+}
+pub(crate) fn xn() {
+    kernel::reset(START);
+    add_users();
+    let truth = Truth::from_now(300_000, OSCILLATOR_PPB);
+    syncs(truth);
+}
+fn syncs(truth: Truth) {
     let server = Server::start(truth, MS);
     let clock = Clock::system().expect("the clocks are there");
     let since = raw_now();
-    let observer = Observer::start();
+    let observer = Observer::start(truth);
     let readers = Readers::at_leisure(truth, &[("under ntpsec", &clock)]);
     let mut daemon = start_ntpsec();
     let synchronised = within(PATIENCE_S, &mut daemon, || {
@@ -191,6 +199,6 @@ pub(crate) fn ntpsec() {
     assert_eq!(status.state, ClockState::Synchronized, "{status:?}");
     assert_eq!(status.counters.contradictions, 0, "{status:?}");
     daemon.end(libc::SIGTERM);
-    tell(&observer.stop(), since);
+    observer.stop().tell(since);
     readers.stop()[0].assert_kept(&["Unvouched"]);
 }

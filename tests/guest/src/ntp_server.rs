@@ -1,8 +1,10 @@
-//! An NTP server on the loopback that serves true time, up to an error that it owns up to.
+//! An NTP server on the loopback that serves true time, up to an error that it owns up to, over a path
+//! that may be slow one way.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::system::answer_at;
 use crate::truth::{SECOND, Truth};
@@ -18,6 +20,10 @@ pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 pub(crate) struct Server {
     /// How far ahead of the truth it serves, in ns.
     pub(crate) ahead: Arc<AtomicI64>,
+    /// How long requests are under way to it, in ns.
+    pub(crate) way_there: Arc<AtomicI64>,
+    /// How long its answers are under way, in ns.
+    pub(crate) way_back: Arc<AtomicI64>,
     /// The root dispersion that it reports, in ns.
     pub(crate) dispersion: Arc<AtomicI64>,
     /// How many requests were answered.
@@ -35,6 +41,7 @@ impl Server {
         std::thread::spawn(move || {
             let mut request = [0_u8; 512];
             while let Ok((length, client)) = socket.recv_from(&mut request) {
+                under_way(&serving.way_there);
                 let received = serving.served(&truth);
                 if length < 48 {
                     continue;
@@ -55,6 +62,7 @@ impl Server {
                 reply[24..32].copy_from_slice(&request[40..48]);
                 reply[32..40].copy_from_slice(&ntp_time(received));
                 reply[40..48].copy_from_slice(&ntp_time(serving.served(&truth)));
+                under_way(&serving.way_back);
                 let _ = socket.send_to(&reply, client);
                 if serving.answered.fetch_add(1, Ordering::SeqCst) == 0 {
                     println!("the server answers {client}");
@@ -66,6 +74,14 @@ impl Server {
 
     fn served(&self, truth: &Truth) -> i64 {
         truth.now() + self.ahead.load(Ordering::SeqCst)
+    }
+}
+
+/// Lets a packet take its time.
+fn under_way(time: &AtomicI64) {
+    let time = time.load(Ordering::SeqCst);
+    if time > 0 {
+        std::thread::sleep(Duration::from_nanos(time.unsigned_abs()));
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockError};
+use epsilon_clock::{Clock, ClockError, Disturbance};
 
-use crate::truth::{Truth, raw_now};
+use crate::truth::{MS, Truth, raw_now};
 
 /// How many threads read each clock.
 const THREADS: usize = 2;
@@ -21,21 +21,43 @@ struct Watched {
     reached: AtomicI64,
 }
 
+/// Not counted among what is not expected unless it is more than one reading in so many: a reading
+/// that was interrupted for a millisecond, eight times in a row, says so, which is right of it.
+const INTERRUPTED_ONE_IN: u64 = 100;
+
+/// An interval that did not contain the truth.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Miss {
+    /// When the reading began and ended.
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    pub(crate) by: i64,
+}
+
 /// What the readers of one clock came to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Score {
     pub(crate) intervals: u64,
     pub(crate) widest: Duration,
+    /// The longest that passed between two readings of one thread, in ns.
+    pub(crate) longest_gap: i64,
     /// How often each kind of error was met.
     pub(crate) errors: BTreeMap<&'static str, u64>,
+    /// Every interval that broke T1.
+    pub(crate) misses: Vec<Miss>,
     /// Whatever was false, in words; the first few.
     pub(crate) false_ones: Vec<String>,
+    /// How often T3 was broken.
+    pub(crate) fallen_back: u64,
 }
 
 impl Score {
     fn add(&mut self, other: Self) {
         self.intervals += other.intervals;
         self.widest = self.widest.max(other.widest);
+        self.longest_gap = self.longest_gap.max(other.longest_gap);
+        self.misses.extend(other.misses);
+        self.fallen_back += other.fallen_back;
         for (kind, count) in other.errors {
             *self.errors.entry(kind).or_default() += count;
         }
@@ -52,9 +74,18 @@ impl Score {
     /// That the clock kept its promises in every reading, and met these kinds of errors only.
     pub(crate) fn assert_kept(&self, allowed: &[&str]) {
         assert!(self.false_ones.is_empty(), "{:#?}", self.false_ones);
+        self.assert_answered(allowed);
+    }
+
+    /// That there were intervals enough, and these kinds of errors only.
+    pub(crate) fn assert_answered(&self, allowed: &[&str]) {
         assert!(self.intervals > 100, "hardly any readings: {self:?}");
-        for kind in self.errors.keys() {
-            assert!(allowed.contains(kind), "{kind} is not expected: {self:?}");
+        for (kind, count) in &self.errors {
+            let rare = *kind == "Interrupted" && count * INTERRUPTED_ONE_IN < self.intervals;
+            assert!(
+                rare || allowed.contains(kind),
+                "{kind} is not expected: {self:?}"
+            );
         }
     }
 }
@@ -109,12 +140,14 @@ impl Readers {
         }
         for (watched, score) in self.clocks.iter().zip(&scores) {
             println!(
-                "{}: {} intervals, widest epsilon {:?}, {} false, errors {:?}",
+                "{}: {} intervals, widest epsilon {:?}, {} false, errors {:?}; \
+                 up to {} ms between readings",
                 watched.name,
                 score.intervals,
                 score.widest,
-                score.false_ones.len(),
-                score.errors
+                score.misses.len() as u64 + score.fallen_back,
+                score.errors,
+                score.longest_gap / MS
             );
         }
         scores
@@ -123,10 +156,14 @@ impl Readers {
 
 fn read_until(stop: &AtomicBool, pause: Duration, clocks: &[Watched], truth: &Truth) -> Vec<Score> {
     let mut scores = vec![Score::default(); clocks.len()];
+    let mut last = raw_now();
     while !stop.load(Ordering::SeqCst) {
         for (watched, score) in clocks.iter().zip(&mut scores) {
             for _ in 0..5 {
                 read_once(watched, score, truth);
+                let now = raw_now();
+                score.longest_gap = score.longest_gap.max(now - last);
+                last = now;
             }
         }
         std::thread::sleep(pause);
@@ -152,6 +189,11 @@ fn read_once(watched: &Watched, score: &mut Score, truth: &Truth) {
     let (from, to) = (truth.at(before), truth.at(after));
     if earliest > to || latest < from {
         let by = (earliest - to).max(from - latest);
+        score.misses.push(Miss {
+            from: before,
+            to: after,
+            by,
+        });
         score.lies(format!(
             "T1: {now} misses the truth, {from} to {to}, by {by} ns; {:?}",
             watched.clock.status()
@@ -159,6 +201,7 @@ fn read_once(watched: &Watched, score: &mut Score, truth: &Truth) {
     }
     if earliest < reached {
         let by = reached - earliest;
+        score.fallen_back += 1;
         score.lies(format!("T3: the earliest end fell back by {by} ns"));
     }
     watched.reached.fetch_max(earliest, Ordering::SeqCst);
@@ -171,6 +214,9 @@ fn kind_of(error: &ClockError) -> &'static str {
         ClockError::TooOld { .. } => "TooOld",
         ClockError::TooWide { .. } => "TooWide",
         ClockError::Contradicted { .. } => "Contradicted",
+        ClockError::Disturbed {
+            cause: Disturbance::Interrupted,
+        } => "Interrupted",
         ClockError::Disturbed { .. } => "Disturbed",
         ClockError::AssumptionBroken { .. } => "AssumptionBroken",
         _ => "another",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, Refusal, Writer};
+use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, Refusal, Status, Writer};
 
 use crate::host::{eventually, sleep_ms};
 use crate::kernel::{self, Fields, write_honestly};
@@ -37,6 +37,12 @@ pub(crate) fn write_again(truth: &Truth, clock: &Clock, more_us: i64) {
     assert_eq!(status.state, ClockState::Synchronized, "{status:?}");
 }
 
+/// Waits until readers have looked twice more, so that whatever was there must have been seen.
+fn looked_at(clock: &Clock) {
+    let looks = clock.status().counters.looks;
+    assert!(eventually(|| clock.status().counters.looks >= looks + 2));
+}
+
 /// Steps by `step`, which leaves the kernel unsynchronised, and back again.
 fn step_and_back(by: i64, step: fn(i64)) {
     kernel::reset(START);
@@ -47,14 +53,18 @@ fn step_and_back(by: i64, step: fn(i64)) {
     for (steps, by) in [(1, by), (2, -by)] {
         step(by);
         assert!(eventually(|| clock.status().counters.steps == steps));
-        // Long enough for a look, and for the kernel to grow the bound.
+        // Long enough for the kernel to grow the bound.
         sleep_ms(1_300);
-        let status = clock.status();
-        assert_eq!(status.state, ClockState::Holdover, "{status:?}");
+        let unsynchronised = |status: &Status| {
+            status.state == ClockState::Holdover
+                && matches!(status.refusal, Some(Refusal::Unsynchronized { .. }))
+        };
         assert!(
-            matches!(status.refusal, Some(Refusal::Unsynchronized { .. })),
-            "{status:?}"
+            eventually(|| unsynchronised(&clock.status())),
+            "{:?}",
+            clock.status()
         );
+        let status = clock.status();
         assert_eq!(status.counters.writes, 1, "{status:?}");
         // A clock that starts now has nobody to vouch for it.
         let fresh = Clock::system().expect("the clocks are there");
@@ -103,7 +113,7 @@ pub(crate) fn step_and_write_at_once() {
     // Within a millisecond of the truth now, and honest about it.
     kernel::step(-truth.error_of_real(), Some(fields(1_777)));
     assert!(eventually(|| clock.status().counters.steps == 1));
-    sleep_ms(600);
+    looked_at(&clock);
     let status = clock.status();
     // Nothing tells this from a step with a stale bound, so the claim before it goes on.
     assert_eq!(status.counters.writes, 1, "{status:?}");
@@ -119,7 +129,7 @@ pub(crate) fn step_and_write_at_once() {
     };
     kernel::step(150 * MS, Some(timesyncd));
     assert!(eventually(|| clock.status().counters.steps == 2));
-    sleep_ms(600);
+    looked_at(&clock);
     assert_eq!(clock.status().counters.writes, 2, "{:?}", clock.status());
     // Its next write departs from the kernel's growth, and says who it is.
     sleep_ms(1_100);
@@ -160,10 +170,10 @@ pub(crate) fn under_an_assumption() {
         "{:?}",
         clock.now()
     );
-    sleep_ms(400);
+    looked_at(&clock);
     assert_eq!(clock.now(), Err(broken));
     kernel::step(-400 * MS, None);
-    sleep_ms(400);
+    looked_at(&clock);
     // That it is back where it was, nobody can know but the caller.
     assert_eq!(clock.now(), Err(broken));
     assert!(clock.vouch().is_ok(), "{:?}", clock.now());
@@ -188,10 +198,12 @@ pub(crate) fn cleared_state() {
     let readers = Readers::start(truth, &[("patient", &clock), ("impatient", &short)]);
     sleep_ms(300);
     kernel::step(0, None);
-    sleep_ms(400);
-    let status = clock.status();
-    assert_eq!(status.state, ClockState::Holdover, "{status:?}");
-    assert_eq!(status.counters.steps, 0, "{status:?}");
+    assert!(
+        eventually(|| clock.status().state == ClockState::Holdover),
+        "{:?}",
+        clock.status()
+    );
+    assert_eq!(clock.status().counters.steps, 0, "{:?}", clock.status());
     assert!(eventually(|| matches!(
         short.now(),
         Err(ClockError::TooOld { .. })
