@@ -30,6 +30,9 @@ pub mod leases {}
 #[doc = include_str!("guide/logs.md")]
 pub mod logs {}
 
+#[doc = include_str!("guide/real_daemons.md")]
+pub mod real_daemons {}
+
 #[doc = include_str!("guide/store.md")]
 pub mod store {}
 

@@ -43,8 +43,7 @@
 //!   to `daemon_margin`, by default 200 µs. Known liars are refused: see [`Writer`]. And what the
 //!   daemon does to real time between its write and the look that sees it leaves a trace: real time
 //!   is not slewed one way and back again between two looks. (chrony's figure is an estimate from
-//!   past samples: when a network path that had delayed one direction by 40 ms recovered, chronyd 4.3
-//!   wrote 2.4 ms while it was 17 ms off, until its next poll two seconds later.)
+//!   past samples, and [has been seen to fall short](guide::real_daemons).)
 //! - **A3, no invisible pause.** The machine is not paused, snapshotted or migrated behind the back
 //!   of its kernel, nor the process checkpointed and restored. Every suspend is counted by
 //!   `CLOCK_BOOTTIME` (a battery clock of whole seconds may miss a short one), and none is shorter

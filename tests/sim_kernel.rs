@@ -23,9 +23,10 @@
 use epsilon_clock::NtpStatus;
 use epsilon_clock::sim::{Adjustment, Node, NodeConfig, World};
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
+
+mod host;
 
 const ASKED: &str = "EPSILON_CLOCK_KERNEL_TESTS";
 const MILLISECOND: i64 = 1_000_000;
@@ -169,10 +170,7 @@ fn on_both(experiment: impl Fn(&dyn Kernel)) {
     experiment(&Simulated::new());
     match Real::take() {
         Ok(real) => experiment(&real),
-        Err(why) => {
-            let line = format!("skipped: the real kernel: {why}\n");
-            let _ = std::io::stderr().write_all(line.as_bytes());
-        }
+        Err(why) => host::skip("the real kernel beside the simulated one", why),
     }
 }
 

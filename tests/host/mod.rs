@@ -19,6 +19,7 @@
 )]
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use epsilon_clock::{
@@ -26,11 +27,31 @@ use epsilon_clock::{
     NtpStatusError, RateBounds, Sample, Sandwich, Source, SourceMemory, SyncClaim, Timestamp,
 };
 
-/// Says that a part of the tests cannot be run here, in one line that the harness does not swallow.
+/// Says that a part of the tests cannot be run here, in one line that the harness does not swallow,
+/// and notes it for the end (`tests/what_was_skipped.rs`).
 pub(crate) fn skip(what: &str, why: &str) {
     // The harness captures the print macros only. In one piece, so that tests do not mix theirs.
     let line = format!("skipped: {what}: {why}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(notes) = notes() {
+        let notes = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(notes);
+        let _ = notes.and_then(|mut notes| notes.write_all(line.as_bytes()));
+    }
+}
+
+/// Where this run of `cargo test` notes what was skipped: a file of the one process that starts all
+/// test programs. `None` for what is no test of cargo's.
+pub(crate) fn notes() -> Option<PathBuf> {
+    let directory = option_env!("CARGO_TARGET_TMPDIR")?;
+    let cargo = std::os::unix::process::parent_id();
+    // Its start as well, for numbers of processes come again.
+    let stat = std::fs::read_to_string(format!("/proc/{cargo}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let start = after_name.split_whitespace().nth(19)?;
+    Some(Path::new(directory).join(format!("skipped-{cargo}-{start}")))
 }
 
 /// One clock in ns.

@@ -190,12 +190,16 @@ fn all_recognised(observed: &Observed, recognised: u64) {
 }
 
 /// A strain of assumption A2: chronyd starts over a path that is 40 ms slower on the way back, which
-/// it owns up to, and the path recovers.
+/// it owns up to, and the path recovers; later it is slow for a while once more.
 pub(crate) fn path_recovers() {
-    let slow = |server: &Server| server.way_back.store(40 * MS, Ordering::SeqCst);
-    let disciplined = Disciplined::start(slow);
-    strain(disciplined, |server| {
-        server.way_back.store(0, Ordering::SeqCst);
+    let way_back = |server: &Server, time| server.way_back.store(time, Ordering::SeqCst);
+    let disciplined = Disciplined::start(|server| way_back(server, 40 * MS));
+    let recover = |server: &Server| way_back(server, 0);
+    strain(disciplined, recover, |server, daemon| {
+        way_back(server, 40 * MS);
+        run_for(daemon, 12_000);
+        way_back(server, 0);
+        run_for(daemon, 12_000);
     });
 }
 
@@ -206,16 +210,21 @@ pub(crate) fn server_recovers() {
     disciplined.server.ahead.store(20 * MS, Ordering::SeqCst);
     let dispersion = &disciplined.server.dispersion;
     dispersion.store(40 * MS, Ordering::SeqCst);
-    strain(disciplined, |server| {
+    let recover = |server: &Server| {
         server.ahead.store(0, Ordering::SeqCst);
         server.dispersion.store(MS, Ordering::SeqCst);
-    });
+    };
+    strain(disciplined, recover, |_, _| {});
 }
 
 /// Lets something that is bad but honest recover. What chronyd writes then is an estimate from
 /// samples of both kinds, and may be false. How far and for how long is scored and printed; it must
 /// not outlive chronyd's own error.
-fn strain(disciplined: Disciplined, recover: impl Fn(&Server)) {
+fn strain(
+    disciplined: Disciplined,
+    recover: impl Fn(&Server),
+    go_on: impl Fn(&Server, &mut Daemon),
+) {
     let Disciplined {
         truth,
         server,
@@ -234,6 +243,7 @@ fn strain(disciplined: Disciplined, recover: impl Fn(&Server)) {
     let recovered = raw_now();
     recover(&server);
     run_for(&mut daemon, 20_000);
+    go_on(&server, &mut daemon);
 
     let observed = observer.stop();
     daemon.end(libc::SIGTERM);

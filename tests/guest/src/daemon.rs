@@ -222,8 +222,9 @@ pub(crate) fn distinct(writes: &[Write], look_ms: i64) -> (Vec<Write>, usize) {
 }
 
 /// Waits for so long while the daemon keeps running.
-pub(crate) fn run_for(daemon: &mut Daemon, ms: u64) {
-    for _ in 0..ms / 100 {
+pub(crate) fn run_for(daemon: &mut Daemon, ms: i64) {
+    let start = raw_now();
+    while raw_now() - start < ms * MS {
         sleep_ms(100);
         daemon.assert_running();
     }

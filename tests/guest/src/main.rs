@@ -34,7 +34,7 @@ mod system;
 mod truth;
 
 /// What can be run, by name.
-const SCENARIOS: [(&str, fn()); 19] = [
+const SCENARIOS: [(&str, fn()); 18] = [
     ("step_settimeofday", steps::settimeofday),
     ("step_setoffset", steps::setoffset),
     ("step_and_write_at_once", steps::step_and_write_at_once),
@@ -49,7 +49,6 @@ const SCENARIOS: [(&str, fn()); 19] = [
     ("chrony", chrony::disciplines),
     ("chrony_path_recovers", chrony::path_recovers),
     ("chrony_server_recovers", chrony::server_recovers),
-    ("xn", liars::xn),
     ("chrony_without_rtcsync", chrony::without_rtcsync),
     ("timesyncd", liars::timesyncd),
     ("ntpsec", liars::ntpsec),
