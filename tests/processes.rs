@@ -34,6 +34,9 @@ mod host;
 /// What a child exits with when all was well, so that no other end is taken for it.
 const WELL: i32 = 42;
 
+/// How long a test goes on at most that has not done enough yet, on a machine that hardly lets it run.
+const A_WHILE: Duration = Duration::from_secs(40);
+
 /// How deep children have children.
 const GENERATIONS: u32 = 20;
 
@@ -297,7 +300,7 @@ fn a_signal_handler_reads_the_clock_in_the_middle_of_reads_and_looks() {
         #[allow(clippy::cast_possible_truncation, reason = "a word, whatever its type")]
         let reader = reader as usize;
         let done = AtomicBool::new(false);
-        let (mut readings, mut sent, mut earliest) = (0_u64, 0_u64, None);
+        let (mut readings, mut earliest) = (0_u64, None);
         std::thread::scope(|scope| {
             let alarms = scope.spawn(|| {
                 let mut sent = 0_u64;
@@ -309,10 +312,13 @@ fn a_signal_handler_reads_the_clock_in_the_middle_of_reads_and_looks() {
                     sent += 1;
                     std::thread::sleep(Duration::from_micros(20 + sent % 7));
                 }
-                sent
             });
             let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(1_500) {
+            // Longer where this thread hardly gets to run, but not for ever.
+            let done_enough = |readings| readings > 100 && HANDLED.load(Ordering::SeqCst) > 300;
+            while start.elapsed() < Duration::from_millis(1_500)
+                || (!done_enough(readings) && start.elapsed() < A_WHILE)
+            {
                 assert_eq!(is_true(&clock), Some(true));
                 let now = clock.now().unwrap();
                 // T3 in small: what was past stays so, whatever the handler published in between.
@@ -322,13 +328,14 @@ fn a_signal_handler_reads_the_clock_in_the_middle_of_reads_and_looks() {
                 readings += 1;
             }
             done.store(true, Ordering::SeqCst);
-            sent = alarms.join().unwrap();
+            alarms.join().unwrap();
         });
         let handled = HANDLED.load(Ordering::SeqCst);
         assert_eq!(HANDLED_FALSE.load(Ordering::SeqCst), 0);
+        // Three for each signal.
         assert!(
-            readings > 100 && sent > 100 && handled > 100,
-            "{readings} {sent} {handled}"
+            readings > 100 && handled > 300,
+            "{readings} readings, {handled} handled"
         );
         assert_eq!(looks_count_inline(&clock), Ok(()));
     });
@@ -360,8 +367,9 @@ fn a_process_that_is_stopped_anywhere_reads_nothing_false_afterwards() {
     let pid = fork_off(|| {
         close(write_end);
         let mut readings = 0_u64;
-        // Until the parent closes its end.
-        while !at_end(read_end) {
+        let start = Instant::now();
+        // Until the parent closes its end, and it has done enough.
+        while !at_end(read_end) || (readings <= 100 && start.elapsed() < A_WHILE) {
             for _ in 0..20 {
                 readings += 1;
                 let fared = if readings % 3 == 0 {
@@ -402,7 +410,8 @@ fn a_process_that_is_stopped_in_a_commit_wait_is_not_released_early() {
     let pid = fork_off(|| {
         close(write_end);
         let (mut released, mut last) = (0_u64, i64::MIN);
-        while !at_end(read_end) {
+        let start = Instant::now();
+        while !at_end(read_end) || (released <= 50 && start.elapsed() < A_WHILE) {
             let Ok(commit) = clock.begin_commit() else {
                 return NO_INTERVAL;
             };
@@ -453,7 +462,7 @@ fn in_time_namespace(mono_ms: i64, boot_ms: i64, child: impl FnOnce() -> i32) ->
             return NOT_PERMITTED;
         }
         let inside = fork_off(child);
-        wait_for(inside, Duration::from_secs(30)).unwrap_or(NO_CHILD)
+        wait_for(inside, Duration::from_secs(60)).unwrap_or(NO_CHILD)
     });
     (fared != Some(NOT_PERMITTED)).then(|| fared.unwrap_or(NO_CHILD))
 }
@@ -544,6 +553,15 @@ fn at_end(descriptor: libc::c_int) -> bool {
 
 // --- lookers that do not come back ---------------------------------------------------------------
 
+/// Lets a held looker go when dropped, also where its test fails: else nobody would hear of that.
+struct Release<'a>(&'a AtomicBool);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// A source in which the first look of one thread is held until it is let go.
 #[derive(Debug, Default)]
 struct Blocking {
@@ -587,11 +605,15 @@ fn a_looker_that_is_held_in_its_source_holds_up_nobody() {
                 IS_LOOKER.set(true);
                 clock.look()
             });
+            let release = Release(&blocking.released);
             assert!(eventually(|| blocking.held.load(Ordering::SeqCst)));
             let before = clock.status().counters;
             let start = Instant::now();
             let mut last: Option<Interval> = None;
-            while start.elapsed() < Duration::from_millis(300) {
+            let looked = || clock.status().counters.writes - before.writes;
+            while start.elapsed() < Duration::from_millis(300)
+                || (looked() < 10 && start.elapsed() < A_WHILE)
+            {
                 assert_eq!(is_true(&clock), Some(true));
                 let now = clock.now().unwrap();
                 assert!(last.is_none_or(|last| last.earliest() <= now.earliest()));
@@ -604,7 +626,7 @@ fn a_looker_that_is_held_in_its_source_holds_up_nobody() {
                 "{before:?} {between:?}"
             );
             assert_eq!(clock.status().state, ClockState::Synchronized);
-            blocking.released.store(true, Ordering::SeqCst);
+            drop(release);
             let late = looker.join().unwrap().unwrap();
             // What it had seen 300 ms ago must not have been published over what was seen since.
             assert!(last.is_none_or(|last| last.earliest() <= late.earliest()));
@@ -635,11 +657,15 @@ fn a_looker_that_is_held_with_the_gate_closing_holds_up_nobody() {
                 IS_LOOKER.set(true);
                 let _ = clock.look();
             });
+            let release = Release(&machine.released);
             assert!(eventually(|| machine.held.load(Ordering::SeqCst)));
             let before = clock.status().counters;
             let start = Instant::now();
             let mut earliest = clock.now().unwrap().earliest();
-            while start.elapsed() < Duration::from_millis(200) {
+            let looked = || clock.status().counters.writes - before.writes;
+            while start.elapsed() < Duration::from_millis(200)
+                || (looked() < 5 && start.elapsed() < A_WHILE)
+            {
                 assert_eq!(is_true(&clock), Some(true));
                 let now = clock.now().unwrap();
                 assert!(earliest <= now.earliest());
@@ -647,7 +673,7 @@ fn a_looker_that_is_held_with_the_gate_closing_holds_up_nobody() {
             }
             let after = clock.status().counters;
             assert!(after.writes - before.writes >= 5, "{before:?} {after:?}");
-            machine.released.store(true, Ordering::SeqCst);
+            drop(release);
             looker.join().unwrap();
             assert!(earliest <= clock.now().unwrap().earliest());
             assert_eq!(is_true(&clock), Some(true));

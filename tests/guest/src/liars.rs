@@ -10,6 +10,7 @@ use crate::host::sleep_ms;
 use crate::kernel;
 use crate::ntp_server::{ADDRESS, Server};
 use crate::readers::Readers;
+use crate::starved::starved;
 use crate::steps::START;
 use crate::system::replace_file;
 use crate::truth::{MS, SECOND, Truth, raw_now};
@@ -18,7 +19,7 @@ const OSCILLATOR_PPB: i64 = 30_000;
 
 /// openntpd tells the kernel after its second round of eight answers (102 s to 203 s measured), ntpd
 /// when its frequency clamp is over.
-const PATIENCE_S: i64 = 450;
+const PATIENCE_S: i64 = 420;
 
 /// What the caller vouches for: more than the clock is ever off in these tests.
 const ASSUMED: Duration = Duration::from_millis(60);
@@ -142,7 +143,7 @@ pub(crate) fn openntpd() {
 
 fn start_ntpsec() -> Daemon {
     let settings = format!(
-        "server {ADDRESS} iburst minpoll 3 maxpoll 3\n\
+        "server {ADDRESS} iburst minpoll 2 maxpoll 2\n\
          driftfile /run/ntp.drift\nrestrict default\n\
          interface ignore wildcard\ninterface listen 10.77.0.1\n"
     );
@@ -165,37 +166,42 @@ pub(crate) fn ntpsec() {
     let daemon = start_ntpsec();
     refused(Writer::NtpdStarting, truth, 8_000, daemon);
 
-    // Less far off, for the same reason.
+    // Less far off, for the same reason; and from a server whose bound is larger than what pauses of
+    // this guest make of ntpd's estimate, which would be refused as incoherent otherwise.
     kernel::reset(truth.now() - 3 * MS);
-    let server = Server::start(truth, MS);
+    let server = Server::start(truth, 5 * MS);
     let clock = Clock::system().expect("the clocks are there");
     let since = raw_now();
     let observer = Observer::start(truth);
     let readers = Readers::at_leisure(truth, &[("under ntpsec", &clock)]);
     let mut daemon = start_ntpsec();
-    let synchronised = within(PATIENCE_S, &mut daemon, || {
-        clock.now().is_ok() && clock.status().state == ClockState::Synchronized
-    });
+    let believed = |writes| {
+        clock.now().is_ok()
+            && clock.status().state == ClockState::Synchronized
+            && clock.status().counters.writes >= writes
+    };
+    let knows = within(PATIENCE_S, &mut daemon, || believed(1));
     println!(
         "after {} ms: {:?}; {} answers",
         (raw_now() - since) / MS,
         clock.now(),
         server.answered.load(Ordering::SeqCst)
     );
-    assert!(synchronised, "{:?}", clock.status());
-    let wrote_again = within(100, &mut daemon, || {
-        clock.now().is_ok() && clock.status().counters.writes >= 2
-    });
-    assert!(wrote_again, "{:?}", clock.status());
-    assert!(server.answered.load(Ordering::SeqCst) > 4);
+    let goes_on = knows && within(PATIENCE_S, &mut daemon, || believed(2));
     let status = clock.status();
     println!(
         "at the end: {status:?}, {} µs off",
         truth.error_of_real() / 1_000
     );
-    assert_eq!(status.state, ClockState::Synchronized, "{status:?}");
-    assert_eq!(status.counters.contradictions, 0, "{status:?}");
     daemon.end(libc::SIGTERM);
-    observer.stop().tell(since);
-    readers.stop()[0].assert_kept(&["Unvouched"]);
+    let observed = observer.stop();
+    observed.tell(since);
+    let scores = readers.stop();
+    if !goes_on && observed.was_starved() {
+        starved("pauses spoilt what ntpd measured");
+    }
+    assert!(goes_on, "{status:?}");
+    assert!(server.answered.load(Ordering::SeqCst) > 4);
+    assert_eq!(status.counters.contradictions, 0, "{status:?}");
+    scores[0].assert_kept(&["Unvouched"]);
 }
