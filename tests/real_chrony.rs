@@ -6,7 +6,7 @@
 //! the guest's clock is 15 ms and 40 ppm off; every reading is held against that truth.
 //!
 //! Over a network that keeps assumption A2 no reading may be false. Two more strain it: a path that
-//! is slower one way recovers, and a server that was off (and said so) does. There chronyd's own
+//! is slower one way recovers, and a server goes off, saying so, and recovers. There chronyd's own
 //! bounds may fall short, which is scored; no reading may be false that does not rest on such a one.
 //! The scenarios are in `tests/guest`.
 //!

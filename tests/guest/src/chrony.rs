@@ -31,8 +31,8 @@ const LOOK_MS: i64 = 20;
 /// the look interval and whatever kept the readers from running: what a look takes in here.
 const NOTICED_WITHIN: i64 = 10 * MS;
 
-/// How many bounds in a row chronyd may get wrong when a path recovers (1 and 2 were seen).
-const SHORT_AT_MOST: usize = 4;
+/// How many bounds in a row chronyd may get wrong (4 were seen).
+const SHORT_AT_MOST: usize = 6;
 
 /// What a clock may answer beside intervals: chronyd's first bounds after a start are wide, on a
 /// busy machine wider than `max_error`.
@@ -203,7 +203,9 @@ pub(crate) fn path_recovers() {
     });
 }
 
-/// Another one: the server is 20 ms off for a while, says that it may be 40 ms off, and recovers.
+/// Another one: the server goes 20 ms off for a while, says that it may be 40 ms off, and recovers.
+/// chronyd takes the dispersion of the best of its samples, which may be an old one, and so falls
+/// short at either change.
 pub(crate) fn server_recovers() {
     let mut disciplined = Disciplined::start(|_| {});
     run_for(&mut disciplined.daemon, 15_000);
@@ -306,12 +308,11 @@ fn strained(observed: &Observed, score: &Score, contradictions: u64, recovered: 
             since(miss.from)
         );
     }
-    let hold = bounds.iter().filter(|write| write.raw > recovered);
-    let short_after = hold.clone().filter(|write| write.short > 0).count();
-    let hold_after = hold.count() - short_after;
+    let in_a_row = bounds.split(|write| write.short == 0).map(<[_]>::len).max();
+    let last = bounds.last().expect("chronyd wrote");
     assert!(
-        short_after <= SHORT_AT_MOST && hold_after > short_after,
-        "{short_after} bounds were false after the recovery and {hold_after} were not"
+        in_a_row <= Some(SHORT_AT_MOST) && last.short == 0,
+        "{in_a_row:?} bounds in a row were false, and at the end {last:?}"
     );
 }
 
