@@ -320,7 +320,7 @@ fn a_signal_handler_reads_the_clock_in_the_middle_of_reads_and_looks() {
                 || (!done_enough(readings) && start.elapsed() < A_WHILE)
             {
                 assert_eq!(is_true(&clock), Some(true));
-                let now = clock.now().unwrap();
+                let now = host::now(&clock).unwrap();
                 // T3 in small: what was past stays so, whatever the handler published in between.
                 assert!(earliest <= Some(now.earliest()));
                 earliest = Some(now.earliest());
@@ -615,7 +615,7 @@ fn a_looker_that_is_held_in_its_source_holds_up_nobody() {
                 || (looked() < 10 && start.elapsed() < A_WHILE)
             {
                 assert_eq!(is_true(&clock), Some(true));
-                let now = clock.now().unwrap();
+                let now = host::now(&clock).unwrap();
                 assert!(last.is_none_or(|last| last.earliest() <= now.earliest()));
                 last = Some(now);
             }
@@ -661,13 +661,13 @@ fn a_looker_that_is_held_with_the_gate_closing_holds_up_nobody() {
             assert!(eventually(|| machine.held.load(Ordering::SeqCst)));
             let before = clock.status().counters;
             let start = Instant::now();
-            let mut earliest = clock.now().unwrap().earliest();
+            let mut earliest = host::now(&clock).unwrap().earliest();
             let looked = || clock.status().counters.writes - before.writes;
             while start.elapsed() < Duration::from_millis(200)
                 || (looked() < 5 && start.elapsed() < A_WHILE)
             {
                 assert_eq!(is_true(&clock), Some(true));
-                let now = clock.now().unwrap();
+                let now = host::now(&clock).unwrap();
                 assert!(earliest <= now.earliest());
                 earliest = now.earliest();
             }
@@ -675,7 +675,7 @@ fn a_looker_that_is_held_with_the_gate_closing_holds_up_nobody() {
             assert!(after.writes - before.writes >= 5, "{before:?} {after:?}");
             drop(release);
             looker.join().unwrap();
-            assert!(earliest <= clock.now().unwrap().earliest());
+            assert!(earliest <= host::now(&clock).unwrap().earliest());
             assert_eq!(is_true(&clock), Some(true));
         });
     });
@@ -903,7 +903,7 @@ fn a_filtered_thread_carries_on_the_claim_that_it_finds() {
         return;
     }
     let seen = under_filter(&BOTH, libc::EPERM, || {
-        (0..1_000).map(|_| clock.now().is_ok()).collect::<Vec<_>>()
+        (0..1_000).map(|_| host::now(&clock).is_ok()).collect::<Vec<_>>()
     });
     match seen {
         None => skip("a claim carried on under a filter", "no filters here"),
