@@ -903,7 +903,9 @@ fn a_filtered_thread_carries_on_the_claim_that_it_finds() {
         return;
     }
     let seen = under_filter(&BOTH, libc::EPERM, || {
-        (0..1_000).map(|_| host::now(&clock).is_ok()).collect::<Vec<_>>()
+        (0..1_000)
+            .map(|_| host::now(&clock).is_ok())
+            .collect::<Vec<_>>()
     });
     match seen {
         None => skip("a claim carried on under a filter", "no filters here"),

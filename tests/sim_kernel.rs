@@ -2,8 +2,9 @@
 //! not drift from reality unnoticed.
 //!
 //! The real kernel's `status`, `maxerror` and `esterror` are written for this, never its time,
-//! frequency or tick; they are put back at the end, also after a panic. That is done only when asked
-//! for by `EPSILON_CLOCK_KERNEL_TESTS=1`, with the right to (`CAP_SYS_TIME`); else one line says so.
+//! frequency or tick; they are put back at the end, also after a panic, and by a watchdog process if
+//! this one is killed. That is done only when asked for by `EPSILON_CLOCK_KERNEL_TESTS=1`, with the
+//! right to (`CAP_SYS_TIME`) and with no time daemon about; else one line says so.
 #![cfg(all(feature = "sim", target_os = "linux"))]
 #![allow(
     clippy::unwrap_used,
@@ -11,21 +12,14 @@
     clippy::panic,
     reason = "tests fail by panicking"
 )]
-#![allow(
-    clippy::useless_conversion,
-    reason = "the width of C's integers differs between targets"
-)]
-#![allow(
-    unsafe_code,
-    reason = "the kernel's status and the lock are reached through libc alone"
-)]
 
-use epsilon_clock::NtpStatus;
-use epsilon_clock::sim::{Adjustment, Node, NodeConfig, World};
-use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use epsilon_clock::sim::{Adjustment, Node, NodeConfig, World};
+use epsilon_clock::{NtpStatus, OffsetRange};
+
+mod fields;
 mod host;
 
 const ASKED: &str = "EPSILON_CLOCK_KERNEL_TESTS";
@@ -82,47 +76,27 @@ impl Kernel for Simulated {
 
 // --- the real one --------------------------------------------------------------------------------
 
-fn timex() -> libc::timex {
-    // SAFETY: `timex` is a plain C struct of integers; all zeroes is a valid value.
-    unsafe { std::mem::zeroed() }
-}
-
-fn adjtimex(timex: &mut libc::timex) -> i32 {
-    // SAFETY: the pointer comes from a live exclusive reference, and nothing else is touched.
-    unsafe { libc::adjtimex(timex) }
-}
-
 /// The real kernel, under a lock that spans processes; what it said before is put back when dropped.
 struct Real {
-    before: libc::timex,
-    _lock: File,
+    offset: OffsetRange,
+    // In this order: put back first, then unlocked.
+    saved: Option<fields::Saved>,
+    _lock: fields::Lock,
 }
 
 impl Real {
     fn take() -> Result<Self, &'static str> {
+        static OBSTACLE: OnceLock<Option<String>> = OnceLock::new();
         if std::env::var_os(ASKED).is_none_or(|value| value != "1") {
             return Err("not asked for by EPSILON_CLOCK_KERNEL_TESTS=1");
         }
-        let path = std::env::temp_dir().join("epsilon-clock-kernel-fields.lock");
-        let lock = File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .expect("the lock opens");
-        // SAFETY: waits on a descriptor that `lock` keeps open.
-        while unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) } != 0 {}
-        let mut before = timex();
-        if adjtimex(&mut before) < 0 {
-            return Err("adjtimex is refused");
+        if let Some(why) = OBSTACLE.get_or_init(fields::obstacle) {
+            return Err(why);
         }
-        let mut same = timex();
-        same.modes = libc::ADJ_ESTERROR;
-        same.esterror = before.esterror;
-        if adjtimex(&mut same) < 0 {
-            return Err("no right to write the fields (CAP_SYS_TIME)");
-        }
+        let lock = fields::Lock::take();
         Ok(Self {
-            before,
+            offset: fields::real_offset(),
+            saved: Some(fields::Saved::take()),
             _lock: lock,
         })
     }
@@ -130,34 +104,26 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
-        self.before.modes = libc::ADJ_STATUS | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR;
-        adjtimex(&mut self.before);
+        let failed = std::thread::panicking();
+        self.saved = None;
+        let moved = self.offset.moved_to(&fields::real_offset());
+        if !failed {
+            assert_eq!(moved, 0, "the clock was stepped");
+        }
     }
 }
 
 impl Kernel for Real {
     fn write(&self, flags: i32, maxerror: i64, esterror: i64) {
-        let mut fields = timex();
-        fields.modes = libc::ADJ_STATUS | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR;
-        fields.status = flags;
-        fields.maxerror = maxerror.try_into().unwrap();
-        fields.esterror = esterror.try_into().unwrap();
-        assert!(adjtimex(&mut fields) >= 0, "the fields cannot be written");
+        fields::write(flags, maxerror, esterror);
     }
 
     fn status(&self) -> NtpStatus {
-        let mut reply = timex();
-        let mut status = NtpStatus::default();
-        status.state = adjtimex(&mut reply);
-        status.status = reply.status;
-        status.maxerror = reply.maxerror.into();
-        status.esterror = reply.esterror.into();
-        status
+        fields::status()
     }
 
     fn real(&self) -> i64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        i64::try_from(since.unwrap().as_nanos()).unwrap()
+        host::real_nanos()
     }
 
     fn pass(&self, span: Duration) {

@@ -13,9 +13,11 @@
     dead_code,
     reason = "each test crate that includes this uses some of it"
 )]
+#![allow(unsafe_code, reason = "free space is told by libc alone")]
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -37,6 +39,9 @@ const UNPACKED: &str = "unpacked";
 
 /// What the guest's init needs, and the scenarios have room to spare.
 const MEMORY: &str = "mem=128M";
+
+/// What all the guests that may run at a time keep in a file, in bytes; containers often have less.
+const ROOM: u64 = 8 * 128 * 1024 * 1024;
 
 /// A guest that was kept from running for so long that it could not do its part says so, and is
 /// booted once more; whatever else ends it is its verdict.
@@ -255,7 +260,8 @@ fn boot(kernel: &Path, init: &Path, name: &str, at_most: Duration) -> Ended {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0);
-    if !may_write(Path::new("/dev/shm")) {
+    let shared_memory = Path::new("/dev/shm");
+    if !may_write(shared_memory) || !has_room(shared_memory) {
         command.env("TMPDIR", &home);
     }
     let start = Instant::now();
@@ -299,6 +305,21 @@ fn boot(kernel: &Path, init: &Path, name: &str, at_most: Duration) -> Ended {
         let last = lines.last().map_or("it said nothing", String::as_str);
         Ended::NoKernel(format!("the kernel does not boot here: {last}"))
     }
+}
+
+/// Whether so many guests find room for their memory in this directory's file system.
+fn has_room(directory: &Path) -> bool {
+    let path = CString::new(directory.as_os_str().as_bytes()).expect("no zeroes");
+    // SAFETY: `statvfs` is a plain C struct of integers; all zeroes is a valid value.
+    let mut room: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path and the struct are valid for the call.
+    let failed = unsafe { libc::statvfs(path.as_ptr(), &mut room) };
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the width of C's integers differs between targets"
+    )]
+    let free = u64::from(room.f_bavail).saturating_mul(room.f_frsize.into());
+    failed == 0 && free >= ROOM
 }
 
 fn may_write(directory: &Path) -> bool {
