@@ -29,6 +29,11 @@ unpack() {
     touch "$into/packages/$package.unpacked"
 }
 
+# merge DIRECTORY: newer Debians keep in /usr/lib what the tests look for in /lib.
+merge() {
+    [[ -e $1/lib || ! -d $1/usr/lib ]] || ln -s usr/lib "$1/lib"
+}
+
 mkdir -p "$into/packages"
 missing=0
 for package in "${programs[@]}" "${libraries[@]}"; do
@@ -37,8 +42,9 @@ done
 # A machine that was just set up knows of no packages.
 ((missing)) && ((EUID == 0)) && apt-get update -qq >/dev/null 2>&1 || true
 for package in "${programs[@]}"; do
-    unpack "$package" "$package" || echo "skipped: what needs the Debian package $package: no download"
+    unpack "$package" "$package" && merge "$into/$package" || echo "skipped: what needs the Debian package $package: no download"
 done
 for package in "${libraries[@]}"; do
-    unpack "$package" libraries || echo "skipped: what may need the Debian package $package: no download"
+    # The second name is that of newer Debians.
+    unpack "$package" libraries || unpack "${package}t64" libraries || echo "skipped: what may need the Debian package $package: no download"
 done
