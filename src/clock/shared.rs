@@ -162,8 +162,9 @@ impl Shared {
     /// The same with everything that may be out of the ordinary.
     #[cold]
     pub(super) fn now_carefully(&self) -> Result<Interval, ClockError> {
+        let mut looked = false;
         for _ in 0..ROUNDS {
-            let Some(caught) = self.catch()? else {
+            let Some(caught) = self.catch(&mut looked)? else {
                 continue;
             };
             if caught.held_at.is_none() {
@@ -181,8 +182,9 @@ impl Shared {
 
     /// The interval together with the state behind it, for reports.
     fn consult(&self) -> Result<Answer, ClockError> {
+        let mut looked = false;
         for _ in 0..ROUNDS {
-            let Some(caught) = self.catch()? else {
+            let Some(caught) = self.catch(&mut looked)? else {
                 continue;
             };
             if let Some(answer) = self.answer(&caught) {
@@ -193,7 +195,10 @@ impl Shared {
     }
 
     /// Reads the clock, checks it and looks where that is due; `None` to start anew.
-    fn catch(&self) -> Result<Option<Caught>, ClockError> {
+    ///
+    /// One look in a reading is enough: where a look takes longer than the look interval, on a busy
+    /// machine for one, the next would be due before this reading is done, and so on for ever.
+    fn catch(&self, looked: &mut bool) -> Result<Option<Caught>, ClockError> {
         let caught = self.latch.read(|| self.machine.sample());
         let raw = caught.sample.raw;
         if !self.watch.is_calm(&caught.sample) || caught.line.begins_after(raw) {
@@ -207,7 +212,9 @@ impl Shared {
         if held_for > HELD_TOO_LONG {
             self.watch.hasten();
         }
-        if self.policy.refresh == RefreshPolicy::Inline && self.watch.take_look(raw) {
+        let may_look = self.policy.refresh == RefreshPolicy::Inline && !*looked;
+        if may_look && self.watch.take_look(raw) {
+            *looked = true;
             self.look();
             return Ok(None);
         }
