@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use epsilon_clock::{
     Claim, Clock, ClockError, Disturbance, ErrorBound, Finding, Identity, Interval, Look,
     LookContext, Machine, NtpStatus, NtpStatusError, RateBounds, Sample, Sandwich, Source,
-    SourceMemory, SyncClaim, Timestamp,
+    SourceMemory, Status, SyncClaim, Timestamp,
 };
 
 /// Says that a part of the tests cannot be run here, in one line that the harness does not swallow,
@@ -227,24 +227,38 @@ impl Source for TrustReal {
 /// `None` where there is no interval.
 pub(crate) fn is_true(clock: &Clock) -> Option<bool> {
     let before = real_nanos();
-    let now = now(clock).ok()?;
+    let now = clock.calm_now().ok()?;
     let after = real_nanos();
     Some(now.earliest().unix_nanos() <= after && now.latest().unix_nanos() >= before)
 }
 
-/// Reads the clock, anew where the reading was interrupted too often and says so: that is no answer
+/// Asks a clock again where the reading was interrupted too often and says so: that is no answer
 /// about the clock, and on a busy machine it comes to pass.
-pub(crate) fn now(clock: &Clock) -> Result<Interval, ClockError> {
+pub(crate) trait Calm {
+    /// An interval, or an error that does not go by asking again.
+    fn calm_now(&self) -> Result<Interval, ClockError>;
+
+    /// The same with all that there is to say.
+    fn calm_status(&self) -> Status;
+}
+
+impl Calm for Clock {
+    fn calm_now(&self) -> Result<Interval, ClockError> {
+        calm(|| self.now(), |answer| *answer)
+    }
+
+    fn calm_status(&self) -> Status {
+        calm(|| self.status(), |status| status.interval)
+    }
+}
+
+fn calm<T>(ask: impl Fn() -> T, interval: impl Fn(&T) -> Result<Interval, ClockError>) -> T {
     let interrupted = ClockError::Disturbed {
         cause: Disturbance::Interrupted,
     };
-    for _ in 0..100 {
-        let answer = clock.now();
-        if answer != Err(interrupted) {
-            return answer;
-        }
-    }
-    Err(interrupted)
+    let answers = std::iter::repeat_with(&ask).take(100);
+    let mut calm = answers.filter(|answer| interval(answer) != Err(interrupted));
+    calm.next().unwrap_or_else(ask)
 }
 
 /// Runs `child` in a forked child and waits for it; what it returned, or `None` if it died or was

@@ -10,7 +10,7 @@ use std::time::Duration;
 use epsilon_clock::{Awaiting, Clock, ClockError, ClockState, Refusal, Status};
 
 use crate::daemon::{Daemon, Observed, Observer, distinct, run_for};
-use crate::host::{eventually, sleep_ms};
+use crate::host::{Calm, eventually, sleep_ms};
 use crate::kernel;
 use crate::ntp_server::{ADDRESS, Server};
 use crate::readers::{Miss, Readers, Score};
@@ -79,14 +79,13 @@ impl Disciplined {
         let server = Server::start(truth, MS);
         prepare(&server);
         let clock = clock();
-        let first = clock.now();
-        assert!(
+        let unsynchronised = || {
             matches!(
-                first,
+                clock.calm_now(),
                 Err(ClockError::Unvouched(Refusal::Unsynchronized { .. }))
-            ),
-            "{first:?}"
-        );
+            )
+        };
+        assert!(eventually(unsynchronised), "{:?}", clock.calm_now());
         let start_raw = raw_now();
         let observer = Observer::start(truth);
         let readers = Readers::at_leisure(truth, &[("under chronyd", &clock)]);
@@ -144,7 +143,7 @@ pub(crate) fn disciplines() {
     run_for(&mut daemon, 3_000);
 
     let observed = observer.stop();
-    let recognised = clock.status().counters.writes;
+    let recognised = clock.calm_status().counters.writes;
     daemon.end(libc::SIGTERM);
     let scores = readers.stop();
     observed.tell(start_raw);
@@ -153,7 +152,7 @@ pub(crate) fn disciplines() {
         server.answered.load(Ordering::SeqCst),
         truth.error_of_real() / 1_000
     );
-    let counters = clock.status().counters;
+    let counters = clock.calm_status().counters;
     assert_eq!((counters.steps, counters.suspends), (0, 0), "{counters:?}");
     if observed.short().count() > 0 && observed.was_starved() {
         // What chronyd measured was spoilt by pauses, which it took for the network's.
@@ -240,7 +239,7 @@ fn strain(
     println!(
         "before the recovery real time is {} µs off, and the clock says {:?}",
         truth.error_of_real() / 1_000,
-        clock.now()
+        clock.calm_now()
     );
     let recovered = raw_now();
     recover(&server);
@@ -251,7 +250,7 @@ fn strain(
     daemon.end(libc::SIGTERM);
     let scores = readers.stop();
     observed.tell(start_raw);
-    let counters = clock.status().counters;
+    let counters = clock.calm_status().counters;
     assert_eq!((counters.steps, counters.suspends), (0, 0), "{counters:?}");
     let score = &scores[0];
     score.assert_answered(&["Unvouched", "TooWide", "Contradicted"]);
@@ -319,11 +318,13 @@ fn strained(observed: &Observed, score: &Score, contradictions: u64, recovered: 
 /// That epsilon grows with the default drift of 200 ppm, and not with the kernel's 500.
 fn grows_with_the_drift(clock: &Clock) {
     // Until whatever it wrote last must have been seen.
-    let looks = clock.status().counters.looks;
-    assert!(eventually(|| clock.status().counters.looks >= looks + 3));
-    let before = (clock.status(), clock.ntp_status().expect("adjtimex"));
+    let looks = clock.calm_status().counters.looks;
+    assert!(eventually(
+        || clock.calm_status().counters.looks >= looks + 3
+    ));
+    let before = (clock.calm_status(), clock.ntp_status().expect("adjtimex"));
     sleep_ms(4_000);
-    let after = (clock.status(), clock.ntp_status().expect("adjtimex"));
+    let after = (clock.calm_status(), clock.ntp_status().expect("adjtimex"));
     assert_eq!(
         before.0.counters.writes, after.0.counters.writes,
         "a daemon that is gone has written"
@@ -363,19 +364,19 @@ fn synchronised_or_suspicious(status: &Status) {
 
 /// That a restarted daemon first takes its word back, and then gives it anew.
 fn revives(clock: &Clock) {
-    let writes = clock.status().counters.writes;
+    let writes = clock.calm_status().counters.writes;
     assert!(
         eventually(|| {
-            let _ = clock.now();
-            clock.status().state == ClockState::Holdover
+            let _ = clock.calm_now();
+            clock.calm_status().state == ClockState::Holdover
         }),
         "chronyd did not take back what the one before it had said: {:?}",
-        clock.status()
+        clock.calm_status()
     );
     assert!(eventually(
-        || clock.now().is_ok() && clock.status().counters.writes > writes
+        || clock.calm_now().is_ok() && clock.calm_status().counters.writes > writes
     ));
-    synchronised_or_suspicious(&clock.status());
+    synchronised_or_suspicious(&clock.calm_status());
 }
 
 /// chronyd leaves the flag over an honest bound: the error says so, and there is a switch.
@@ -391,7 +392,7 @@ pub(crate) fn without_rtcsync() {
     let settled = lenient.wait_until_synchronized(Duration::from_secs(60));
     assert!(settled.is_ok(), "{settled:?}");
     run_for(&mut daemon, 5_000);
-    let error = strict.now().expect_err("the flag is set");
+    let error = strict.calm_now().expect_err("the flag is set");
     assert!(
         matches!(error, ClockError::Unvouched(Refusal::UnsyncFlag { .. })),
         "{error:?}"
@@ -402,7 +403,7 @@ pub(crate) fn without_rtcsync() {
         text.contains("rtcsync") && text.contains("accept_unsync_flag"),
         "{text}"
     );
-    synchronised_or_suspicious(&lenient.status());
+    synchronised_or_suspicious(&lenient.calm_status());
     let scores = readers.stop();
     assert_eq!(scores[0].intervals, 0);
     scores[1].assert_kept(&EXPECTED);

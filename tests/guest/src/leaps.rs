@@ -2,7 +2,7 @@
 
 use epsilon_clock::{Clock, ClockState, LeapKind, LeapSecond, NtpStatus, Timestamp};
 
-use crate::host::{eventually, exact_real_offset, sleep_ms};
+use crate::host::{Calm, eventually, exact_real_offset, sleep_ms};
 use crate::kernel::{self, write_honestly};
 use crate::readers::Readers;
 use crate::starved::starved;
@@ -54,13 +54,14 @@ fn leap(kind: LeapKind, more_flags: i32) {
     sleep_ms(500);
     write_honestly(&truth, flag | more_flags, 700);
     let seen = eventually(|| {
-        truth.now() > TOO_LATE || (clock.now().is_ok() && clock.status().counters.writes == 1)
+        truth.now() > TOO_LATE
+            || (clock.calm_now().is_ok() && clock.calm_status().counters.writes == 1)
     });
     if truth.now() > TOO_LATE {
         starved("the leap second came before it was seen announced");
     }
-    assert!(seen, "{:?}", clock.status());
-    let widest = clock.status().interval.expect("an interval").epsilon();
+    assert!(seen, "{:?}", clock.calm_status());
+    let widest = clock.calm_status().interval.expect("an interval").epsilon();
 
     // Over the boundary, and out of its vicinity.
     while truth.now() < BOUNDARY + 2_700 * MS {
@@ -71,7 +72,7 @@ fn leap(kind: LeapKind, more_flags: i32) {
         jump,
         "the kernel did not leap, or something else happened to its clock"
     );
-    let status = clock.status();
+    let status = clock.calm_status();
     assert_eq!(status.counters.steps, 0, "{status:?}");
     assert_eq!(status.counters.contradictions, 0, "{status:?}");
     // A drift of 200 ppm over less than 15 s, and nothing for the second itself.
@@ -81,19 +82,19 @@ fn leap(kind: LeapKind, more_flags: i32) {
     // The daemon leaves the flag for a while, as daemons do, and the clock knows better.
     write_honestly(&truth, flag | more_flags, 600);
     assert!(eventually(
-        || clock.now().is_ok() && clock.status().counters.writes == 2
+        || clock.calm_now().is_ok() && clock.calm_status().counters.writes == 2
     ));
-    assert_eq!(clock.status().counters.contradictions, 0);
+    assert_eq!(clock.calm_status().counters.contradictions, 0);
     sleep_ms(300);
     write_honestly(&truth, more_flags, 500);
     assert!(eventually(
-        || clock.now().is_ok() && clock.status().counters.writes == 3
+        || clock.calm_now().is_ok() && clock.calm_status().counters.writes == 3
     ));
     if !unsync {
         write_again(&truth, &clock, 200);
     }
-    assert_eq!(clock.status().state, ClockState::Synchronized);
-    assert_eq!(clock.status().counters.steps, 0);
+    assert_eq!(clock.calm_status().state, ClockState::Synchronized);
+    assert_eq!(clock.calm_status().counters.steps, 0);
     readers.stop()[0].assert_kept(&[]);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use epsilon_clock::{Clock, ClockError, ClockState, Refusal, Writer};
 
 use crate::daemon::{Daemon, Observer, run_for};
-use crate::host::sleep_ms;
+use crate::host::{Calm, sleep_ms};
 use crate::kernel;
 use crate::ntp_server::{ADDRESS, Server};
 use crate::readers::Readers;
@@ -61,7 +61,7 @@ fn within(seconds: i64, daemon: &mut Daemon, mut is_so: impl FnMut() -> bool) ->
 
 /// Why the clock refuses, if it is for a writer that reports no bound.
 fn named(clock: &Clock) -> Option<Writer> {
-    match clock.now() {
+    match clock.calm_now() {
         Err(ClockError::Unvouched(Refusal::NoBound { writer, .. })) => Some(writer),
         _ => None,
     }
@@ -77,15 +77,23 @@ fn refused(writer: Writer, truth: Truth, hold_ms: i64, mut daemon: Daemon) {
     let vouched = vouched.expect("the clocks are there");
     let readers = Readers::at_leisure(truth, &[("strict", &strict), ("vouched for", &vouched)]);
     let refused = within(PATIENCE_S, &mut daemon, || named(&strict) == Some(writer));
-    println!("after {} ms: {:?}", (raw_now() - since) / MS, strict.now());
-    assert!(refused, "not refused as {writer}: {:?}", strict.status());
-    let text = strict.now().expect_err("it is refused").to_string();
+    println!(
+        "after {} ms: {:?}",
+        (raw_now() - since) / MS,
+        strict.calm_now()
+    );
+    assert!(
+        refused,
+        "not refused as {writer}: {:?}",
+        strict.calm_status()
+    );
+    let text = strict.calm_now().expect_err("it is refused").to_string();
     assert!(text.contains(&writer.to_string()), "{text}");
-    assert_eq!(vouched.status().state, ClockState::Assumed);
+    assert_eq!(vouched.calm_status().state, ClockState::Assumed);
     run_for(&mut daemon, hold_ms);
-    assert_eq!(named(&strict), Some(writer), "{:?}", strict.status());
+    assert_eq!(named(&strict), Some(writer), "{:?}", strict.calm_status());
     // Who comes now sees what has grown in the meantime: refused or awaited, never believed.
-    let late = Clock::system().expect("the clocks are there").now();
+    let late = Clock::system().expect("the clocks are there").calm_now();
     println!("a clock built later: {late:?}");
     assert!(
         matches!(
@@ -96,8 +104,8 @@ fn refused(writer: Writer, truth: Truth, hold_ms: i64, mut daemon: Daemon) {
         ),
         "{late:?}"
     );
-    assert_eq!(vouched.status().state, ClockState::Assumed);
-    assert!(vouched.now().is_ok(), "{:?}", vouched.now());
+    assert_eq!(vouched.calm_status().state, ClockState::Assumed);
+    assert!(vouched.calm_now().is_ok(), "{:?}", vouched.calm_now());
     daemon.end(libc::SIGTERM);
     observer.stop().tell(since);
     let scores = readers.stop();
@@ -176,19 +184,19 @@ pub(crate) fn ntpsec() {
     let readers = Readers::at_leisure(truth, &[("under ntpsec", &clock)]);
     let mut daemon = start_ntpsec();
     let believed = |writes| {
-        clock.now().is_ok()
-            && clock.status().state == ClockState::Synchronized
-            && clock.status().counters.writes >= writes
+        clock.calm_now().is_ok()
+            && clock.calm_status().state == ClockState::Synchronized
+            && clock.calm_status().counters.writes >= writes
     };
     let knows = within(PATIENCE_S, &mut daemon, || believed(1));
     println!(
         "after {} ms: {:?}; {} answers",
         (raw_now() - since) / MS,
-        clock.now(),
+        clock.calm_now(),
         server.answered.load(Ordering::SeqCst)
     );
     let goes_on = knows && within(PATIENCE_S, &mut daemon, || believed(2));
-    let status = clock.status();
+    let status = clock.calm_status();
     println!(
         "at the end: {status:?}, {} µs off",
         truth.error_of_real() / 1_000

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use epsilon_clock::{Awaiting, Clock, ClockError, ClockState, NtpStatus, RefreshPolicy, Refusal};
 
-use crate::host::{eventually, sleep_ms};
+use crate::host::{Calm, eventually, sleep_ms};
 use crate::kernel::{self, FIELDS, Fields, write_honestly};
 use crate::readers::Readers;
 use crate::steps::{OSCILLATOR_PPB, START, synchronised};
@@ -16,7 +16,7 @@ pub(crate) fn pll() {
     let truth = Truth::from_now(80 * MS, OSCILLATOR_PPB);
     let clock = synchronised(&truth);
     let readers = Readers::start(truth, &[("under the PLL", &clock)]);
-    let writes = clock.status().counters.writes;
+    let writes = clock.calm_status().counters.writes;
     let before = truth.error_of_real();
     for round in 0..8 {
         let phase = -truth.error_of_real();
@@ -34,8 +34,8 @@ pub(crate) fn pll() {
             request.offset = phase;
             request.constant = 0;
         });
-        let seen = || clock.status().counters.writes > writes + round.unsigned_abs();
-        assert!(eventually(seen), "{:?}", clock.status());
+        let seen = || clock.calm_status().counters.writes > writes + round.unsigned_abs();
+        assert!(eventually(seen), "{:?}", clock.calm_status());
         sleep_ms(870);
     }
     let after = truth.error_of_real();
@@ -43,7 +43,7 @@ pub(crate) fn pll() {
         after.abs() < before.abs() / 4,
         "the PLL did not slew: {before} to {after} ns"
     );
-    let status = clock.status();
+    let status = clock.calm_status();
     assert_eq!(status.counters.writes, writes + 8, "{status:?}");
     assert_eq!(status.state, ClockState::Synchronized, "{status:?}");
     assert_eq!(status.counters.contradictions, 0, "{status:?}");
@@ -65,27 +65,35 @@ pub(crate) fn tick() {
         kernel::slew_by_tick(hundred_ppm);
         let start = raw_now();
         let (mut more_us, mut rounds) = (0, 0);
-        let writes = || clock.status().counters.writes;
+        let writes = || clock.calm_status().counters.writes;
         while truth.error_of_real().abs() > 12 * MS {
             assert!(raw_now() - start < 10_000 * MS, "the tick did not slew");
             // What a tenth of the longest pause of this process makes.
             more_us = (more_us + 611) % 5_000;
             let before = writes();
             write_honestly(&truth, 0, 8_000 + more_us);
-            assert!(eventually(|| writes() > before), "{:?}", clock.status());
+            assert!(
+                eventually(|| writes() > before),
+                "{:?}",
+                clock.calm_status()
+            );
             sleep_ms(90);
             rounds += 1;
         }
         kernel::slew_by_tick(0);
         let before = writes();
         write_honestly(&truth, 0, 321);
-        assert!(eventually(|| writes() > before), "{:?}", clock.status());
-        assert!(eventually(|| clock.now().is_ok()
+        assert!(
+            eventually(|| writes() > before),
+            "{:?}",
+            clock.calm_status()
+        );
+        assert!(eventually(|| clock.calm_now().is_ok()
             && clock
-                .status()
+                .calm_status()
                 .bound
                 .is_some_and(|b| b.reported_ns < 15_000_000)));
-        let status = clock.status();
+        let status = clock.calm_status();
         assert_eq!(status.state, ClockState::Synchronized, "{status:?}");
         assert!(rounds >= 4, "the slew was over after {rounds} writes");
         // One before the slew and one after it; and none was invented.
@@ -117,13 +125,13 @@ pub(crate) fn abandoned() {
     sleep_ms(300);
     kernel::slew_by_tick(900);
     write_honestly(&truth, 0, 5_000);
-    let writes = late.status().counters.writes;
+    let writes = late.calm_status().counters.writes;
     for _ in 0..3 {
         sleep_ms(1_500);
         let _ = late.look();
-        assert!(late.now().is_ok(), "{:?}", late.now());
+        assert!(late.calm_now().is_ok(), "{:?}", late.calm_now());
     }
-    assert_eq!(late.status().counters.writes, writes + 1);
+    assert_eq!(late.calm_status().counters.writes, writes + 1);
     let error = truth.error_of_real().abs();
     let kernels = clock.ntp_status().expect("adjtimex").maxerror * 1_000;
     assert!(
@@ -131,19 +139,19 @@ pub(crate) fn abandoned() {
         "nothing was abandoned: {error} ns off, and the kernel says {kernels}"
     );
     // Who comes now is told why there is nothing to inherit.
-    let fresh = Clock::system().expect("the clocks are there").now();
-    assert!(
+    let fresh = Clock::system().expect("the clocks are there");
+    let refused = || {
         matches!(
-            fresh,
+            fresh.calm_now(),
             Err(ClockError::Unvouched(Refusal::AwaitingWrite {
                 because: Awaiting::Slewing {
                     rate_ppb: 90_000_000
                 }
             }))
-        ),
-        "{fresh:?}"
-    );
-    assert_eq!(clock.status().counters.contradictions, 0);
+        )
+    };
+    assert!(eventually(refused), "{:?}", fresh.calm_now());
+    assert_eq!(clock.calm_status().counters.contradictions, 0);
     let scores = readers.stop();
     for score in &scores {
         score.assert_kept(&[]);
