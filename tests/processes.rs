@@ -615,6 +615,7 @@ impl Source for Slow {
 fn looks_that_take_longer_than_the_look_interval_still_give_an_interval() {
     let clock = Clock::builder()
         .look_interval(Duration::from_micros(10))
+        .guard_interval(Duration::from_micros(10))
         .source(Slow)
         .build()
         .unwrap();
@@ -622,7 +623,7 @@ fn looks_that_take_longer_than_the_look_interval_still_give_an_interval() {
         assert!(clock.calm_now().is_ok(), "{:?}", clock.now());
     }
     let looks = clock.status().counters.looks;
-    assert!(looks > 500, "{looks} looks");
+    assert!(looks > 10, "{looks} looks");
 }
 
 #[test]
