@@ -234,7 +234,8 @@ struct Guest(Child);
 impl Drop for Guest {
     fn drop(&mut self) {
         if let (Ok(None), Ok(group)) = (self.0.try_wait(), i32::try_from(self.0.id())) {
-            // Its own group, of which it is the leader and not yet waited for.
+            // Its own group, of which it is the leader and not yet waited for. All of it at once: what
+            // the kernel traces, its programs, would go on as programs of the host without it.
             crate::host::send(-group, libc::SIGKILL);
         }
         let _ = self.0.wait();
