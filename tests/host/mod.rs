@@ -29,7 +29,7 @@ use epsilon_clock::{
 };
 
 /// Says that a part of the tests cannot be run here, in one line that the harness does not swallow,
-/// and notes it for the end (`tests/what_was_skipped.rs`).
+/// and notes it for the end (`tests/zz_what_was_skipped.rs`).
 pub(crate) fn skip(what: &str, why: &str) {
     // The harness captures the print macros only. In one piece, so that tests do not mix theirs.
     let line = format!("skipped: {what}: {why}\n");

@@ -15,7 +15,7 @@ use std::io::Write;
 mod host;
 
 /// The name of this program, which no other one's may come after.
-const NAME: &str = "what_was_skipped";
+const NAME: &str = "zz_what_was_skipped";
 
 #[test]
 fn each_part_that_was_skipped_is_named_at_the_end() {
