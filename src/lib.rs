@@ -271,7 +271,8 @@ mod wire;
 pub use bound::ErrorBound;
 pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
 pub use clock::{
-    Clock, ClockBuilder, ClockState, Counters, DriftLearning, Reading, RefreshPolicy, Status,
+    Clock, ClockBuilder, ClockState, Counters, DriftLearning, Reading, RefreshPolicy, SourceStatus,
+    Status,
 };
 pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
 pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
@@ -292,7 +293,7 @@ pub use lease::{
 };
 #[cfg(feature = "tracing")]
 pub use log::{LogJson, LogTime};
-pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};
+pub use machine::{Disruption, Identity, Machine, OffsetRange, Sample, Sandwich};
 pub use ntp_status::{NtpStatus, NtpStatusError};
 pub use ordering::{
     EventGroup, ReadWindow, Visibility, WriteOrder, compare_writes, latest_writes, order_events,
@@ -304,8 +305,8 @@ pub use scripted::{ScriptedMachine, ScriptedSource};
 #[cfg(feature = "test-util")]
 pub use skewed::{SkewError, Skewed, SkewedMachine, SkewedSource};
 pub use source::{
-    Awaiting, Finding, KernelSource, LeapNotice, Look, LookContext, Refusal, Source, SourceMemory,
-    SyncClaim, Writer,
+    Awaiting, ChronyRefusal, ChronySource, Finding, KernelSource, LeapNotice, Look, LookContext,
+    Refusal, Source, SourceMemory, SyncClaim, Writer,
 };
 pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
 

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use super::state::MAX_SOURCES;
 use crate::error::BuildError;
 use crate::machine::{Machine, SystemMachine};
-use crate::source::{KernelSource, Source};
+use crate::source::{ChronySource, KernelSource, Source};
 
 /// The most that `max_drift_ppb` may be: 10 %, what the kernel's own tick can be set off by.
 const MAX_DRIFT_LIMIT_PPB: u32 = 100_000_000;
@@ -225,9 +225,26 @@ impl ClockBuilder {
         self
     }
 
-    /// Adds a source, up to four; the kernel's NTP status alone if none is named.
+    /// Adds a source, up to four.
     ///
-    /// Claims of several sources must agree, and the narrowest serves.
+    /// If none is named: the kernel's NTP status, and beside it on the real machine chronyd's own
+    /// report, where there is a chronyd that answers. Naming sources leaves out the others; where two
+    /// say equally much the first one serves.
+    ///
+    /// Claims of several sources must agree, or every reading is an error
+    /// ([`ClockError::Contradicted`](crate::ClockError::Contradicted)). The narrowest serves, of those
+    /// that vouch now.
+    ///
+    /// ```
+    /// use epsilon_clock::{Clock, KernelSource};
+    ///
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// // Opens no socket and starts no thread.
+    /// let clock = Clock::builder().source(KernelSource::new()).build()?;
+    /// # drop(clock);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn source(mut self, source: impl Source + 'static) -> Self {
         self.sources.push(Arc::new(source));
         self
@@ -250,16 +267,14 @@ impl ClockBuilder {
     /// or a background thread that could not be started.
     pub fn build(self) -> Result<Clock, BuildError> {
         self.check()?;
+        let sources = self.sources_in_use();
+        let named = !self.sources.is_empty();
         let machine = match self.machine {
             Some(machine) => AnyMachine::Other(machine),
             None => AnyMachine::System(
                 SystemMachine::new().map_err(|clock| BuildError::MissingClock { clock })?,
             ),
         };
-        let mut sources = self.sources;
-        if sources.is_empty() {
-            sources.push(Arc::new(KernelSource::new()));
-        }
         let policy = Policy {
             max_drift_ppb: self.max_drift_ppb,
             max_wander_ppb: self.max_wander_ppb,
@@ -275,11 +290,30 @@ impl ClockBuilder {
             sources,
         };
         let shared = Arc::new(Shared::new(machine, policy));
+        if self.refresh != RefreshPolicy::Manual {
+            match super::refresher::start(&shared) {
+                // Nobody asked for it: then the kernel has to do.
+                Err(_) if !named => {}
+                started => started?,
+            }
+            for (index, _) in shared.refresh_intervals() {
+                shared.refresh_one(index);
+            }
+        }
         shared.look();
         if self.refresh == RefreshPolicy::Background {
             super::background::start(&shared)?;
         }
         Ok(Clock { shared })
+    }
+
+    fn sources_in_use(&self) -> Vec<Arc<dyn Source>> {
+        match (self.sources.as_slice(), &self.machine) {
+            ([], None) => vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())],
+            // What answers on this machine's command port knows nothing of another machine.
+            ([], Some(_)) => vec![Arc::new(KernelSource::new())],
+            (named, _) => named.to_vec(),
+        }
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -10,7 +10,7 @@ use super::latch::{Caught, Found, Latch};
 use super::line::Line;
 use super::policy::{Policy, RefreshPolicy};
 use super::state::{Events, STATE_WORDS, Serving, State, age};
-use super::status::{ClockState, Reading, Status};
+use super::status::{ClockState, Reading, SourceStatus, Status};
 use super::watch::Watch;
 use crate::bound::ErrorBound;
 use crate::error::{ClockError, Disturbance};
@@ -254,6 +254,26 @@ impl Shared {
         }
     }
 
+    /// Which sources have somebody to ask, and how often they want to.
+    pub(super) fn refresh_intervals(&self) -> impl Iterator<Item = (usize, Duration)> + '_ {
+        let sources = self.policy.sources.iter().enumerate();
+        sources.filter_map(|(index, source)| Some((index, source.refresh_interval()?)))
+    }
+
+    /// Lets one source ask, which may take its time.
+    pub(super) fn refresh_one(&self, index: usize) {
+        if let Some(source) = self.policy.sources.get(index) {
+            source.refresh(self.machine.as_dyn());
+        }
+    }
+
+    /// Lets every source ask.
+    pub(super) fn refresh(&self) {
+        for index in 0..self.policy.source_count() {
+            self.refresh_one(index);
+        }
+    }
+
     /// Looks at every source, whoever's turn it is, and publishes what comes of it.
     pub(super) fn look(&self) {
         for _ in 0..LOOK_ATTEMPTS {
@@ -463,6 +483,25 @@ impl Shared {
             interval,
             state,
         }
+    }
+
+    pub(super) fn sources(&self) -> Vec<SourceStatus> {
+        let Ok(Answer { state, raw, .. }) = self.consult() else {
+            return Vec::new();
+        };
+        let names = self.policy.sources.iter().map(|source| source.name());
+        names
+            .zip(&state.sources)
+            .enumerate()
+            .map(|(index, (name, record))| SourceStatus {
+                name,
+                serves: state.serving == Serving::Source(index),
+                interval: record.last.and_then(|last| last.claim.carry(raw).ok()),
+                bound: record.last.map(|last| bound_at(&last, raw)),
+                age: record.last.map(|last| age(&last.claim, raw)),
+                refusal: record.refusal,
+            })
+            .collect()
     }
 
     pub(super) fn status(&self) -> Status {

@@ -180,9 +180,13 @@ impl State {
         }
     }
 
-    /// The first refusal among the sources.
+    /// The first refusal among the sources; one that was never there has a say only where no other
+    /// vouches.
     pub(crate) fn refusal(&self, policy: &Policy) -> Option<Refusal> {
-        self.in_use(policy).find_map(|record| record.refusal)
+        let mut refusals = self.in_use(policy).filter_map(|record| record.refusal);
+        let present = refusals.clone().find(|refusal| !refusal.is_absence());
+        let vouching = || self.in_use(policy).any(|record| record.refusal.is_none());
+        present.or_else(|| refusals.next().filter(|_| !vouching()))
     }
 
     pub(super) fn in_use<'a>(

@@ -9,7 +9,7 @@ use crate::interval::Interval;
 use crate::machine::{Identity, OffsetRange};
 use crate::ntp_status::NtpStatusError;
 use crate::rate::{CAPACITY, RateHistory};
-use crate::source::{Awaiting, Refusal, SourceMemory, SyncClaim, Writer};
+use crate::source::{Awaiting, ChronyRefusal, Refusal, SourceMemory, SyncClaim, Writer};
 use crate::timestamp::Timestamp;
 
 /// Writes words one after the other; what does not fit any more is counted, not written.
@@ -357,6 +357,10 @@ impl Words for Option<Refusal> {
                 let (kind, figure) = Awaiting::to_words(Some(because));
                 (8, kind, figure)
             }
+            Some(Refusal::Chrony(refusal)) => {
+                let (kind, figure) = refusal.to_words();
+                (9, kind, figure)
+            }
         };
         to.word(kind);
         to.word(first);
@@ -384,6 +388,7 @@ impl Words for Option<Refusal> {
             8 => Refusal::AwaitingWrite {
                 because: Awaiting::from_words(first, second)?,
             },
+            9 => Refusal::Chrony(ChronyRefusal::from_words(first, second)),
             _ => return None,
         })
     }

@@ -401,6 +401,7 @@ fn reason(error: &ClockError) -> &'static str {
             Refusal::NoBound { .. } => "no bound",
             Refusal::AwaitingWrite { .. } => "awaiting a write",
             Refusal::Status(_) => "status refused",
+            Refusal::Chrony(_) => "chrony refused",
         },
         ClockError::TooOld { .. } => "too old",
         ClockError::TooWide { .. } => "too wide",

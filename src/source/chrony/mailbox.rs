@@ -1,0 +1,119 @@
+//! Where the thread that asks chronyd leaves the answer for the thread that looks.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use super::answer::{Answer, History};
+use super::exchange::Asker;
+use super::refusal::ChronyRefusal;
+use super::report::{BUFFER_LEN, Malformed, Report, request};
+use crate::machine::Machine;
+
+/// How often the thread that asks tries to get at the mailbox, a tenth of a millisecond apart: a
+/// looker holds it while it copies what is in it. Not for ever: in a forked child it may be held by
+/// a thread that is not there.
+const PATIENCE: u32 = 50;
+
+/// What was last heard, and how much has been heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Contents {
+    /// The last answer, whole; `None` until there is one.
+    pub(super) last: Option<Heard>,
+    /// How many answers were put in.
+    pub(super) serial: i64,
+    /// How often chronyd's reference time changed from one answer to the next.
+    pub(super) updates: i64,
+}
+
+/// One answer: a report with its clocks, or why it is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// Raw time when it had come in.
+    pub(super) raw: i64,
+    pub(super) outcome: Result<Answer, ChronyRefusal>,
+}
+
+/// The mailbox; whoever looks never waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    contents: Mutex<Kept>,
+    /// Makes sequence numbers that cannot be guessed.
+    sequences: RandomState,
+}
+
+/// What is kept from one answer to the next.
+#[derive(Debug, Default)]
+struct Kept {
+    contents: Contents,
+    history: History,
+}
+
+impl Mailbox {
+    /// What is in it; `None` if somebody is just putting something in.
+    pub(super) fn open(&self) -> Option<Contents> {
+        Some(self.try_lock()?.contents)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Kept>> {
+        match self.contents.try_lock() {
+            Ok(kept) => Some(kept),
+            // Nobody panics with it in hand, and what is in it is whole at any time.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn lock_patiently(&self) -> Option<MutexGuard<'_, Kept>> {
+        for _ in 0..PATIENCE {
+            if let Some(kept) = self.try_lock() {
+                return Some(kept);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        None
+    }
+
+    /// Asks once and keeps the answer, if there is one and nothing happened to the clocks meanwhile.
+    pub(super) fn refresh(&self, asker: &dyn Asker, machine: &dyn Machine) {
+        let serial = self.open().map_or(0, |contents| contents.serial);
+        let hash = self.sequences.hash_one(serial);
+        let sequence = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
+        let disruption = machine.disruption();
+        let asked = machine.sandwich();
+        let mut datagram = [0; BUFFER_LEN];
+        let length = asker.ask(&request(sequence, 0), &mut datagram);
+        let received = machine.sandwich();
+        // No answer leaves the last one to grow old.
+        let Ok(length) = length else { return };
+        let undisturbed = disruption == machine.disruption()
+            && received.raw >= asked.raw
+            && asked.real_offset().moved_to(&received.real_offset()) == 0
+            && asked.boot_offset().moved_to(&received.boot_offset()) == 0;
+        if !undisturbed {
+            return;
+        }
+        let datagram = datagram.get(..length).unwrap_or(&[]);
+        let report = Report::parse(datagram, sequence).map_err(|malformed| match malformed {
+            Malformed::Status(status) => ChronyRefusal::Denied {
+                status: status.into(),
+            },
+            _ => ChronyRefusal::Malformed,
+        });
+        if let Some(mut kept) = self.lock_patiently() {
+            let kept = &mut *kept;
+            kept.contents.serial = kept.contents.serial.saturating_add(1);
+            let outcome = report.map(|report| {
+                let answer = kept.history.note(report, &asked, &received);
+                kept.contents.updates = kept.history.updates();
+                answer
+            });
+            kept.contents.last = Some(Heard {
+                raw: received.raw,
+                outcome,
+            });
+        }
+    }
+}
