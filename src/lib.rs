@@ -306,7 +306,7 @@ pub use scripted::{ScriptedMachine, ScriptedSource};
 pub use skewed::{SkewError, Skewed, SkewedMachine, SkewedSource};
 pub use source::{
     Awaiting, ChronyRefusal, ChronySource, Finding, KernelSource, LeapNotice, Look, LookContext,
-    Refusal, Source, SourceMemory, SyncClaim, Writer,
+    Refusal, Source, SourceMemory, SyncClaim, VmClockState, Writer,
 };
 pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
 

@@ -61,11 +61,11 @@ pub trait Machine: fmt::Debug + Send + Sync {
     fn sleep(&self, span: Duration);
 
     /// What a hypervisor tells of pauses that the machine's own clocks do not show; by default
-    /// nothing.
+    /// nothing, and `None` while it is being changed.
     ///
-    /// Read after the clocks: whatever was paused before they were read must show in it.
-    fn disruption(&self) -> Disruption {
-        Disruption::default()
+    /// Read after the clocks on every reading: a pause before they were read must show in it.
+    fn disruption(&self) -> Option<Disruption> {
+        Some(Disruption::default())
     }
 
     /// Makes the calling thread's sleeps as punctual as the system lets it; by default nothing.
@@ -82,7 +82,8 @@ pub trait Machine: fmt::Debug + Send + Sync {
 pub struct Disruption {
     /// Changes when the clocks may have jumped: a live migration, a pause.
     pub marker: u64,
-    /// Changes when the machine was restored from a snapshot; 0 where nobody tells.
+    /// Changes when the machine was restored from a snapshot; where nobody tells, never without the
+    /// marker.
     pub generation: u64,
 }
 

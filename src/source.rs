@@ -13,9 +13,13 @@ use crate::ntp_status::NtpStatusError;
 
 mod chrony;
 mod kernel;
+mod vmclock;
 
 pub use chrony::{ChronyRefusal, ChronySource};
 pub use kernel::KernelSource;
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use vmclock::VmClock;
+pub use vmclock::VmClockState;
 
 /// Somebody who can say where UTC is: the kernel's NTP status, a time daemon, a test's script.
 ///

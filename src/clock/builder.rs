@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Clock;
@@ -16,7 +17,7 @@ use super::shared::Shared;
 use super::state::MAX_SOURCES;
 use crate::error::BuildError;
 use crate::machine::{Machine, SystemMachine};
-use crate::source::{ChronySource, KernelSource, Source};
+use crate::source::{ChronySource, KernelSource, Source, VmClockState};
 
 /// The most that `max_drift_ppb` may be: 10 %, what the kernel's own tick can be set off by.
 const MAX_DRIFT_LIMIT_PPB: u32 = 100_000_000;
@@ -29,6 +30,9 @@ const GUARD_INTERVAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// A look takes a microsecond or two, so more often than this it would be all a caller does.
 const SHORTEST_INTERVAL: Duration = Duration::from_micros(10);
+
+/// Where Linux puts a hypervisor's vmclock device.
+const DEFAULT_VMCLOCK: &str = "/dev/vmclock0";
 
 /// Puts a [`Clock`] together; every setting has a default and a reason for it.
 ///
@@ -60,6 +64,7 @@ pub struct ClockBuilder {
     assume_error: Option<Duration>,
     accept_unsync_flag: bool,
     sources: Vec<Arc<dyn Source>>,
+    vmclock: Option<PathBuf>,
     machine: Option<Arc<dyn Machine>>,
 }
 
@@ -78,6 +83,7 @@ impl fmt::Debug for ClockBuilder {
             .field("assume_error", &self.assume_error)
             .field("accept_unsync_flag", &self.accept_unsync_flag)
             .field("sources", &self.sources)
+            .field("vmclock", &self.vmclock)
             .field("machine", &self.machine)
             .finish()
     }
@@ -98,6 +104,7 @@ impl Default for ClockBuilder {
             assume_error: None,
             accept_unsync_flag: false,
             sources: Vec::new(),
+            vmclock: Some(DEFAULT_VMCLOCK.into()),
             machine: None,
         }
     }
@@ -250,6 +257,26 @@ impl ClockBuilder {
         self
     }
 
+    /// Watches this vmclock device, in which a hypervisor tells of pauses, migrations and snapshots.
+    ///
+    /// By default it is `/dev/vmclock0`, if there is one. Each reading then compares two words of it,
+    /// which costs less than a nanosecond, and every claim is void once they change
+    /// ([`Disturbance::Disrupted`](crate::Disturbance::Disrupted)). What became of it is in
+    /// [`Status::vmclock`](crate::Status::vmclock): a device that is missing, or that this process may
+    /// not open, is no error. Of no use with another [`machine`](Self::machine).
+    ///
+    /// A file in its place must not be cut short while the clock lives.
+    pub fn vmclock(mut self, path: impl Into<PathBuf>) -> Self {
+        self.vmclock = Some(path.into());
+        self
+    }
+
+    /// Watches no vmclock device: assumption A3 is then taken on trust.
+    pub fn without_vmclock(mut self) -> Self {
+        self.vmclock = None;
+        self
+    }
+
     /// Reads another machine than the one this process runs on: a simulated or scripted one.
     pub fn machine(mut self, machine: Arc<dyn Machine>) -> Self {
         self.machine = Some(machine);
@@ -269,11 +296,13 @@ impl ClockBuilder {
         self.check()?;
         let sources = self.sources_in_use();
         let named = !self.sources.is_empty();
-        let machine = match self.machine {
-            Some(machine) => AnyMachine::Other(machine),
-            None => AnyMachine::System(
-                SystemMachine::new().map_err(|clock| BuildError::MissingClock { clock })?,
-            ),
+        let (machine, vmclock) = match self.machine {
+            Some(machine) => (AnyMachine::Other(machine), VmClockState::Unused),
+            None => {
+                let system = SystemMachine::new();
+                let system = system.map_err(|clock| BuildError::MissingClock { clock })?;
+                AnyMachine::of_system(system, self.vmclock.as_deref())
+            }
         };
         let policy = Policy {
             max_drift_ppb: self.max_drift_ppb,
@@ -288,6 +317,7 @@ impl ClockBuilder {
             assume_error: self.assume_error,
             accept_unsync_flag: self.accept_unsync_flag,
             sources,
+            vmclock,
         };
         let shared = Arc::new(Shared::new(machine, policy));
         if self.refresh != RefreshPolicy::Manual {

@@ -9,7 +9,7 @@ use crate::claim::RateBounds;
 use crate::error::ClockError;
 use crate::interval::Interval;
 use crate::rate::LearnedRate;
-use crate::source::Refusal;
+use crate::source::{Refusal, VmClockState};
 use crate::timestamp::Timestamp;
 
 /// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
@@ -131,6 +131,8 @@ pub struct Status {
     pub refusal: Option<Refusal>,
     /// What was learned of the oscillator's rate from the last 2000 s of writes.
     pub learned: Option<LearnedRate>,
+    /// Whether a hypervisor tells of disruptions.
+    pub vmclock: VmClockState,
     /// What happened since the clock was built.
     pub counters: Counters,
 }

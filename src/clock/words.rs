@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::bound::ErrorBound;
 use crate::claim::{Claim, LeapKind, LeapSecond, RateBounds};
 use crate::interval::Interval;
-use crate::machine::{Identity, OffsetRange};
+use crate::machine::{Disruption, Identity, OffsetRange};
 use crate::ntp_status::NtpStatusError;
 use crate::rate::{CAPACITY, RateHistory};
 use crate::source::{Awaiting, ChronyRefusal, Refusal, SourceMemory, SyncClaim, Writer};
@@ -315,6 +315,20 @@ impl Words for Identity {
             // Only what `write` wrote is ever read.
             pid: u32::try_from(from.word()).unwrap_or(0),
             time_namespace: from.take(),
+        }
+    }
+}
+
+impl Words for Disruption {
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.put(&self.marker);
+        to.put(&self.generation);
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Self {
+        Self {
+            marker: from.take(),
+            generation: from.take(),
         }
     }
 }

@@ -412,6 +412,7 @@ fn reason(error: &ClockError) -> &'static str {
             Disturbance::RawBackwards => "raw time backwards",
             Disturbance::Moved => "moved",
             Disturbance::UnexplainedSecond => "unexplained second",
+            Disturbance::Disrupted => "disrupted",
             Disturbance::Interrupted => "interrupted",
         },
         ClockError::AssumptionBroken { .. } => "assumption broken",
