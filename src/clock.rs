@@ -238,6 +238,12 @@ impl Clock {
         self.look()
     }
 
+    /// Lets the sources ask, as the clock's own thread would.
+    #[cfg(feature = "sim")]
+    pub(crate) fn ask(&self) {
+        self.shared.refresh();
+    }
+
     /// What each source says by itself, in the order in which they were named.
     ///
     /// ```

@@ -11,7 +11,7 @@ use crate::claim::{Claim, LeapSecond};
 use crate::machine::Machine;
 use crate::ntp_status::NtpStatusError;
 
-mod chrony;
+pub(crate) mod chrony;
 mod kernel;
 mod vmclock;
 

@@ -337,6 +337,11 @@ impl ClockBuilder {
         Ok(Clock { shared })
     }
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn names_sources(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     fn sources_in_use(&self) -> Vec<Arc<dyn Source>> {
         match (self.sources.as_slice(), &self.machine) {
             ([], None) => vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())],

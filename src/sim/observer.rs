@@ -19,6 +19,8 @@ use crate::timestamp::Timestamp;
 
 /// Readings within so many ns of a fault or a write count as near it.
 pub(super) const NEAR: i64 = 20_000_000;
+/// How often the thread of a clock lets its sources ask.
+const REFRESH_INTERVAL: i64 = super::kernel::SECOND;
 /// How long a clock may take to see the first write: a look's interval, and a bit.
 const TIME_TO_LOOK: i64 = 300_000_000;
 
@@ -96,6 +98,8 @@ struct Progress {
     waiting: Option<Timestamp>,
     last_commit: Option<Timestamp>,
     readings: u64,
+    /// When the clock's own thread asks again.
+    next_refresh: i64,
 }
 
 impl Observer {
@@ -124,6 +128,19 @@ impl Observer {
                 ..Progress::default()
             }),
         }
+    }
+
+    /// Lets the clock's own thread do what it does once a second, if that is due.
+    pub(super) fn refresh(&self) {
+        let now = self.node.mark().now;
+        {
+            let mut progress = lock(&self.progress);
+            if now < progress.next_refresh {
+                return;
+            }
+            progress.next_refresh = now.saturating_add(REFRESH_INTERVAL);
+        }
+        self.reader.refresh();
     }
 
     /// Another thread's doings while a reading is interrupted.

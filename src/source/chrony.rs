@@ -17,7 +17,7 @@ use super::{Look, LookContext, Source, SourceMemory};
 use crate::machine::Machine;
 
 mod answer;
-mod exchange;
+pub(crate) mod exchange;
 mod judgement;
 mod mailbox;
 mod memory;
