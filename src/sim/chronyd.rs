@@ -71,7 +71,7 @@ impl RunningDaemon {
                 let margin = i64::try_from(self.config.margin.as_nanos()).unwrap_or(0);
                 (real.abs() - margin - correction.abs()).max(0)
             }
-            _ => update.bound.max(error.abs()).min(believed),
+            _ => update.bound.max(error.abs()),
         };
         let delay = update.delay.min(2 * bound);
         Some(Report {

@@ -66,7 +66,7 @@ struct Probe {
     called: Timestamp,
     raw: [i64; 2],
     interval: Interval,
-    key: [u64; 4],
+    key: Key,
     held: bool,
 }
 
@@ -437,16 +437,21 @@ fn reason(error: &ClockError) -> &'static str {
     }
 }
 
-/// What changes when a claim is replaced.
-fn key(status: &Status) -> [u64; 4] {
+/// What changes when a claim is replaced: also by one of another source, or inherited anew.
+type Key = ([u64; 4], Option<&'static str>, Option<[u64; 3]>);
+
+fn key(status: &Status) -> Key {
     let counters = &status.counters;
     let inherited = u64::from(status.state == ClockState::Inherited);
-    [
+    let events = [
         counters.writes,
         counters.suspends,
         counters.contradictions,
         inherited,
-    ]
+    ];
+    let bound = status.bound;
+    let terms = bound.map(|b| [b.reported_ns, b.unseen_ns, b.bracket_ns]);
+    (events, status.source, terms)
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -27,13 +27,14 @@ mod leaps;
 mod liars;
 mod ntp_server;
 mod readers;
+mod reports;
 mod slews;
 mod steps;
 mod system;
 mod truth;
 
 /// What can be run, by name.
-const SCENARIOS: [(&str, fn()); 16] = [
+const SCENARIOS: [(&str, fn()); 17] = [
     ("step_settimeofday", steps::settimeofday),
     ("step_setoffset", steps::setoffset),
     ("step_and_write_at_once", steps::step_and_write_at_once),
@@ -47,6 +48,7 @@ const SCENARIOS: [(&str, fn()); 16] = [
     ("slew_abandoned", slews::abandoned),
     ("chrony", chrony::disciplines),
     ("chrony_without_rtcsync", chrony::without_rtcsync),
+    ("chrony_report", reports::narrows),
     ("timesyncd", liars::timesyncd),
     ("ntpsec", liars::ntpsec),
     ("openntpd", liars::openntpd),
