@@ -104,6 +104,8 @@ struct Past {
     raw: i64,
     /// Corrected time less raw time at the first report with this reference.
     began_at: i128,
+    /// By how much the clocks were blurred then: they are not read at one instant.
+    blur: u64,
     /// What the reported rate has added to that since.
     expected: i128,
 }
@@ -131,6 +133,7 @@ impl History {
             reference,
             raw: asked.raw,
             began_at: corrected,
+            blur: asked.bracket(),
             expected: 0,
         };
         match self.last.filter(same) {
@@ -139,17 +142,22 @@ impl History {
                 let by_rate = elapsed * i128::from(report.frequency_ppb) / BILLION;
                 now.reference = past.reference;
                 now.began_at = past.began_at;
+                now.blur = past.blur;
                 now.expected = past.expected - by_rate;
             }
             None => self.updates = self.updates.saturating_add(1),
         }
         self.last = Some(now);
         let strayed = (corrected - now.began_at - now.expected).unsigned_abs();
+        let strayed = u64::try_from(strayed).unwrap_or(u64::MAX);
+        // What the clocks are blurred by now is in what was seen, and charged as the bracket already;
+        // what they were blurred by then may hide as much.
+        let hidden = strayed.saturating_add(now.blur);
         Answer {
             report,
             asked: *asked,
             received: *received,
-            strayed_ns: u64::try_from(strayed).unwrap_or(u64::MAX),
+            strayed_ns: hidden.saturating_sub(asked.bracket()),
         }
     }
 }

@@ -10,12 +10,17 @@ use super::answer::{Answer, History};
 use super::exchange::Asker;
 use super::refusal::ChronyRefusal;
 use super::report::{BUFFER_LEN, Malformed, Report, request};
-use crate::machine::Machine;
+use crate::machine::{Machine, Sandwich};
 
 /// How often the thread that asks tries to get at the mailbox, a tenth of a millisecond apart: a
 /// looker holds it while it copies what is in it. Not for ever: in a forked child it may be held by
 /// a thread that is not there.
 const PATIENCE: u32 = 50;
+
+/// How often the clocks are read before asking, until they are as sharp as this, in ns: what blurs
+/// them is charged until the next report.
+const TRIES: usize = 4;
+const SHARP: i64 = 2_000;
 
 /// What was last heard, and how much has been heard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,7 +87,7 @@ impl Mailbox {
         let hash = self.sequences.hash_one(serial);
         let sequence = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
         let disruption = machine.disruption();
-        let asked = machine.sandwich();
+        let asked = sharp(machine);
         let mut datagram = [0; BUFFER_LEN];
         let length = asker.ask(&request(sequence, 0), &mut datagram);
         let received = machine.sandwich();
@@ -116,4 +121,19 @@ impl Mailbox {
             });
         }
     }
+}
+
+/// The clocks, read at as nearly one instant as a few tries allow; the last ones of equals.
+fn sharp(machine: &dyn Machine) -> Sandwich {
+    let mut sharpest = machine.sandwich();
+    for _ in 1..TRIES {
+        if sharpest.width() <= SHARP {
+            break;
+        }
+        let again = machine.sandwich();
+        if again.width() <= sharpest.width() {
+            sharpest = again;
+        }
+    }
+    sharpest
 }
