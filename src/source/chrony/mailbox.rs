@@ -22,6 +22,11 @@ const PATIENCE: u32 = 50;
 const TRIES: usize = 4;
 const SHARP: i64 = 2_000;
 
+/// How often chronyd is asked at a time, until its answer takes no longer than this, in ns: an eighth
+/// of the way is charged until the next answer. 50 µs are usual.
+const QUESTIONS: usize = 3;
+const PROMPT: i64 = 200_000;
+
 /// What was last heard, and how much has been heard.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Contents {
@@ -81,25 +86,60 @@ impl Mailbox {
         None
     }
 
-    /// Asks once and keeps the answer, if there is one and nothing happened to the clocks meanwhile.
+    /// Asks, and keeps the promptest of a few answers, if nothing happened to the clocks meanwhile.
     pub(super) fn refresh(&self, asker: &dyn Asker, machine: &dyn Machine) {
+        let mut promptest: Option<Exchange> = None;
+        for attempt in 0..QUESTIONS {
+            let Some(exchange) = self.exchange(attempt, asker, machine) else {
+                break;
+            };
+            let span = exchange.span();
+            if promptest.as_ref().is_none_or(|best| span <= best.span()) {
+                promptest = Some(exchange);
+            }
+            if span <= PROMPT {
+                break;
+            }
+        }
+        // No answer leaves the last one to grow old.
+        let Some(exchange) = promptest else { return };
+        if let Some(mut kept) = self.lock_patiently() {
+            let kept = &mut *kept;
+            kept.contents.serial = kept.contents.serial.saturating_add(1);
+            let outcome = exchange.report.map(|report| {
+                let answer = kept
+                    .history
+                    .note(report, &exchange.asked, &exchange.received);
+                kept.contents.updates = kept.history.updates();
+                answer
+            });
+            kept.contents.last = Some(Heard {
+                raw: exchange.received.raw,
+                outcome,
+            });
+        }
+    }
+
+    /// One question and its answer.
+    fn exchange(
+        &self,
+        attempt: usize,
+        asker: &dyn Asker,
+        machine: &dyn Machine,
+    ) -> Option<Exchange> {
         let serial = self.open().map_or(0, |contents| contents.serial);
-        let hash = self.sequences.hash_one(serial);
+        let hash = self.sequences.hash_one((serial, attempt));
         let sequence = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
+        let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
         let disruption = machine.disruption();
         let asked = sharp(machine);
         let mut datagram = [0; BUFFER_LEN];
-        let length = asker.ask(&request(sequence, 0), &mut datagram);
+        let length = asker.ask(&request(sequence, attempt), &mut datagram).ok()?;
         let received = machine.sandwich();
-        // No answer leaves the last one to grow old.
-        let Ok(length) = length else { return };
         let undisturbed = disruption == machine.disruption()
             && received.raw >= asked.raw
             && asked.real_offset().moved_to(&received.real_offset()) == 0
             && asked.boot_offset().moved_to(&received.boot_offset()) == 0;
-        if !undisturbed {
-            return;
-        }
         let datagram = datagram.get(..length).unwrap_or(&[]);
         let report = Report::parse(datagram, sequence).map_err(|malformed| match malformed {
             Malformed::Status(status) => ChronyRefusal::Denied {
@@ -107,19 +147,24 @@ impl Mailbox {
             },
             _ => ChronyRefusal::Malformed,
         });
-        if let Some(mut kept) = self.lock_patiently() {
-            let kept = &mut *kept;
-            kept.contents.serial = kept.contents.serial.saturating_add(1);
-            let outcome = report.map(|report| {
-                let answer = kept.history.note(report, &asked, &received);
-                kept.contents.updates = kept.history.updates();
-                answer
-            });
-            kept.contents.last = Some(Heard {
-                raw: received.raw,
-                outcome,
-            });
-        }
+        undisturbed.then_some(Exchange {
+            asked,
+            received,
+            report,
+        })
+    }
+}
+
+/// What one question came to.
+struct Exchange {
+    asked: Sandwich,
+    received: Sandwich,
+    report: Result<Report, ChronyRefusal>,
+}
+
+impl Exchange {
+    fn span(&self) -> i64 {
+        self.received.raw.saturating_sub(self.asked.raw)
     }
 }
 

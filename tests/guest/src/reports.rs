@@ -65,10 +65,30 @@ fn reported(status: &Status) -> f64 {
     epsilon - (bound.drift_ns + bound.margin_ns + bound.bracket_ns) as f64
 }
 
-/// The width of what a source says, in µs.
-fn epsilon_us(clock: &Clock) -> i64 {
-    let epsilon = clock.now().expect("an interval").epsilon();
-    i64::try_from(epsilon.as_nanos() / 1_000).expect("less than a second")
+/// Both sources at one instant: the width of what they say, and what chrony's is made of, in µs.
+struct Sample {
+    raw: i64,
+    kernel: i64,
+    chrony: i64,
+    terms: [i64; 3],
+}
+
+impl Sample {
+    fn of(kernel: &Clock, chrony: &Clock) -> Self {
+        let micros = |ns: u64| i64::try_from(ns / 1_000).expect("less than a second");
+        let epsilon = |clock: &Clock| {
+            let epsilon = clock.now().expect("an interval").epsilon();
+            micros(u64::try_from(epsilon.as_nanos()).expect("less than a second"))
+        };
+        let (raw, kernel, width) = (raw_now(), epsilon(kernel), epsilon(chrony));
+        let bound = chrony.status().bound.expect("a bound");
+        Self {
+            raw,
+            kernel,
+            chrony: width,
+            terms: [bound.reported_ns, bound.bracket_ns, bound.drift_ns].map(micros),
+        }
+    }
 }
 
 fn median(mut values: Vec<i64>) -> i64 {
@@ -182,7 +202,7 @@ fn narrower_than_the_kernel(daemon: &mut Daemon) {
     let mut samples = Vec::new();
     let until = raw_now() + 60 * SECOND;
     while raw_now() < until {
-        samples.push((raw_now(), epsilon_us(&kernel), epsilon_us(&chrony)));
+        samples.push(Sample::of(&kernel, &chrony));
         sleep_ms(10);
     }
     let writes = observer.stop();
@@ -190,7 +210,7 @@ fn narrower_than_the_kernel(daemon: &mut Daemon) {
         let next = writes.iter().find(|write| write.raw > raw);
         next.is_some_and(|write| write.raw - raw <= SECOND)
     };
-    let late: Vec<_> = samples.iter().filter(|s| before_a_write(s.0)).collect();
+    let late: Vec<_> = samples.iter().filter(|s| before_a_write(s.raw)).collect();
     assert!(
         late.len() > 100 && writes.len() > 10,
         "{} of {} samples, {} writes",
@@ -198,16 +218,23 @@ fn narrower_than_the_kernel(daemon: &mut Daemon) {
         samples.len(),
         writes.len()
     );
-    let kernels = median(late.iter().map(|sample| sample.1).collect());
-    let chronys = median(late.iter().map(|sample| sample.2).collect());
+    let kernels = median(late.iter().map(|sample| sample.kernel).collect());
+    let chronys = median(late.iter().map(|sample| sample.chrony).collect());
     println!(
         "the last second before each of {} writes, {} samples: kernel {kernels} µs, chrony \
          {chronys} µs; over all: {} and {} µs; {}",
         writes.len(),
         late.len(),
-        median(samples.iter().map(|sample| sample.1).collect()),
-        median(samples.iter().map(|sample| sample.2).collect()),
+        median(samples.iter().map(|sample| sample.kernel).collect()),
+        median(samples.iter().map(|sample| sample.chrony).collect()),
         chrony.status().bound.expect("a bound"),
+    );
+    let term = |at: usize| median(late.iter().map(|sample| sample.terms[at]).collect());
+    println!(
+        "chrony's, in the last second: reported {}, bracket {}, drift {} µs",
+        term(0),
+        term(1),
+        term(2)
     );
     assert!(chronys * 3 <= kernels, "{chronys} µs against {kernels}");
 }
