@@ -48,7 +48,8 @@ pub(crate) use state::SUSPEND_RESOLUTION;
 /// # Forks
 ///
 /// A child goes on with the clock it inherited, whatever the parent's other threads were doing.
-/// Only the thread of [`RefreshPolicy::Background`] does not follow it.
+/// Only the thread of [`RefreshPolicy::Background`] does not follow it, and neither does the one that
+/// asks chronyd: in the child the kernel serves, unless somebody calls [`Clock::refresh`] there.
 ///
 /// # Example
 ///

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -341,7 +342,8 @@ fn datagrams_that_are_no_answer_are_refused() {
     let scene = Scene::new();
     let clock = scene.clock();
     let good = scene.tracking.clone();
-    let spoilt: [(fn(&mut Vec<u8>), ChronyRefusal); 8] = [
+    type Spoil = fn(&mut Vec<u8>);
+    let spoilt: [(Spoil, ChronyRefusal); 8] = [
         (|r| r[0] = 5, ChronyRefusal::Malformed),
         (|r| r[1] = 1, ChronyRefusal::Malformed),
         (|r| r[9] = 2, ChronyRefusal::Denied { status: 2 }),

@@ -30,7 +30,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Result<(), BuildError> {
 
 fn ask_until_dropped(clock: &Weak<Shared>) {
     // Each source was asked once when the clock was built.
-    let mut asked = vec![Instant::now(); super::state::MAX_SOURCES];
+    let mut asked = [Instant::now(); super::state::MAX_SOURCES];
     loop {
         let Some(shared) = clock.upgrade() else {
             return;

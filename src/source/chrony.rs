@@ -111,7 +111,7 @@ impl ChronySource {
     }
 
     /// One that asks by other means than datagrams, in a simulated world.
-    #[cfg(any(test, feature = "sim"))]
+    #[cfg(feature = "sim")]
     pub(crate) fn by(asker: Arc<dyn Asker>) -> Self {
         Self {
             asker,

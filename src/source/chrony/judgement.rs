@@ -24,9 +24,8 @@ pub(super) fn look(
     mailbox: &Mailbox,
     silence: Duration,
 ) -> Look {
-    // Somebody is just putting an answer in: it will be there at the next look.
     let Some(contents) = mailbox.open() else {
-        return Look::new(Finding::Unsettled);
+        return shut(context, memory, silence);
     };
     // Read after the answer, so that whatever happened to the clocks before it came in shows.
     let now = context.machine.sandwich();
@@ -60,9 +59,28 @@ fn watch(
     if known.real_offset.moved_to(&real) != 0 || known.boot_offset.moved_to(&boot) != 0 {
         known.barrier = Some(barrier(false));
     }
+    known.opened = now.raw;
     known.real_offset = known.real_offset.refined_by(&real);
     known.boot_offset = known.boot_offset.refined_by(&boot);
     known
+}
+
+/// Somebody is just putting an answer in, and it will be there at the next look. Or the thread that
+/// did is not there, in a forked child: then the mailbox stays shut, and its owner is silent.
+fn shut(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> Look {
+    let Some(known) = Remembered::load(memory) else {
+        return Look::new(Finding::Unsettled);
+    };
+    let now = context.machine.sandwich();
+    let finding = match silent(known.opened, &now, silence) {
+        Some(refusal) => Finding::Refused(refusal.into()),
+        None => Finding::Unsettled,
+    };
+    let leap = known.leap.due(now.real);
+    Look {
+        finding,
+        leap: leap.map_or(LeapNotice::None, LeapNotice::Pending),
+    }
 }
 
 fn judge(
@@ -123,13 +141,21 @@ fn heard(contents: &Contents, now: &Sandwich, silence: Duration) -> Result<Answe
     let Some(Heard { raw, outcome }) = contents.last else {
         return Err(ChronyRefusal::NoAnswer);
     };
+    match silent(raw, now, silence) {
+        Some(refusal) => Err(refusal),
+        None => outcome,
+    }
+}
+
+/// Why nothing that was heard at this raw instant counts any more, if it is too long ago.
+fn silent(raw: i64, now: &Sandwich, silence: Duration) -> Option<ChronyRefusal> {
     let age = i128::from(now.raw) - i128::from(raw);
     // Raw time of before a restart, or of another time namespace, says nothing.
-    if age < 0 || age.unsigned_abs() > silence.as_nanos() {
-        let for_ms = i64::try_from(age / 1_000_000).unwrap_or(i64::MAX).max(0);
-        return Err(ChronyRefusal::Silent { for_ms });
+    if (0..=i128::try_from(silence.as_nanos()).unwrap_or(i128::MAX)).contains(&age) {
+        return None;
     }
-    outcome
+    let for_ms = i64::try_from(age / 1_000_000).unwrap_or(i64::MAX).max(0);
+    Some(ChronyRefusal::Silent { for_ms })
 }
 
 /// Whether nothing happened to the clocks since this answer was asked for.
@@ -153,4 +179,31 @@ fn may_inherit(context: &LookContext<'_>, known: &Remembered) -> bool {
             .machine
             .ntp_status()
             .is_ok_and(|status| (0..NtpStatus::MAXERROR_CAP).contains(&status.maxerror))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{Machine, SystemMachine};
+
+    /// A forked child may find the mailbox shut for ever, by a thread that it does not have.
+    #[test]
+    fn a_mailbox_that_stays_shut_is_silence() {
+        let machine = SystemMachine::new().unwrap();
+        let context = LookContext::new(&machine);
+        let (mailbox, mut memory) = (Mailbox::default(), SourceMemory::default());
+        let silence = Duration::from_millis(20);
+        let mut finding = || look(&context, &mut memory, &mailbox, silence).finding;
+        let no_answer = Finding::Refused(ChronyRefusal::NoAnswer.into());
+        assert_eq!(finding(), no_answer);
+        let held = mailbox.hold();
+        assert_eq!(finding(), Finding::Unsettled);
+        machine.sleep(silence * 2);
+        assert!(matches!(
+            finding(),
+            Finding::Refused(Refusal::Chrony(ChronyRefusal::Silent { .. }))
+        ));
+        drop(held);
+        assert_eq!(finding(), no_answer);
+    }
 }

@@ -67,6 +67,12 @@ impl Mailbox {
         Some(self.try_lock()?.contents)
     }
 
+    /// Keeps it shut for as long as what is returned lives.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> impl Drop + '_ {
+        self.contents.lock().unwrap()
+    }
+
     fn try_lock(&self) -> Option<MutexGuard<'_, Kept>> {
         match self.contents.try_lock() {
             Ok(kept) => Some(kept),

@@ -14,6 +14,8 @@ pub(super) struct Remembered {
     /// Real and boot time less monotonic time.
     pub(super) real_offset: OffsetRange,
     pub(super) boot_offset: OffsetRange,
+    /// Raw time when the mailbox was last looked into.
+    pub(super) opened: i64,
     /// The answer that the last claim was made from.
     pub(super) claimed: i64,
     pub(super) barrier: Option<Barrier>,
@@ -73,6 +75,7 @@ impl Remembered {
         Self {
             real_offset: now.real_offset(),
             boot_offset: now.boot_offset(),
+            opened: now.raw,
             claimed: 0,
             barrier: Some(barrier),
             leap: LeapFlag::default(),
@@ -95,7 +98,7 @@ impl Remembered {
             leap_kind,
             leap_day,
             leap_stale,
-            _,
+            opened,
             _,
             _,
         ] = memory.words;
@@ -103,6 +106,7 @@ impl Remembered {
         (present != 0).then_some(Self {
             real_offset: range(real_lo, real_hi),
             boot_offset: range(boot_lo, boot_hi),
+            opened,
             claimed,
             barrier: (barrier != 0).then_some(Barrier {
                 real: barrier_real,
@@ -148,7 +152,7 @@ impl Remembered {
                 leap_kind,
                 self.leap.day,
                 self.leap.stale.into(),
-                0,
+                self.opened,
                 0,
                 0,
             ],
@@ -165,6 +169,7 @@ mod tests {
         let mut remembered = Remembered {
             real_offset: OffsetRange { lo: 1, hi: 2 },
             boot_offset: OffsetRange { lo: 3, hi: 4 },
+            opened: 10,
             claimed: 5,
             barrier: None,
             leap: LeapFlag {
