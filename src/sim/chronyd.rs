@@ -25,6 +25,8 @@ pub(super) struct Update {
     /// By its own clock, after the update.
     pub(super) own_time: i64,
     pub(super) interval: i64,
+    /// By how much its clock was found ahead.
+    pub(super) ahead: i64,
     pub(super) delay: i64,
     /// Half of the root delay and the root dispersion at the update.
     pub(super) bound: i64,
@@ -52,6 +54,7 @@ impl RunningDaemon {
                 leap: Leap::Unsynchronized,
                 reference_time: Timestamp::UNIX_EPOCH,
                 correction: Figure::default(),
+                last_offset: Figure::default(),
                 frequency_ppb: 0,
                 root_delay_ns: SECOND.unsigned_abs(),
                 root_dispersion_ns: SECOND.unsigned_abs(),
@@ -79,15 +82,20 @@ impl RunningDaemon {
             stratum: 2,
             leap: self.leap_due(host).map_or(Leap::None, Leap::Due),
             reference_time: Timestamp::from_unix_nanos(update.own_time),
-            correction: Figure {
-                negative: correction < 0,
-                magnitude: correction.unsigned_abs(),
-            },
+            correction: figure(correction),
+            last_offset: figure(update.ahead),
             frequency_ppb: -self.base_ppb(),
             root_delay_ns: delay.unsigned_abs(),
             root_dispersion_ns: (bound - delay / 2).unsigned_abs(),
             update_interval_ns: update.interval.unsigned_abs(),
         })
+    }
+}
+
+fn figure(ns: i64) -> Figure {
+    Figure {
+        negative: ns < 0,
+        magnitude: ns.unsigned_abs(),
     }
 }
 

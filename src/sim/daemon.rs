@@ -371,11 +371,11 @@ impl RunningDaemon {
         } else {
             self.correct_by_slew(offset, bound, host, reaction);
         }
-        self.note_update(delay, bound, host);
+        self.note_update(offset, delay, bound, host);
     }
 
     /// Takes note of an update for the report about it.
-    fn note_update(&mut self, delay: i64, bound: i64, host: &Host<'_>) {
+    fn note_update(&mut self, offset: i64, delay: i64, bound: i64, host: &Host<'_>) {
         let raw = host.kernel.raw(host.now);
         let interval = self.updated.map_or(0, |last| raw.saturating_sub(last.raw));
         self.updated = Some(Update {
@@ -383,6 +383,7 @@ impl RunningDaemon {
             own_time: self.own_time(host),
             // chronyd knows of none at first, and means to poll again soon.
             interval: interval.max(2 * SECOND),
+            ahead: -offset,
             delay,
             bound,
             disturbances: host.disturbances,

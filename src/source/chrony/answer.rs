@@ -29,8 +29,10 @@ pub(super) struct Answer {
     pub(super) report: Report,
     pub(super) asked: Sandwich,
     pub(super) received: Sandwich,
-    /// How far real time departed, since the last update, from where chronyd's own rate takes it.
+    /// How far the clock is off the course that chronyd set it.
     strayed_ns: u64,
+    /// Whether chronyd was watched while it made its last update.
+    pub(super) watched: bool,
 }
 
 impl Answer {
@@ -97,17 +99,84 @@ pub(super) struct History {
     last: Option<Past>,
 }
 
-/// Where the corrected clock was in raw time, and where it ought to be.
+/// The last report, and the course that the clock was on.
 #[derive(Clone, Copy, Debug)]
 struct Past {
     reference: Timestamp,
-    raw: i64,
-    /// Corrected time less raw time at the first report with this reference.
-    began_at: i128,
-    /// By how much the clocks were blurred then: they are not read at one instant.
-    blur: u64,
-    /// What the reported rate has added to that since.
+    asked: Sandwich,
+    /// Corrected time less raw time.
+    corrected: i128,
+    frequency_ppb: i64,
+    course: Course,
+}
+
+/// Where corrected time less raw time ought to be, by what chronyd itself did to the clock.
+#[derive(Clone, Copy, Debug)]
+struct Course {
     expected: i128,
+    /// By how much the clocks were blurred where the course began: they are not read at one instant.
+    blur: u64,
+    /// It began before the last update, so that what was done to the clock since is known.
+    watched: bool,
+}
+
+impl Course {
+    /// How far the clock is off it.
+    fn strayed(&self, corrected: i128, asked: &Sandwich) -> u64 {
+        let strayed = (corrected - self.expected).unsigned_abs();
+        let strayed = u64::try_from(strayed).unwrap_or(u64::MAX);
+        // What blurs the clocks now is in what was seen, and charged as the bracket already; what
+        // blurred them then may hide as much.
+        let hidden = strayed.saturating_add(self.blur);
+        hidden.saturating_sub(asked.bracket())
+    }
+}
+
+impl Past {
+    /// Whether nothing happened to the clocks between that report and now.
+    fn is_of_these_clocks(&self, now: &Sandwich) -> bool {
+        self.asked.raw <= now.raw
+            && self.asked.real_offset().moved_to(&now.real_offset()) == 0
+            && self.asked.boot_offset().moved_to(&now.boot_offset()) == 0
+    }
+
+    fn has_reference(&self, reference: Timestamp) -> bool {
+        let apart = self.reference.unix_nanos().abs_diff(reference.unix_nanos());
+        apart <= SAME_REFERENCE
+    }
+
+    /// How far the corrected clock departs from raw time until `now`, at this rate.
+    fn departure(&self, now: &Sandwich, frequency_ppb: i64) -> i128 {
+        let elapsed = i128::from(now.raw) - i128::from(self.asked.raw);
+        // A clock that is fast by itself is slowed.
+        -elapsed * i128::from(frequency_ppb) / BILLION
+    }
+
+    /// The course as far as it was left alone: at the rate that is reported.
+    fn course_at(&self, now: &Sandwich, frequency_ppb: i64) -> Course {
+        Course {
+            expected: self.course.expected + self.departure(now, frequency_ppb),
+            ..self.course
+        }
+    }
+
+    /// The course after an update: it begins anew from where the clock was, whatever had been done to
+    /// it before, since chronyd has measured that.
+    fn course_after_update(&self, now: &Sandwich, report: &Report, corrected: i128) -> Course {
+        let from = self.corrected - i128::from(report.last_offset.signed());
+        // The rate may have changed with the update, which came at any time since.
+        let rates = [self.frequency_ppb, report.frequency_ppb];
+        let expected = rates.map(|rate| from + self.departure(now, rate));
+        let [least, most] = [
+            expected.iter().min().copied().unwrap_or(from),
+            expected.iter().max().copied().unwrap_or(from),
+        ];
+        Course {
+            expected: corrected.clamp(least, most),
+            blur: self.asked.bracket(),
+            watched: true,
+        }
+    }
 }
 
 impl History {
@@ -116,48 +185,42 @@ impl History {
         self.updates
     }
 
-    /// Takes note of a report: how far the clock strayed since the first one with its reference.
+    /// Takes note of a report: how far the clock strayed from the course that chronyd set it.
     ///
     /// Between two updates what is left to correct shrinks by what is slewed, so real time together
-    /// with it runs evenly, at the rate that chronyd reports. What it departs from that was done by
-    /// somebody else, and chronyd does not know of it before the next update.
+    /// with it runs evenly, at the rate that chronyd reports; at an update it moves by the offset that
+    /// chronyd reports. What departs from that was done by somebody else, and chronyd does not know of
+    /// it before its next update.
     pub(super) fn note(&mut self, report: Report, asked: &Sandwich, received: &Sandwich) -> Answer {
-        let corrected =
-            i128::from(asked.real) + i128::from(report.correction.signed()) - i128::from(asked.raw);
-        let reference = report.reference_time;
-        let same = |past: &Past| {
-            let apart = past.reference.unix_nanos().abs_diff(reference.unix_nanos());
-            apart <= SAME_REFERENCE && past.raw <= asked.raw
+        let real = i128::from(asked.real) + i128::from(report.correction.signed());
+        let corrected = real - i128::from(asked.raw);
+        let same = self
+            .last
+            .filter(|past| past.has_reference(report.reference_time));
+        self.updates = self.updates.saturating_add(same.is_none().into());
+        let course = match self.last.filter(|past| past.is_of_these_clocks(asked)) {
+            Some(past) if same.is_some() => past.course_at(asked, report.frequency_ppb),
+            Some(past) => past.course_after_update(asked, &report, corrected),
+            None => Course {
+                expected: corrected,
+                blur: asked.bracket(),
+                watched: false,
+            },
         };
-        let mut now = Past {
-            reference,
-            raw: asked.raw,
-            began_at: corrected,
-            blur: asked.bracket(),
-            expected: 0,
-        };
-        match self.last.filter(same) {
-            Some(past) => {
-                let elapsed = i128::from(asked.raw) - i128::from(past.raw);
-                let by_rate = elapsed * i128::from(report.frequency_ppb) / BILLION;
-                now.reference = past.reference;
-                now.began_at = past.began_at;
-                now.blur = past.blur;
-                now.expected = past.expected - by_rate;
-            }
-            None => self.updates = self.updates.saturating_add(1),
-        }
-        self.last = Some(now);
-        let strayed = (corrected - now.began_at - now.expected).unsigned_abs();
-        let strayed = u64::try_from(strayed).unwrap_or(u64::MAX);
-        // What the clocks are blurred by now is in what was seen, and charged as the bracket already;
-        // what they were blurred by then may hide as much.
-        let hidden = strayed.saturating_add(now.blur);
+        self.last = Some(Past {
+            // The first one: chronyd moves its own by what it slews.
+            reference: same.map_or(report.reference_time, |past| past.reference),
+            asked: *asked,
+            corrected,
+            frequency_ppb: report.frequency_ppb,
+            course,
+        });
         Answer {
             report,
             asked: *asked,
             received: *received,
-            strayed_ns: hidden.saturating_sub(asked.bracket()),
+            strayed_ns: course.strayed(corrected, asked),
+            watched: course.watched,
         }
     }
 }

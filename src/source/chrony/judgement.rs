@@ -108,11 +108,12 @@ fn judge(
     if kind.is_some() && !known.leap.stale && near_midnight(&answer, now) {
         return awaiting(Awaiting::LeapSecond);
     }
-    let vouched_since = known.barrier.is_none_or(|barrier| {
+    let beyond = known.barrier.is_none_or(|barrier| {
         contents.serial > barrier.serial
             && contents.updates > barrier.updates
             && answer.report.reference_time.unix_nanos() > barrier.real
     });
+    let vouched_since = beyond && answer.watched;
     if vouched_since {
         known.barrier = None;
     } else if !may_inherit(context, known) {

@@ -19,13 +19,14 @@ const PATIENCE: u32 = 50;
 
 /// How often the clocks are read before asking, until they are as sharp as this, in ns: what blurs
 /// them is charged until the next report.
-const TRIES: usize = 4;
+const TRIES: usize = 8;
 const SHARP: i64 = 2_000;
 
-/// How often chronyd is asked at a time, until its answer takes no longer than this, in ns: an eighth
-/// of the way is charged until the next answer. 50 µs are usual.
-const QUESTIONS: usize = 3;
-const PROMPT: i64 = 200_000;
+/// How often chronyd is asked at a time, until the exchange costs no more than this, in ns: what blurs
+/// its clocks, and an eighth of the way there and back, are charged until the next answer. 10 µs are
+/// usual.
+const QUESTIONS: usize = 4;
+const CHEAP: u64 = 25_000;
 
 /// What was last heard, and how much has been heard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,23 +93,23 @@ impl Mailbox {
         None
     }
 
-    /// Asks, and keeps the promptest of a few answers, if nothing happened to the clocks meanwhile.
+    /// Asks, and keeps the cheapest of a few answers, if nothing happened to the clocks meanwhile.
     pub(super) fn refresh(&self, asker: &dyn Asker, machine: &dyn Machine) {
-        let mut promptest: Option<Exchange> = None;
+        let mut cheapest: Option<Exchange> = None;
         for attempt in 0..QUESTIONS {
             let Some(exchange) = self.exchange(attempt, asker, machine) else {
                 break;
             };
-            let span = exchange.span();
-            if promptest.as_ref().is_none_or(|best| span <= best.span()) {
-                promptest = Some(exchange);
+            let cost = exchange.cost();
+            if cheapest.as_ref().is_none_or(|best| cost <= best.cost()) {
+                cheapest = Some(exchange);
             }
-            if span <= PROMPT {
+            if cost <= CHEAP {
                 break;
             }
         }
         // No answer leaves the last one to grow old.
-        let Some(exchange) = promptest else { return };
+        let Some(exchange) = cheapest else { return };
         if let Some(mut kept) = self.lock_patiently() {
             let kept = &mut *kept;
             kept.contents.serial = kept.contents.serial.saturating_add(1);
@@ -169,8 +170,10 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn span(&self) -> i64 {
-        self.received.raw.saturating_sub(self.asked.raw)
+    /// How much a claim from it is wider than what chronyd says, in ns.
+    fn cost(&self) -> u64 {
+        let span = self.received.raw.abs_diff(self.asked.raw);
+        self.asked.bracket().saturating_add(span / 8)
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) reference_time: Timestamp,
     /// What is left to correct: real time plus this is chronyd's idea of UTC.
     pub(crate) correction: Figure,
+    /// By how much chronyd's idea of UTC was ahead of its sources at the last update.
+    pub(crate) last_offset: Figure,
     /// How fast the uncorrected clock runs against UTC, in ppb and rounded.
     pub(crate) frequency_ppb: i64,
     pub(crate) root_delay_ns: u64,
@@ -230,7 +232,8 @@ impl Report {
         // An unsynchronised chronyd may be far off, and says so: that is no malformed report.
         let any = LONGEST_INTERVAL;
         let correction = fields.span(any)?;
-        let (_last_offset, _rms_offset) = (fields.span(any)?, fields.span(any)?);
+        let last_offset = fields.span(any)?;
+        let _rms_offset: [u8; 4] = fields.take()?;
         // A tenth is as far as a kernel can be tuned.
         let frequency = fields.float(1_000, 100_000_000)?;
         let _residual_frequency: [u8; 4] = fields.take()?;
@@ -244,6 +247,7 @@ impl Report {
             leap,
             reference_time,
             correction,
+            last_offset,
             frequency_ppb: frequency.signed(),
             root_delay_ns,
             root_dispersion_ns,
@@ -277,7 +281,7 @@ impl Report {
 pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
     let secs = report.reference_time.unix_nanos().div_euclid(1_000_000_000);
     let nanos = report.reference_time.unix_nanos().rem_euclid(1_000_000_000);
-    let correction = report.correction;
+    let (correction, offset) = (report.correction, report.last_offset);
     let negative = report.frequency_ppb < 0;
     let leap: u16 = match report.leap {
         Leap::None => 0,
@@ -307,7 +311,8 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
             correction.magnitude,
             1_000_000_000,
         ))
-        .chain([0; 8])
+        .chain(float(offset.negative, offset.magnitude, 1_000_000_000))
+        .chain([0; 4])
         .chain(float(negative, report.frequency_ppb.unsigned_abs(), 1_000))
         .chain([0; 8])
         .chain(float(false, report.root_delay_ns, 1_000_000_000))
@@ -357,6 +362,10 @@ mod tests {
             correction: Figure {
                 negative: true,
                 magnitude: 4_000,
+            },
+            last_offset: Figure {
+                negative: false,
+                magnitude: 700,
             },
             frequency_ppb: -12_500,
             root_delay_ns: 1_000_000,
@@ -429,6 +438,7 @@ mod tests {
         );
         assert!(read.correction.negative);
         assert!(close(read.correction.magnitude, 4_000));
+        assert!(!read.last_offset.negative && close(read.last_offset.magnitude, 700));
         assert!(close(read.root_delay_ns, 1_000_000));
         assert!(close(read.root_dispersion_ns, 30_000));
         assert!((read.frequency_ppb + 12_500).abs() <= 1);
