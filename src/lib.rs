@@ -45,8 +45,7 @@
 //!   is not slewed one way and back again between two looks. (chrony's figure is an estimate from
 //!   past samples: when a network path that had delayed one direction by 40 ms recovered, chronyd 4.3
 //!   wrote 2.4 ms while it was 17 ms off, until its next poll two seconds later.) The same of what it
-//!   reports when asked; and nobody but the daemon slews real time between its update and the first
-//!   report after it. What somebody slews later is seen, and charged.
+//!   reports when asked.
 //! - **A3, no invisible pause.** The machine is not paused, snapshotted or migrated behind the back
 //!   of both its kernel and a vmclock device, nor the process checkpointed and restored. Every suspend is counted by
 //!   `CLOCK_BOOTTIME` (a battery clock of whole seconds may miss a short one), and none is shorter

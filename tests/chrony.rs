@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use epsilon_clock::{
     ChronyRefusal, ChronySource, Clock, ClockBuilder, ClockError, ClockState, Disturbance,
-    KernelSource, LeapKind, RefreshPolicy, Refusal, ScriptedMachine, SourceStatus, TimeDelta,
+    KernelSource, LeapKind, RefreshPolicy, Refusal, ScriptedMachine, Source, SourceStatus,
+    TimeDelta,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -620,22 +621,92 @@ fn the_narrower_serves_and_after_never_un_happens() {
 
 #[test]
 fn sources_that_exclude_each_other_contradict_by_name_and_size() {
-    let mut scene = Scene::new();
-    let clock = scene.both();
-    clock.refresh().unwrap();
-    // The kernel's clock is moved by 20 ms, slowly enough to be no step, and chronyd says that it was
-    // behind by as much.
-    scene.machine.set_slew_ppb(2_000_000);
-    scene.machine.advance(10 * SECOND);
-    scene.machine.set_slew_ppb(0);
-    scene.says(|said| said.last_offset = -0.02);
-    scene.update();
-    match clock.refresh() {
-        Err(ClockError::Contradicted { from: "chrony", by }) => {
+    let contradicted = |clock: &Clock| match clock.now() {
+        Err(ClockError::Contradicted { from, by }) => {
             assert!(by > Duration::from_millis(10), "{by:?}");
+            from
         }
         other => panic!("{other:?}"),
+    };
+    // The kernel vouches, its clock is moved by 20 ms (slowly enough to be no step), and chronyd says
+    // that this is right.
+    let mut scene = Scene::new();
+    let clock = scene.both();
+    clock.now().unwrap();
+    move_by_20_ms(&scene.machine);
+    scene.update();
+    assert!(clock.refresh().is_err());
+    assert_eq!(contradicted(&clock), "chrony");
+
+    // chronyd vouches, and then the kernel for something else.
+    let mut scene = Scene::new();
+    scene.machine.set_date(TimeDelta::from_nanos(0));
+    let clock = scene.both();
+    clock.refresh().unwrap_err();
+    scene.update();
+    clock.refresh().unwrap();
+    move_by_20_ms(&scene.machine);
+    // Seen, so that the slew is not charged to the write.
+    clock.look().unwrap();
+    scene.machine.advance(SECOND / 10);
+    scene.machine.write_maxerror(1_003);
+    assert!(clock.look().is_err());
+    assert_eq!(contradicted(&clock), "kernel");
+}
+
+fn move_by_20_ms(machine: &ScriptedMachine) {
+    machine.set_slew_ppb(20_000_000);
+    machine.advance(SECOND);
+    machine.set_slew_ppb(0);
+}
+
+#[test]
+fn a_step_there_and_back_leaves_nothing_of_the_report_in_between() {
+    let mut scene = Scene::new();
+    let source = scene.source();
+    let clock = scene
+        .machine
+        .builder()
+        .source(source.clone())
+        .build()
+        .unwrap();
+    clock.refresh().unwrap();
+    scene.machine.advance(SECOND);
+    scene.update();
+    clock.refresh().unwrap();
+    // Asked in the middle of it, and looked at afterwards.
+    scene.machine.advance(SECOND);
+    scene.machine.step(TimeDelta::from_nanos(3_000_000));
+    source.refresh(&scene.machine);
+    scene.update();
+    source.refresh(&scene.machine);
+    scene.machine.step(TimeDelta::from_nanos(-3_000_000));
+    let now = clock.look().unwrap();
+    assert!(now.contains(scene.machine.true_time()), "{now}");
+    assert!(clock.status().age.unwrap() >= SECOND);
+}
+
+#[test]
+fn after_a_pause_an_update_of_before_it_does_not_count() {
+    let mut scene = Scene::new();
+    let clock = scene.clock();
+    clock.refresh().unwrap();
+    scene.machine.advance(SECOND);
+    // An update that nobody has asked about yet.
+    scene.update();
+    scene.machine.pause(20 * SECOND);
+    let cause = Disturbance::Disrupted;
+    assert_eq!(clock.now(), Err(ClockError::Disturbed { cause }));
+    for _ in 0..3 {
+        assert_eq!(clock.refresh(), Err(ClockError::Disturbed { cause }));
+        scene.machine.advance(SECOND);
     }
+    // chronyd finds its clock behind, and steps it.
+    scene.machine.step(TimeDelta::from_nanos(20_000_000_000));
+    let _ = clock.refresh();
+    scene.machine.advance(SECOND);
+    scene.update();
+    assert!(clock.refresh().unwrap().contains(scene.machine.true_time()));
 }
 
 #[test]

@@ -47,8 +47,8 @@ const SILENT_AFTER: u32 = 4;
 /// Real time read just before asking, give or take what chronyd says (what it has yet to correct,
 /// the root dispersion and half of the root delay), `daemon_margin`, and what real time may have
 /// moved while the datagrams were under way. And by as much as real time, with what is left to
-/// correct, departed since the last update from the rate that chronyd reports: whoever else moves
-/// the clock is charged to the bound.
+/// correct, departed since the last update from the course that chronyd set it (the rate, and at the
+/// update the offset, that it reports): what anybody else does to the clock is charged to the bound.
 ///
 /// After a step, a suspend or any other disturbance a report counts only if chronyd has taken over a
 /// server's time since: it ignores jumps of less than ten seconds and goes on reporting a tiny error.

@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub(super) received: Sandwich,
     /// How far the clock is off the course that chronyd set it.
     strayed_ns: u64,
+    /// What of that cannot be seen, because the clocks were blurred when the course began.
+    hidden_ns: u64,
     /// Whether chronyd was watched while it made its last update.
     pub(super) watched: bool,
 }
@@ -70,7 +72,11 @@ impl Answer {
             rounding_ns: self.report.rounding_ns(),
             margin_ns: u64::try_from(context.daemon_margin.as_nanos()).unwrap_or(u64::MAX),
             unseen_ns: self.strayed_ns,
-            bracket_ns: self.asked.bracket().checked_add(self.wander(context))?,
+            bracket_ns: self
+                .asked
+                .bracket()
+                .checked_add(self.hidden_ns)?
+                .checked_add(self.wander(context))?,
             ..ErrorBound::default()
         };
         let real = Timestamp::from_unix_nanos(self.asked.real);
@@ -95,7 +101,6 @@ impl Answer {
 /// What the reports before the last one said, as far as it counts for the next.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    updates: i64,
     last: Option<Past>,
 }
 
@@ -121,14 +126,16 @@ struct Course {
 }
 
 impl Course {
-    /// How far the clock is off it.
-    fn strayed(&self, corrected: i128, asked: &Sandwich) -> u64 {
-        let strayed = (corrected - self.expected).unsigned_abs();
-        let strayed = u64::try_from(strayed).unwrap_or(u64::MAX);
-        // What blurs the clocks now is in what was seen, and charged as the bracket already; what
-        // blurred them then may hide as much.
-        let hidden = strayed.saturating_add(self.blur);
-        hidden.saturating_sub(asked.bracket())
+    /// How far the clock is off it, and how much further it may be for all that can be seen.
+    fn strayed(&self, corrected: i128, asked: &Sandwich) -> (u64, u64) {
+        let seen = (corrected - self.expected).unsigned_abs();
+        let seen = u64::try_from(seen).unwrap_or(u64::MAX);
+        // What blurs the clocks now is in what was seen, and charged already; what blurred them then
+        // may hide as much.
+        let charged = asked.bracket();
+        let strayed = seen.saturating_sub(charged);
+        let in_all = seen.saturating_add(self.blur).saturating_sub(charged);
+        (strayed, in_all - strayed)
     }
 }
 
@@ -180,11 +187,6 @@ impl Past {
 }
 
 impl History {
-    /// How often chronyd's reference time has changed.
-    pub(super) const fn updates(&self) -> i64 {
-        self.updates
-    }
-
     /// Takes note of a report: how far the clock strayed from the course that chronyd set it.
     ///
     /// Between two updates what is left to correct shrinks by what is slewed, so real time together
@@ -197,7 +199,6 @@ impl History {
         let same = self
             .last
             .filter(|past| past.has_reference(report.reference_time));
-        self.updates = self.updates.saturating_add(same.is_none().into());
         let course = match self.last.filter(|past| past.is_of_these_clocks(asked)) {
             Some(past) if same.is_some() => past.course_at(asked, report.frequency_ppb),
             Some(past) => past.course_after_update(asked, &report, corrected),
@@ -215,11 +216,13 @@ impl History {
             frequency_ppb: report.frequency_ppb,
             course,
         });
+        let (strayed_ns, hidden_ns) = course.strayed(corrected, asked);
         Answer {
             report,
             asked: *asked,
             received: *received,
-            strayed_ns: course.strayed(corrected, asked),
+            strayed_ns,
+            hidden_ns,
             watched: course.watched,
         }
     }

@@ -48,7 +48,6 @@ fn watch(
 ) -> Remembered {
     let barrier = |may_inherit| Barrier {
         real: now.real,
-        updates: contents.updates,
         serial: contents.serial,
         may_inherit,
     };
@@ -109,9 +108,7 @@ fn judge(
         return awaiting(Awaiting::LeapSecond);
     }
     let beyond = known.barrier.is_none_or(|barrier| {
-        contents.serial > barrier.serial
-            && contents.updates > barrier.updates
-            && answer.report.reference_time.unix_nanos() > barrier.real
+        contents.serial > barrier.serial && answer.report.reference_time.unix_nanos() > barrier.real
     });
     let vouched_since = beyond && answer.watched;
     if vouched_since {

@@ -35,8 +35,6 @@ pub(super) struct Contents {
     pub(super) last: Option<Heard>,
     /// How many answers were put in.
     pub(super) serial: i64,
-    /// How often chronyd's reference time changed from one answer to the next.
-    pub(super) updates: i64,
 }
 
 /// One answer: a report with its clocks, or why it is none.
@@ -113,15 +111,14 @@ impl Mailbox {
         if let Some(mut kept) = self.lock_patiently() {
             let kept = &mut *kept;
             kept.contents.serial = kept.contents.serial.saturating_add(1);
-            let outcome = exchange.report.map(|report| {
-                let answer = kept
-                    .history
-                    .note(report, &exchange.asked, &exchange.received);
-                kept.contents.updates = kept.history.updates();
-                answer
-            });
+            let Exchange {
+                asked,
+                received,
+                report,
+            } = exchange;
+            let outcome = report.map(|report| kept.history.note(report, &asked, &received));
             kept.contents.last = Some(Heard {
-                raw: exchange.received.raw,
+                raw: received.raw,
                 outcome,
             });
         }

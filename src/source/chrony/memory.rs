@@ -28,8 +28,6 @@ pub(super) struct Remembered {
 pub(super) struct Barrier {
     /// Its reference time has to be later than this instant of real time...
     pub(super) real: i64,
-    /// ... and another one than when the barrier was raised...
-    pub(super) updates: i64,
     /// ... in an answer that came in later.
     pub(super) serial: i64,
     /// Nothing was disturbed, as far as is known: reports that do not go beyond it may be inherited.
@@ -93,12 +91,12 @@ impl Remembered {
             claimed,
             barrier,
             barrier_real,
-            barrier_updates,
             barrier_serial,
             leap_kind,
             leap_day,
             leap_stale,
             opened,
+            _,
             _,
             _,
         ] = memory.words;
@@ -110,7 +108,6 @@ impl Remembered {
             claimed,
             barrier: (barrier != 0).then_some(Barrier {
                 real: barrier_real,
-                updates: barrier_updates,
                 serial: barrier_serial,
                 may_inherit: barrier == 2,
             }),
@@ -128,10 +125,10 @@ impl Remembered {
 
     pub(super) fn store(&self) -> SourceMemory {
         let barrier = match self.barrier {
-            None => [0; 4],
-            Some(b) => [1 + i64::from(b.may_inherit), b.real, b.updates, b.serial],
+            None => [0; 3],
+            Some(b) => [1 + i64::from(b.may_inherit), b.real, b.serial],
         };
-        let [standing, barrier_real, barrier_updates, barrier_serial] = barrier;
+        let [standing, barrier_real, barrier_serial] = barrier;
         let leap_kind = match self.leap.kind {
             None => 0,
             Some(LeapKind::Inserted) => 1,
@@ -147,12 +144,12 @@ impl Remembered {
                 self.claimed,
                 standing,
                 barrier_real,
-                barrier_updates,
                 barrier_serial,
                 leap_kind,
                 self.leap.day,
                 self.leap.stale.into(),
                 self.opened,
+                0,
                 0,
                 0,
             ],
@@ -182,7 +179,6 @@ mod tests {
         for may_inherit in [false, true] {
             remembered.barrier = Some(Barrier {
                 real: 7,
-                updates: 8,
                 serial: 9,
                 may_inherit,
             });
