@@ -16,6 +16,11 @@ pub(crate) use device::VmClock;
 
 /// What became of the vmclock device: see [`Status::vmclock`](crate::Status::vmclock).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum VmClockState {
     /// Nobody looked for one: the builder excluded it, or the machine is not the real one.

@@ -5,6 +5,11 @@ use thiserror::Error;
 
 /// Why chronyd does not vouch for the clock, with what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum ChronyRefusal {
     /// Nobody has ever answered.
