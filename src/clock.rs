@@ -69,6 +69,10 @@ pub struct Clock {
 impl Clock {
     /// The clock of this machine, with every setting at its default.
     ///
+    /// It asks the kernel and, in a thread of its own, once a second a chronyd on this machine; where
+    /// none answers that is no error. To go without, name the sources:
+    /// [`ClockBuilder::source`].
+    ///
     /// # Errors
     ///
     /// [`BuildError`] where the machine lacks the clocks that are needed. A machine that is not

@@ -59,7 +59,8 @@ pub enum RefreshPolicy {
     /// A thread of the clock's own looks; it ends when the last handle is dropped. A forked child
     /// does not have that thread: let it build a clock of its own.
     Background,
-    /// Nobody looks but callers of [`Clock::look`](crate::Clock::look).
+    /// Nobody looks but callers of [`Clock::look`](crate::Clock::look), and nobody asks chronyd but
+    /// callers of [`Clock::refresh`](crate::Clock::refresh): no thread is started.
     Manual,
 }
 
