@@ -17,6 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
 use epsilon_clock::{
     ChronyRefusal, ChronySource, Clock, ClockBuilder, ClockError, ClockState, Disturbance,
     KernelSource, LeapKind, RefreshPolicy, Refusal, ScriptedMachine, Source, SourceStatus,
@@ -803,4 +806,74 @@ fn a_chronyd_that_hangs_holds_up_no_reading() {
     // If looks waited for it there would be two of them; there are some hundreds.
     let looks = clock.status().counters.looks - before;
     assert!(looks > 10, "{looks}");
+}
+
+/// A float of the protocol as a number, or what is none of a clock's.
+fn number(bytes: &[u8]) -> f64 {
+    let word = u32::from_be_bytes(bytes.try_into().unwrap()) as i32;
+    let (exponent, coefficient) = (word >> 25, (word << 7) >> 7);
+    f64::from(coefficient) * 2_f64.powi(exponent - 25)
+}
+
+fn cases() -> u32 {
+    match std::env::var("EPSILON_CLOCK_LONG") {
+        Ok(_) => 200_000,
+        Err(_) => 400,
+    }
+}
+
+/// Words that are hostile in one place or another.
+fn hostile_word() -> impl Strategy<Value = [u8; 4]> {
+    prop_oneof![
+        any::<[u8; 4]>(),
+        Just([0; 4]),
+        Just([0xff; 4]),
+        Just([0x7f, 0x7f, 1, 1]),
+        Just([0, 0, 0, 3]),
+        Just([0x7e, 0xff, 0xff, 0xff]),
+        (-20.0..20.0_f64).prop_map(float),
+    ]
+}
+
+/// Whatever a datagram says: a claim comes only from a report that vouches, and holds what it says.
+#[test]
+fn no_claim_comes_from_a_report_that_is_to_be_rejected() {
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(cases()));
+    let scene = Scene::new();
+    let claims = std::cell::Cell::new(0);
+    let spoilt = prop::collection::vec((0..19_usize, hostile_word()), 0..3);
+    let tried = runner.run(&spoilt, |spoilt| {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let (kept, said, words) = (Arc::clone(&sent), scene.tracking.clone(), spoilt);
+        scene.chronyd.turns(move |request| {
+            let mut reply = said.reply(request);
+            for (word, bytes) in &words {
+                reply[28 + 4 * word..][..4].copy_from_slice(bytes);
+            }
+            kept.lock().unwrap().clone_from(&reply);
+            Some(reply)
+        });
+        let clock = scene.clock();
+        let Ok(now) = clock.refresh() else {
+            return Ok(());
+        };
+        claims.set(claims.get() + 1);
+        let body = &sent.lock().unwrap()[28..];
+        let [correction, root_delay, root_dispersion, interval] =
+            [40, 64, 68, 72].map(|at| number(&body[at..at + 4]));
+        let seconds = u64::from_be_bytes(body[28..36].try_into().unwrap()) as f64;
+        let age = scene.real() as f64 / 1e9 - seconds;
+        let bound = correction.abs() + root_dispersion + root_delay / 2.0;
+        prop_assert!(body[..4] != [0x7f, 0x7f, 1, 1] && body[24..26] != [0, 0] && body[27] < 3);
+        prop_assert!(
+            root_delay >= 0.0 && root_dispersion >= 0.0 && bound < 16.0,
+            "{}",
+            bound
+        );
+        prop_assert!(age <= 8.0 * interval + 1.0, "{} of {}", age, interval);
+        prop_assert!(now.epsilon().as_secs_f64() >= bound);
+        Ok(())
+    });
+    tried.unwrap();
+    assert!(claims.get() > cases() / 10, "{} claims", claims.get());
 }

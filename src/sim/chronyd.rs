@@ -8,7 +8,8 @@ use super::daemon::{Host, Manner, RunningDaemon};
 use super::kernel::SECOND;
 use super::world::Hub;
 use crate::source::chrony::exchange::Asker;
-use crate::source::chrony::report::{Figure, Leap, Report, reply};
+use crate::source::chrony::reply::reply;
+use crate::source::chrony::report::{Figure, Leap, Report};
 use crate::timestamp::Timestamp;
 
 /// What a datagram takes on the loopback interface, either way, in ns.

@@ -22,6 +22,8 @@ mod judgement;
 mod mailbox;
 mod memory;
 mod refusal;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod reply;
 pub(crate) mod report;
 
 use exchange::{Asker, Udp};
