@@ -274,9 +274,10 @@ fn falls_back(clock: &Clock, daemon: Daemon) {
         || clock.now().is_ok() && clock.status().source == Some("kernel")
     ));
     let daemon = start();
-    assert!(eventually(|| {
-        let _ = clock.now();
-        clock.status().source == Some("chrony") && chrony_refusal(clock).is_none()
-    }));
+    // Its first bounds may be wider than what the kernel is left with.
+    let vouches = || clock.now().is_ok() && chrony_refusal(clock).is_none();
+    let back = (0..4).any(|_| eventually(vouches));
+    println!("started again: {:?}", clock.sources());
+    assert!(back, "chronyd came back and is not believed");
     daemon.end(libc::SIGTERM);
 }
