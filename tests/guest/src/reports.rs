@@ -169,7 +169,7 @@ fn as_chronyc_says() {
         sleep_ms(200);
     }
     ratios.sort_unstable_by(f64::total_cmp);
-    assert!(ratios.len() > 60, "{} samples", ratios.len());
+    assert!(ratios.len() > 30, "{} samples", ratios.len());
     let worst = ratios[ratios.len() - 1];
     println!(
         "reported / chronyc's bound over {} samples: median {:.3}, worst {worst:.3}",
