@@ -37,6 +37,7 @@ use std::time::Duration;
 
 mod harness;
 mod overshoot;
+mod sources;
 
 use harness::{Case, Effort, Row, measure, print_table, row, thread_counts};
 
@@ -60,12 +61,16 @@ fn main() -> ExitCode {
         .source(Taught)
         .build()
         .expect("a clock of this machine");
+    let reported = sources::with_chrony();
+    let (watched, _page) = sources::with_vmclock(Taught);
     let mut rows = Vec::new();
     for threads in thread_counts() {
         let mut cases = cases(&clock);
         cases.extend(lease_cases(&clock));
         cases.extend(hlc_cases(&clock));
         cases.extend(taught_cases(&taught));
+        cases.push(now("now(), chrony's report", &reported));
+        cases.push(now("now(), vmclock watched", &watched));
         rows.extend(measure(effort, threads, &cases, || {}));
     }
     rows.extend(beside_a_reader(effort, &clock));
@@ -89,6 +94,8 @@ fn main() -> ExitCode {
         }
         for what in [
             "now(), learned rate",
+            "now(), chrony's report",
+            "now(), vmclock watched",
             "hlc tick(), learned rate",
             "hlc tick()",
             "hlc observe(), old",
@@ -106,10 +113,7 @@ fn cases(clock: &Clock) -> Vec<Case<'_>> {
     let mut cases = bare::cases();
     cases.push(Case::new("SystemTime (std)", || harness::system_time));
     cases.push(Case::batched("adjtimex", adjtimex));
-    cases.push(Case::new("now()", || {
-        let clock = clock.clone();
-        move || both_ends(clock.now().expect("an interval"))
-    }));
+    cases.push(now("now()", clock));
     cases.push(Case::new("after()", || {
         let clock = clock.clone();
         move || {
@@ -128,6 +132,13 @@ fn cases(clock: &Clock) -> Vec<Case<'_>> {
         move || both_ends(clock.look().expect("an interval"))
     }));
     cases
+}
+
+fn now<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
+    Case::new(what, || {
+        let clock = clock.clone();
+        move || both_ends(clock.now().expect("an interval"))
+    })
 }
 
 fn begin_commit<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
@@ -231,10 +242,7 @@ fn hlc_cases(clock: &Clock) -> Vec<Case<'_>> {
 fn taught_cases(clock: &Clock) -> Vec<Case<'_>> {
     let hlc = HybridClock::new(clock.clone());
     vec![
-        Case::new("now(), learned rate", || {
-            let clock = clock.clone();
-            move || both_ends(clock.now().expect("an interval"))
-        }),
+        now("now(), learned rate", clock),
         Case::new("hlc tick(), learned rate", move || {
             let hlc = hlc.clone();
             move || hlc.tick().expect("a stamp")

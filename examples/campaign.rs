@@ -7,6 +7,7 @@
 //! - `--scenario NAME`: only this one; may be given more than once
 //! - `--seed S`: only this seed, as a failing run printed it
 //! - `--readings N`: about how many readings a run makes (4000)
+//! - `--sources kernel|chrony|both`: whom the clocks ask, whatever the scenario says
 //! - `--list`: names the scenarios
 //!
 //! Each run is played twice, by clocks that learn their oscillator's rate and by ones that do not:
@@ -21,7 +22,7 @@
 )]
 
 use epsilon_clock::DriftLearning;
-use epsilon_clock::sim::{Campaign, Report, Scenario, Tally, seed_of};
+use epsilon_clock::sim::{Campaign, Report, Scenario, Sources, Tally, seed_of};
 use lexopt::prelude::{Long, ValueExt};
 use std::error::Error;
 use std::process::ExitCode;
@@ -49,6 +50,14 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
                 scenarios.push(*known);
             }
             Long("readings") => campaign = campaign.readings_per_run(parser.value()?.parse()?),
+            Long("sources") => {
+                campaign = campaign.sources(match parser.value()?.string()?.as_str() {
+                    "kernel" => Sources::Kernel,
+                    "chrony" => Sources::Chrony,
+                    "both" => Sources::KernelAndChrony,
+                    other => return Err(format!("no sources {other}").into()),
+                });
+            }
             Long("list") => {
                 for scenario in Scenario::all() {
                     println!("{:22} {}", scenario.name(), scenario.about());

@@ -7,8 +7,8 @@
 )]
 
 use epsilon_clock::{
-    BuildError, Clock, ClockError, ClockState, Counters, ErrorBound, Interval, NtpStatus,
-    NtpStatusError, Refusal, Status,
+    BuildError, ChronySource, Clock, ClockError, ClockState, Counters, ErrorBound, Interval,
+    KernelSource, NtpStatus, NtpStatusError, Refusal, SourceStatus, Status,
 };
 use lexopt::ValueExt;
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ Options:
       --assume-error SPAN    vouch for the machine's clock to within SPAN, such as 50ms or 1.5s,
                              where nobody else does (units: ns, us, µs, ms, s)
       --max-drift-ppm N      how far the oscillator may run off, in parts per million [200]
+      --source NAME          ask only this source: kernel or chrony; given more than once, each of
+                             them [kernel and chrony]
       --accept-unsync-flag   believe a bound that the kernel flags as unsynchronised
       --strict               exit with 2 where there is no interval
   -h, --help                 print this
@@ -141,6 +143,14 @@ struct Options {
     accept_unsync_flag: bool,
     assume_error: Option<Duration>,
     max_drift_ppb: Option<u32>,
+    sources: Vec<SourceName>,
+}
+
+/// Whom to ask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum SourceName {
+    Kernel,
+    Chrony,
 }
 
 impl Options {
@@ -164,6 +174,13 @@ impl Options {
                     let ppb = value("--max-drift-ppm", &mut parser, parse_ppm)?;
                     set_once("--max-drift-ppm", &mut options.max_drift_ppb, ppb)?;
                 }
+                Long("source") => {
+                    let name = value("--source", &mut parser, parse_source)?;
+                    if options.sources.contains(&name) {
+                        return Err("--source names the same one twice".to_owned());
+                    }
+                    options.sources.push(name);
+                }
                 _ => return Err(format!("{}; see --help", arg.unexpected())),
             }
         }
@@ -180,6 +197,12 @@ impl Options {
         }
         if self.accept_unsync_flag {
             builder = builder.accept_unsync_flag();
+        }
+        for source in &self.sources {
+            builder = match source {
+                SourceName::Kernel => builder.source(KernelSource::new()),
+                SourceName::Chrony => builder.source(ChronySource::new()),
+            };
         }
         builder.build()
     }
@@ -203,6 +226,14 @@ fn set_once<T: PartialEq>(option: &str, place: &mut Option<T>, value: T) -> Resu
     }
     *place = Some(value);
     Ok(())
+}
+
+fn parse_source(text: &str) -> Result<SourceName, String> {
+    match text {
+        "kernel" => Ok(SourceName::Kernel),
+        "chrony" => Ok(SourceName::Chrony),
+        _ => Err("there is kernel, and chrony".to_owned()),
+    }
 }
 
 /// `50ms`, `1.5s` and the like.
@@ -291,6 +322,7 @@ struct Report {
     /// The middle of the interval, or the machine's clock where there is none.
     estimate: String,
     status: Status,
+    sources: Vec<SourceStatus>,
     kernel: Result<NtpStatus, NtpStatusError>,
 }
 
@@ -304,6 +336,7 @@ impl Report {
         Self {
             estimate: estimate.to_string(),
             status,
+            sources: clock.sources(),
             kernel: clock.ntp_status(),
         }
     }
@@ -345,6 +378,7 @@ impl Report {
         if let Some(bound) = status.bound {
             write_bound(out, &bound)?;
         }
+        self.write_sources(out)?;
         if let Err(error) = status.interval {
             self.write_kernel(out)?;
             writeln!(out, "\nWhy there is no interval\n  {error}")?;
@@ -365,6 +399,22 @@ impl Report {
             ClockState::Assumed => format!("{state}: nobody vouches for the time but you"),
             _ => format!("{state}: nobody vouches for the time"),
         }
+    }
+
+    /// Which source serves, and what the others would have said.
+    fn write_sources(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "\nSources")?;
+        for source in &self.sources {
+            let serves = if source.serves { "; serves" } else { "" };
+            let said = match (source.interval, source.refusal) {
+                (Some(said), None) => format!("{said}{serves}"),
+                (Some(said), Some(why)) => format!("{said}{serves}, but: {why}"),
+                (None, Some(why)) => why.to_string(),
+                (None, None) => "nothing yet".to_owned(),
+            };
+            writeln!(out, "  {:<8} {said}", source.name)?;
+        }
+        writeln!(out, "  {:<8} {}", "vmclock", self.status.vmclock)
     }
 
     fn write_kernel(&self, out: &mut impl Write) -> io::Result<()> {
@@ -401,6 +451,8 @@ impl Report {
             "estimate": self.estimate,
             "bound": status.bound.map(|bound| bound_json(&bound)),
             "source": status.source,
+            "sources": self.sources.iter().map(source_json).collect::<Vec<_>>(),
+            "vmclock": status.vmclock.to_string(),
             "age_ns": status.age.map(nanos),
             "refuses_in_ns": status.refuses_in.map(nanos),
             "refusal": status.refusal.map(|refusal| refusal.to_string()),
@@ -452,6 +504,17 @@ fn write_ways_out(out: &mut impl Write, error: &ClockError) -> io::Result<()> {
         ),
     };
     writeln!(out, "\nTwo ways out\n  1. {first}\n  2. {second}")
+}
+
+fn source_json(source: &SourceStatus) -> Value {
+    json!({
+        "name": source.name,
+        "serves": source.serves,
+        "interval": source.interval.as_ref().map(interval_json),
+        "bound": source.bound.as_ref().map(bound_json),
+        "age_ns": source.age.map(nanos),
+        "refusal": source.refusal.map(|refusal| refusal.to_string()),
+    })
 }
 
 fn interval_json(interval: &Interval) -> Value {

@@ -18,6 +18,7 @@ mod last_commit;
 mod latch;
 mod line;
 mod policy;
+mod refresher;
 mod shared;
 mod source_record;
 mod state;
@@ -28,7 +29,7 @@ mod words;
 pub use builder::ClockBuilder;
 pub(crate) use policy::{DEFAULT_DAEMON_MARGIN, DEFAULT_MAX_DRIFT_PPB};
 pub use policy::{DriftLearning, RefreshPolicy};
-pub use status::{ClockState, Counters, Reading, Status};
+pub use status::{ClockState, Counters, Reading, SourceStatus, Status};
 
 use shared::Shared;
 pub(crate) use shared::{Estimate, GUARD_WIDTH_LIMIT, Instant};
@@ -47,7 +48,8 @@ pub(crate) use state::SUSPEND_RESOLUTION;
 /// # Forks
 ///
 /// A child goes on with the clock it inherited, whatever the parent's other threads were doing.
-/// Only the thread of [`RefreshPolicy::Background`] does not follow it.
+/// Only the thread of [`RefreshPolicy::Background`] does not follow it, and neither does the one that
+/// asks chronyd: in the child the kernel serves, unless somebody calls [`Clock::refresh`] there.
 ///
 /// # Example
 ///
@@ -66,6 +68,10 @@ pub struct Clock {
 
 impl Clock {
     /// The clock of this machine, with every setting at its default.
+    ///
+    /// It asks the kernel and, in a thread of its own, once a second a chronyd on this machine; where
+    /// none answers that is no error. To go without, name the sources:
+    /// [`ClockBuilder::source`].
     ///
     /// # Errors
     ///
@@ -209,6 +215,57 @@ impl Clock {
     pub fn look(&self) -> Result<Interval, ClockError> {
         self.shared.look();
         self.now()
+    }
+
+    /// Asks every source that has somebody to ask, waits for the answers, and then looks.
+    ///
+    /// A thread of the clock does this by itself once a second, unless the policy is
+    /// [`RefreshPolicy::Manual`] or this is a forked child. Not for a thread in a hurry: a
+    /// [`ChronySource`](crate::ChronySource) waits for chronyd for up to a tenth of a second.
+    ///
+    /// # Errors
+    ///
+    /// As [`now`](Self::now).
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, RefreshPolicy};
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = Clock::builder().refresh_policy(RefreshPolicy::Manual).build()?;
+    /// match clock.refresh() {
+    ///     Ok(now) => println!("{now}"),
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn refresh(&self) -> Result<Interval, ClockError> {
+        self.shared.refresh();
+        self.look()
+    }
+
+    /// Lets the sources ask, as the clock's own thread would.
+    #[cfg(feature = "sim")]
+    pub(crate) fn ask(&self) {
+        self.shared.refresh();
+    }
+
+    /// What each source says by itself, in the order in which they were named.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// for source in epsilon_clock::Clock::system()?.sources() {
+    ///     match (source.interval, source.refusal) {
+    ///         (Some(interval), _) => println!("{}: {interval}", source.name),
+    ///         (None, Some(refusal)) => println!("{}: {refusal}", source.name),
+    ///         (None, None) => println!("{}: nothing yet", source.name),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        self.shared.sources()
     }
 
     /// Vouches for the machine's clock again, after a step or a suspend broke what

@@ -98,6 +98,8 @@ pub enum Disturbance {
     Moved,
     /// Real time jumped by a second around midnight UTC, and no look has explained it yet.
     UnexplainedSecond,
+    /// The hypervisor tells that it paused, migrated or restored the machine (vmclock).
+    Disrupted,
     /// The clocks could not be compared, because the reader was interrupted each time it tried.
     Interrupted,
 }
@@ -112,6 +114,7 @@ impl Disturbance {
             Some(Self::Moved) => 4,
             Some(Self::UnexplainedSecond) => 5,
             Some(Self::Interrupted) => 6,
+            Some(Self::Disrupted) => 7,
         }
     }
 
@@ -123,6 +126,7 @@ impl Disturbance {
             4 => Some(Self::Moved),
             5 => Some(Self::UnexplainedSecond),
             6 => Some(Self::Interrupted),
+            7 => Some(Self::Disrupted),
             _ => None,
         }
     }
@@ -136,6 +140,7 @@ impl fmt::Display for Disturbance {
             Self::RawBackwards => "raw time ran backwards",
             Self::Moved => "the process changed or moved to another time namespace",
             Self::UnexplainedSecond => "the clock jumped by a second around midnight UTC",
+            Self::Disrupted => "the hypervisor paused, migrated or restored the machine",
             Self::Interrupted => "the clocks could not be compared for interruptions",
         })
     }

@@ -9,6 +9,9 @@ pub mod alerts {}
 #[doc = include_str!("guide/choosing.md")]
 pub mod choosing {}
 
+#[doc = include_str!("guide/chrony.md")]
+pub mod chrony {}
+
 #[doc = include_str!("guide/containers.md")]
 pub mod containers {}
 

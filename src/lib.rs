@@ -43,13 +43,15 @@
 //!   to `daemon_margin`, by default 200 µs. Known liars are refused: see [`Writer`]. And what the
 //!   daemon does to real time between its write and the look that sees it leaves a trace: real time
 //!   is not slewed one way and back again between two looks. (chrony's figure is an estimate from
-//!   past samples, and [has been seen to fall short](guide::real_daemons).)
+//!   past samples, and [has been seen to fall short](guide::real_daemons); the same holds of what it
+//!   reports when asked.)
 //! - **A3, no invisible pause.** The machine is not paused, snapshotted or migrated behind the back
-//!   of its kernel, nor the process checkpointed and restored. Every suspend is counted by
-//!   `CLOCK_BOOTTIME` (a battery clock of whole seconds may miss a short one), and none is shorter
+//!   of both its kernel and a vmclock device, nor the process checkpointed and restored. Every suspend
+//!   is counted by `CLOCK_BOOTTIME` (a battery clock of whole seconds may miss a short one), and none is shorter
 //!   than two ticks and a quarter of `guard_interval`, 10.5 ms with the usual tick of 4 ms.
 //! - **A4, first look only.** Until a daemon's write has been seen, the bound is the kernel's running
-//!   one, which holds if real time strayed by at most 500 ppm since that write.
+//!   one, which holds if real time strayed by at most 500 ppm since that write; or chronyd's report,
+//!   if nobody made the kernel forget its status since chronyd's last update.
 //! - **A5, one timescale.** Clocks whose readings are compared treat leap seconds alike: all step, or
 //!   all follow the same smear.
 //!
@@ -68,6 +70,9 @@
 //!   only that makes a new claim: real time ± (`maxerror`, its rounding, `daemon_margin`, what real
 //!   time may have strayed between the write and the look, and how long the look took). The kernel's
 //!   growth in between is not believed: a slew left behind by a killed daemon breaks it.
+//! - **chronyd's own report** is asked for once a second, by a thread of the clock's own
+//!   ([`ChronySource`]), where there is a chronyd; it says how wrong the clock is now. Of the sources
+//!   that vouch the narrowest serves, and all must agree: see [`guide::chrony`].
 //! - **Learned drift.** Two writes a minute or more apart bound how fast true time ran against raw time
 //!   between them. What the last 2000 s of them prove, widened by `max_wander` on both sides, takes the
 //!   place of ±`max_drift` in the next claim: see [`guide::drift`].
@@ -76,8 +81,9 @@
 //!   compatible is tested, and so is each write against one at least a minute older; if they are not,
 //!   every call is an error until two successive claims agree.
 //! - **Guards.** A hundred times a second one caller compares boot and real time with monotonic time;
-//!   in between coarse real time shows a suspend. A suspend, raw time running backwards or another
-//!   time namespace **void** every claim, and then only the daemon's next write counts. A step voids
+//!   in between coarse real time shows a suspend. Every reading compares two words of the
+//!   hypervisor's vmclock page, where there is one. A suspend, a disruption that it tells of, raw time
+//!   running backwards or another time namespace **void** every claim, and then only the daemon's next write counts. A step voids
 //!   nothing.
 //! - **`after(t)` never un-happens.** A replaced claim's earliest end is a floor under the next one.
 //! - **Leap seconds.** Instants are on Unix time made monotone: it stands still at midnight during an
@@ -215,7 +221,7 @@
 //! # What it does not do
 //!
 //! It disciplines no clock and talks to no server: run chrony. It cannot see a virtual machine's
-//! pause that the kernel does not see (A3). And no clock closes the gap between reading it and
+//! pause that neither the kernel nor a vmclock device tells of (A3). And no clock closes the gap between reading it and
 //! acting on it.
 //!
 //! # Features
@@ -270,7 +276,8 @@ mod wire;
 pub use bound::ErrorBound;
 pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
 pub use clock::{
-    Clock, ClockBuilder, ClockState, Counters, DriftLearning, Reading, RefreshPolicy, Status,
+    Clock, ClockBuilder, ClockState, Counters, DriftLearning, Reading, RefreshPolicy, SourceStatus,
+    Status,
 };
 pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
 pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
@@ -291,7 +298,7 @@ pub use lease::{
 };
 #[cfg(feature = "tracing")]
 pub use log::{LogJson, LogTime};
-pub use machine::{Identity, Machine, OffsetRange, Sample, Sandwich};
+pub use machine::{Disruption, Identity, Machine, OffsetRange, Sample, Sandwich};
 pub use ntp_status::{NtpStatus, NtpStatusError};
 pub use ordering::{
     EventGroup, ReadWindow, Visibility, WriteOrder, compare_writes, latest_writes, order_events,
@@ -303,8 +310,8 @@ pub use scripted::{ScriptedMachine, ScriptedSource};
 #[cfg(feature = "test-util")]
 pub use skewed::{SkewError, Skewed, SkewedMachine, SkewedSource};
 pub use source::{
-    Awaiting, Finding, KernelSource, LeapNotice, Look, LookContext, Refusal, Source, SourceMemory,
-    SyncClaim, Writer,
+    Awaiting, ChronyRefusal, ChronySource, Finding, KernelSource, LeapNotice, Look, LookContext,
+    Refusal, Source, SourceMemory, SyncClaim, VmClockState, Writer,
 };
 pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
 

@@ -60,11 +60,31 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// Sleeps about so long, once; may return early or late.
     fn sleep(&self, span: Duration);
 
+    /// What a hypervisor tells of pauses that the machine's own clocks do not show; by default
+    /// nothing, and `None` while it is being changed.
+    ///
+    /// Read after the clocks on every reading: a pause before they were read must show in it.
+    fn disruption(&self) -> Option<Disruption> {
+        Some(Disruption::default())
+    }
+
     /// Makes the calling thread's sleeps as punctual as the system lets it; by default nothing.
     ///
     /// Called once, by a thread of this crate's own that does nothing but sleep and wake others,
     /// and never by a thread of the caller's: what it changes (the timer slack, under Linux) stays.
     fn sharpen_sleeps(&self) {}
+}
+
+/// Two numbers that change when a virtual machine is paused, migrated or restored behind its back.
+///
+/// Only whether they changed means anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Disruption {
+    /// Changes when the clocks may have jumped: a live migration, a pause.
+    pub marker: u64,
+    /// Changes when the machine was restored from a snapshot; where nobody tells, never without the
+    /// marker.
+    pub generation: u64,
 }
 
 /// Coarse real time and, read after it, raw time: one hot-path reading of a [`Machine`].

@@ -14,7 +14,7 @@ use crate::claim::{Claim, LeapKind, LeapSecond, RateBounds};
 use crate::clock::{Clock, ClockBuilder, DEFAULT_MAX_DRIFT_PPB};
 use crate::error::BuildError;
 use crate::interval::Interval;
-use crate::machine::{Identity, Machine, Sample, Sandwich};
+use crate::machine::{Disruption, Identity, Machine, Sample, Sandwich};
 use crate::ntp_status::{NtpStatus, NtpStatusError};
 use crate::source::SyncClaim;
 use crate::timestamp::{TimeDelta, Timestamp};
@@ -113,6 +113,7 @@ struct World {
     starved: Option<i64>,
     refused: Option<NtpStatusError>,
     identity: Identity,
+    disruption: Disruption,
     clocksource: u64,
     reads: u64,
     status_reads: u64,
@@ -150,6 +151,7 @@ impl World {
                 pid: 1,
                 time_namespace: 1,
             },
+            disruption: Disruption::default(),
             reads: 0,
             status_reads: 0,
             slept: Duration::ZERO,
@@ -448,6 +450,29 @@ impl ScriptedMachine {
         world.move_real(span);
     }
 
+    /// Pauses the machine as a hypervisor does: none of its clocks moves, and only
+    /// [`Machine::disruption`] tells of it.
+    ///
+    /// ```
+    /// # use epsilon_clock::{ClockError, Disturbance, ScriptedMachine};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let machine = ScriptedMachine::default();
+    /// machine.write_maxerror(1_003);
+    /// let clock = machine.clock()?;
+    /// machine.pause(Duration::from_secs(5));
+    /// let cause = Disturbance::Disrupted;
+    /// assert_eq!(clock.now(), Err(ClockError::Disturbed { cause }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause(&self, span: Duration) {
+        let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        let mut world = self.lock();
+        world.counted = world.counted.saturating_add(span);
+        world.disruption.marker = world.disruption.marker.wrapping_add(1);
+    }
+
     /// Steps real time, and leaves the NTP status as it is: what one call of `adjtimex` that both
     /// steps and writes does, together with [`write_maxerror`](Self::write_maxerror).
     pub fn step(&self, by: TimeDelta) {
@@ -731,6 +756,10 @@ impl Machine for ScriptedMachine {
             world.status_reads = world.status_reads.saturating_add(1);
             world.refused.map_or(Ok(world.kernel.reply()), Err)
         })
+    }
+
+    fn disruption(&self) -> Option<Disruption> {
+        Some(self.lock().disruption)
     }
 
     fn coarse_tick(&self) -> Duration {

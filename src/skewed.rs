@@ -11,7 +11,7 @@ use crate::claim::{Claim, RateBounds};
 use crate::clock::{Clock, ClockBuilder};
 use crate::error::BuildError;
 use crate::interval::Interval;
-use crate::machine::{Identity, Machine, Sample, Sandwich, SystemMachine};
+use crate::machine::{Disruption, Identity, Machine, Sample, Sandwich, SystemMachine};
 use crate::ntp_status::{NtpStatus, NtpStatusError};
 use crate::source::{
     Awaiting, Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim,
@@ -184,6 +184,10 @@ impl Machine for SkewedMachine {
 
     fn clocksource(&self) -> u64 {
         self.0.machine.clocksource()
+    }
+
+    fn disruption(&self) -> Option<Disruption> {
+        self.0.machine.disruption()
     }
 
     fn sleep(&self, span: Duration) {

@@ -11,9 +11,15 @@ use crate::claim::{Claim, LeapSecond};
 use crate::machine::Machine;
 use crate::ntp_status::NtpStatusError;
 
+pub(crate) mod chrony;
 mod kernel;
+mod vmclock;
 
+pub use chrony::{ChronyRefusal, ChronySource};
 pub use kernel::KernelSource;
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use vmclock::VmClock;
+pub use vmclock::VmClockState;
 
 /// Somebody who can say where UTC is: the kernel's NTP status, a time daemon, a test's script.
 ///
@@ -27,6 +33,22 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Looks once: what is there to say now, given what was remembered of the last look?
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look;
+
+    /// How often [`refresh`](Self::refresh) wants to be called, if there is anybody to ask; by
+    /// default there is not.
+    fn refresh_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Asks whoever is behind the source, and keeps the answer for the next look; may wait for it.
+    ///
+    /// A look must not wait, since it happens in a thread that reads the clock. So a clock has a
+    /// thread of its own for this, unless its policy is
+    /// [`RefreshPolicy::Manual`](crate::RefreshPolicy::Manual); see
+    /// [`Clock::refresh`](crate::Clock::refresh).
+    fn refresh(&self, machine: &dyn Machine) {
+        let _ = machine;
+    }
 }
 
 /// What a source is told when it is asked to look.
@@ -180,12 +202,22 @@ pub enum Refusal {
         /// Why what is there now does not count.
         because: Awaiting,
     },
+    /// chronyd does not vouch for the clock, or cannot be asked.
+    #[error(transparent)]
+    Chrony(#[from] ChronyRefusal),
     /// The NTP status cannot be had.
     #[error(
         "{0}: allow `adjtimex` (systemd: no `ProtectClock=`, containers: the default seccomp \
          profile), or vouch for the clock yourself with `assume_error`"
     )]
     Status(#[from] NtpStatusError),
+}
+
+impl Refusal {
+    /// Whether there is nobody who could vouch, and never was.
+    pub(crate) const fn is_absence(&self) -> bool {
+        matches!(self, Self::Chrony(ChronyRefusal::NoAnswer))
+    }
 }
 
 /// Who probably wrote an error bound that means nothing, told by what it looks like.

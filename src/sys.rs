@@ -4,7 +4,12 @@
 //! mean is decided elsewhere.
 #![allow(unsafe_code)]
 
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
 use core::time::Duration;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
@@ -152,6 +157,63 @@ fn adjtimex_by_other_syscall(timex: &mut libc::timex) -> libc::c_int {
     let state = unsafe { libc::syscall(libc::SYS_adjtimex, timex) };
     // The kernel answers −1 to 5; anything else is a refusal too.
     libc::c_int::try_from(state).unwrap_or(-1)
+}
+
+/// How long a [`MappedPage`] is: the smallest page there is.
+const PAGE_LEN: usize = 4096;
+const PAGE_WORDS: usize = PAGE_LEN / size_of::<AtomicU64>();
+
+/// The first page of a file or device, mapped to be read; somebody else writes to it.
+#[derive(Debug)]
+pub(crate) struct MappedPage {
+    words: NonNull<[AtomicU64; PAGE_WORDS]>,
+}
+
+// SAFETY: the page is only ever read, through atomics, and unmapped by its one owner.
+unsafe impl Send for MappedPage {}
+// SAFETY: as above; atomics may be read by any number of threads at once.
+unsafe impl Sync for MappedPage {}
+
+impl MappedPage {
+    /// Maps it. A regular file must not be empty, and must not be cut short while it is mapped: then
+    /// reading it would kill the process.
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        // SAFETY: the kernel chooses the place, so no memory of this process is replaced; the
+        // descriptor is open for as long as `file` is borrowed, and the mapping outlives it.
+        let page = unsafe {
+            libc::mmap(
+                core::ptr::null_mut(),
+                PAGE_LEN,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let words = NonNull::new(page.cast());
+        words
+            .map(|words| Self { words })
+            .ok_or_else(|| io::Error::other("mapped at zero"))
+    }
+
+    /// What is in it: every word may change at any time.
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64; PAGE_WORDS] {
+        // SAFETY: the mapping is page-aligned, `PAGE_LEN` long and readable until `self` is dropped,
+        // which the returned borrow outlives not; whoever else writes to it is what atomics are for.
+        unsafe { self.words.as_ref() }
+    }
+}
+
+impl Drop for MappedPage {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `of` with this length and is unmapped only here; no borrow
+        // of it is left. The call cannot fail for such a range.
+        let _ = unsafe { libc::munmap(self.words.as_ptr().cast(), PAGE_LEN) };
+    }
 }
 
 /// Zero, but only once `value` is known: an index added to it makes a load wait for `value`.

@@ -27,7 +27,7 @@ use crate::clock::{ClockState, Counters, Reading, Status};
 use crate::error::ClockError;
 use crate::hlc::{HlcTimestamp, RemoteTimestamp, StampedInterval, WideTimestamp};
 use crate::interval::Interval;
-use crate::source::Refusal;
+use crate::source::{Refusal, VmClockState};
 use crate::timestamp::Timestamp;
 
 // --- points and stamps ---------------------------------------------------------------------------
@@ -316,6 +316,7 @@ impl Serialize for Status {
             refusal: Option<Refusal>,
             rate: Option<RateBounds>,
             learned: Option<Learned>,
+            vmclock: VmClockState,
             counters: Counters,
         }
         #[derive(serde::Serialize)]
@@ -335,6 +336,7 @@ impl Serialize for Status {
             refuses_in,
             refusal,
             learned,
+            vmclock,
             counters,
         } = *self;
         let learned = match learned {
@@ -356,6 +358,7 @@ impl Serialize for Status {
             refusal,
             rate,
             learned,
+            vmclock,
             counters,
         };
         written.serialize(serializer)

@@ -73,6 +73,7 @@ fn help_names_every_option() {
             "--json",
             "--assume-error",
             "--max-drift-ppm",
+            "--source",
             "--accept-unsync-flag",
             "--strict",
             "--help",
@@ -179,6 +180,48 @@ fn an_assumed_interval_is_marked_and_made_of_the_assumption() {
         report["source"].is_null(),
         !report["interval"].is_object() || assumed > 0
     );
+}
+
+#[test]
+fn each_source_that_is_asked_says_what_it_has_to_say() {
+    let asked = |args: &[&str]| -> Vec<String> {
+        let (report, _) = json(&[args, &["--assume-error", "500ms"]].concat());
+        let serving: Vec<&Value> = report["sources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|source| source["serves"] == true)
+            .map(|source| &source["name"])
+            .collect();
+        // Whoever serves is the one that the report names, if it is a source at all.
+        match &report["source"] {
+            Value::Null => assert!(serving.is_empty(), "{report}"),
+            name => assert_eq!(serving, [name], "{report}"),
+        }
+        assert!(report["vmclock"].is_string());
+        let sources = report["sources"].as_array().unwrap().iter();
+        sources
+            .map(|source| {
+                assert!(source["interval"].is_object() || source["refusal"].is_string());
+                source["name"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(asked(&[]), ["kernel", "chrony"]);
+    assert_eq!(asked(&["--source", "kernel"]), ["kernel"]);
+    assert_eq!(
+        asked(&["--source", "chrony", "--source=kernel"]),
+        ["chrony", "kernel"]
+    );
+    let printed = text(&run(&[]).stdout);
+    assert!(printed.contains("\nSources\n  kernel "), "{printed}");
+    assert!(printed.contains("\n  chrony "), "{printed}");
+    for bad in [
+        ["--source", "ntpd"].as_slice(),
+        &["--source", "chrony", "--source", "chrony"],
+    ] {
+        assert_eq!(run(bad).status.code(), Some(USAGE));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Clock;
@@ -16,7 +17,7 @@ use super::shared::Shared;
 use super::state::MAX_SOURCES;
 use crate::error::BuildError;
 use crate::machine::{Machine, SystemMachine};
-use crate::source::{KernelSource, Source};
+use crate::source::{ChronySource, KernelSource, Source, VmClockState};
 
 /// The most that `max_drift_ppb` may be: 10 %, what the kernel's own tick can be set off by.
 const MAX_DRIFT_LIMIT_PPB: u32 = 100_000_000;
@@ -29,6 +30,9 @@ const GUARD_INTERVAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// A look takes a microsecond or two, so more often than this it would be all a caller does.
 const SHORTEST_INTERVAL: Duration = Duration::from_micros(10);
+
+/// Where Linux puts a hypervisor's vmclock device.
+const DEFAULT_VMCLOCK: &str = "/dev/vmclock0";
 
 /// Puts a [`Clock`] together; every setting has a default and a reason for it.
 ///
@@ -60,6 +64,7 @@ pub struct ClockBuilder {
     assume_error: Option<Duration>,
     accept_unsync_flag: bool,
     sources: Vec<Arc<dyn Source>>,
+    vmclock: Option<PathBuf>,
     machine: Option<Arc<dyn Machine>>,
 }
 
@@ -78,6 +83,7 @@ impl fmt::Debug for ClockBuilder {
             .field("assume_error", &self.assume_error)
             .field("accept_unsync_flag", &self.accept_unsync_flag)
             .field("sources", &self.sources)
+            .field("vmclock", &self.vmclock)
             .field("machine", &self.machine)
             .finish()
     }
@@ -98,6 +104,7 @@ impl Default for ClockBuilder {
             assume_error: None,
             accept_unsync_flag: false,
             sources: Vec::new(),
+            vmclock: Some(DEFAULT_VMCLOCK.into()),
             machine: None,
         }
     }
@@ -225,11 +232,48 @@ impl ClockBuilder {
         self
     }
 
-    /// Adds a source, up to four; the kernel's NTP status alone if none is named.
+    /// Adds a source, up to four.
     ///
-    /// Claims of several sources must agree, and the narrowest serves.
+    /// If none is named: the kernel's NTP status, and beside it on the real machine chronyd's own
+    /// report, where there is a chronyd that answers. Naming sources leaves out the others; where two
+    /// say equally much the first one serves.
+    ///
+    /// Claims of several sources must agree, or every reading is an error
+    /// ([`ClockError::Contradicted`](crate::ClockError::Contradicted)). The narrowest serves, of those
+    /// that vouch now.
+    ///
+    /// ```
+    /// use epsilon_clock::{Clock, KernelSource};
+    ///
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// // Opens no socket and starts no thread.
+    /// let clock = Clock::builder().source(KernelSource::new()).build()?;
+    /// # drop(clock);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn source(mut self, source: impl Source + 'static) -> Self {
         self.sources.push(Arc::new(source));
+        self
+    }
+
+    /// Watches this vmclock device, in which a hypervisor tells of pauses, migrations and snapshots.
+    ///
+    /// By default it is `/dev/vmclock0`, if there is one. Each reading then compares two words of it,
+    /// which costs less than a nanosecond, and every claim is void once they change
+    /// ([`Disturbance::Disrupted`](crate::Disturbance::Disrupted)). What became of it is in
+    /// [`Status::vmclock`](crate::Status::vmclock): a device that is missing, or that this process may
+    /// not open, is no error. Of no use with another [`machine`](Self::machine).
+    ///
+    /// A file in its place must not be cut short while the clock lives.
+    pub fn vmclock(mut self, path: impl Into<PathBuf>) -> Self {
+        self.vmclock = Some(path.into());
+        self
+    }
+
+    /// Watches no vmclock device: assumption A3 is then taken on trust.
+    pub fn without_vmclock(mut self) -> Self {
+        self.vmclock = None;
         self
     }
 
@@ -250,16 +294,16 @@ impl ClockBuilder {
     /// or a background thread that could not be started.
     pub fn build(self) -> Result<Clock, BuildError> {
         self.check()?;
-        let machine = match self.machine {
-            Some(machine) => AnyMachine::Other(machine),
-            None => AnyMachine::System(
-                SystemMachine::new().map_err(|clock| BuildError::MissingClock { clock })?,
-            ),
+        let sources = self.sources_in_use();
+        let named = !self.sources.is_empty();
+        let (machine, vmclock) = match self.machine {
+            Some(machine) => (AnyMachine::Other(machine), VmClockState::Unused),
+            None => {
+                let system = SystemMachine::new();
+                let system = system.map_err(|clock| BuildError::MissingClock { clock })?;
+                AnyMachine::of_system(system, self.vmclock.as_deref())
+            }
         };
-        let mut sources = self.sources;
-        if sources.is_empty() {
-            sources.push(Arc::new(KernelSource::new()));
-        }
         let policy = Policy {
             max_drift_ppb: self.max_drift_ppb,
             max_wander_ppb: self.max_wander_ppb,
@@ -273,13 +317,38 @@ impl ClockBuilder {
             assume_error: self.assume_error,
             accept_unsync_flag: self.accept_unsync_flag,
             sources,
+            vmclock,
         };
         let shared = Arc::new(Shared::new(machine, policy));
+        if self.refresh != RefreshPolicy::Manual {
+            match super::refresher::start(&shared) {
+                // Nobody asked for it: then the kernel has to do.
+                Err(_) if !named => {}
+                started => started?,
+            }
+            for (index, _) in shared.refresh_intervals() {
+                shared.refresh_one(index);
+            }
+        }
         shared.look();
         if self.refresh == RefreshPolicy::Background {
             super::background::start(&shared)?;
         }
         Ok(Clock { shared })
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn names_sources(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    fn sources_in_use(&self) -> Vec<Arc<dyn Source>> {
+        match (self.sources.as_slice(), &self.machine) {
+            ([], None) => vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())],
+            // What answers on this machine's command port knows nothing of another machine.
+            ([], Some(_)) => vec![Arc::new(KernelSource::new())],
+            (named, _) => named.to_vec(),
+        }
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::claim::{Claim, RateBounds};
 use crate::rate::RateLimits;
-use crate::source::Source;
+use crate::source::{Source, VmClockState};
 
 /// Default of `max_drift_ppb`: 200 ppm. It covers an undisciplined oscillator of ±100 ppm on raw
 /// time, stays under the 500 ppm by which the kernel's own bound grows, and is what Spanner applies.
@@ -59,7 +59,8 @@ pub enum RefreshPolicy {
     /// A thread of the clock's own looks; it ends when the last handle is dropped. A forked child
     /// does not have that thread: let it build a clock of its own.
     Background,
-    /// Nobody looks but callers of [`Clock::look`](crate::Clock::look).
+    /// Nobody looks but callers of [`Clock::look`](crate::Clock::look), and nobody asks chronyd but
+    /// callers of [`Clock::refresh`](crate::Clock::refresh): no thread is started.
     Manual,
 }
 
@@ -107,6 +108,7 @@ pub(crate) struct Policy {
     pub(crate) assume_error: Option<Duration>,
     pub(crate) accept_unsync_flag: bool,
     pub(crate) sources: Vec<Arc<dyn Source>>,
+    pub(crate) vmclock: VmClockState,
 }
 
 impl Policy {

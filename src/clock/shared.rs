@@ -10,12 +10,14 @@ use super::latch::{Caught, Found, Latch};
 use super::line::Line;
 use super::policy::{Policy, RefreshPolicy};
 use super::state::{Events, STATE_WORDS, Serving, State, age};
-use super::status::{ClockState, Reading, Status};
+use super::status::{ClockState, Reading, SourceStatus, Status};
 use super::watch::Watch;
 use crate::bound::ErrorBound;
 use crate::error::{ClockError, Disturbance};
 use crate::interval::Interval;
-use crate::machine::{Machine, Sandwich};
+use crate::machine::{Machine, Sample, Sandwich};
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+use crate::primitive::zero_after;
 use crate::source::{Finding, Look, LookContext, SyncClaim};
 use crate::timestamp::Timestamp;
 
@@ -109,15 +111,20 @@ struct Answer {
 impl Shared {
     pub(super) fn new(machine: AnyMachine, policy: Policy) -> Self {
         let hands = machine.as_dyn();
-        let state = State::new(&sharp_sandwich(hands), hands.identity());
+        let clocks = sharp_sandwich(hands);
+        // While it is being changed there is nothing to rest on; the first look finds what it is then.
+        let disruption = hands.disruption().unwrap_or_default();
+        let state = State::new(&clocks, hands.identity(), disruption);
         let span = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
+        let watch = Watch::new(
+            span(hands.coarse_tick()),
+            span(policy.guard_interval),
+            span(policy.look_interval),
+        );
+        watch.rests_on(disruption);
         Self {
             latch: Latch::new(&Line::NOTHING, &state.to_words()),
-            watch: Watch::new(
-                span(hands.coarse_tick()),
-                span(policy.guard_interval),
-                span(policy.look_interval),
-            ),
+            watch,
             machine,
             policy,
             counters: CounterCells::default(),
@@ -154,9 +161,34 @@ impl Shared {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "part of the hot path")]
     fn line_plainly(&self) -> Option<(Line, i64)> {
-        let (line, sample) = self.latch.read_open(|| self.machine.sample())?;
+        match &self.machine {
+            AnyMachine::System(machine) => self.line_of(|| machine.sample(), |_| true),
+            #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+            AnyMachine::Virtual(machine) => {
+                let known = self.watch.disruption();
+                self.line_of(
+                    || machine.sample(),
+                    |raw| machine.is_as_known(known, zero_after(raw)),
+                )
+            }
+            AnyMachine::Other(machine) => {
+                let known = self.watch.disruption();
+                self.line_of(|| machine.sample(), |_| machine.disruption() == Some(known))
+            }
+        }
+    }
+
+    /// The same, with the sample and the hypervisor's word read this way.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "part of the hot path")]
+    fn line_of(
+        &self,
+        sample: impl FnOnce() -> Sample,
+        undisrupted_at: impl FnOnce(i64) -> bool,
+    ) -> Option<(Line, i64)> {
+        let (line, sample) = self.latch.read_open(sample)?;
         let elapsed = line.elapsed(sample.raw)?;
-        self.watch.is_calm(&sample).then_some((line, elapsed))
+        (self.watch.is_calm(&sample) && undisrupted_at(sample.raw)).then_some((line, elapsed))
     }
 
     /// The same with everything that may be out of the ordinary.
@@ -199,9 +231,11 @@ impl Shared {
     /// One look in a reading is enough: where a look takes longer than the look interval, on a busy
     /// machine for one, the next would be due before this reading is done, and so on for ever.
     fn catch(&self, looked: &mut bool) -> Result<Option<Caught>, ClockError> {
+        let known = self.watch.disruption();
         let caught = self.latch.read(|| self.machine.sample());
         let raw = caught.sample.raw;
-        if !self.watch.is_calm(&caught.sample) || caught.line.begins_after(raw) {
+        let disrupted = self.machine.as_dyn().disruption() != Some(known);
+        if !self.watch.is_calm(&caught.sample) || disrupted || caught.line.begins_after(raw) {
             match self.guard(&caught) {
                 Guarded::Calm => {}
                 Guarded::Changed => return Ok(None),
@@ -247,7 +281,10 @@ impl Shared {
         let machine = self.machine.as_dyn();
         // Read after the state, so that raw time cannot seem to run backwards.
         let clocks = sharp_sandwich(machine);
-        match state.guard(&self.policy, &clocks, || machine.identity()) {
+        let Some(disruption) = machine.disruption() else {
+            return Guarded::Interrupted;
+        };
+        match state.guard(&self.policy, &clocks, disruption, || machine.identity()) {
             Some((next, events)) => {
                 self.publish(&found, &state, next, events);
                 self.watch.hasten();
@@ -255,9 +292,30 @@ impl Shared {
             }
             None if clocks.width() > GUARD_WIDTH_LIMIT => Guarded::Interrupted,
             None => {
+                self.watch.rests_on(disruption);
                 self.watch.checked(&caught.sample);
                 Guarded::Calm
             }
+        }
+    }
+
+    /// Which sources have somebody to ask, and how often they want to.
+    pub(super) fn refresh_intervals(&self) -> impl Iterator<Item = (usize, Duration)> + '_ {
+        let sources = self.policy.sources.iter().enumerate();
+        sources.filter_map(|(index, source)| Some((index, source.refresh_interval()?)))
+    }
+
+    /// Lets one source ask, which may take its time.
+    pub(super) fn refresh_one(&self, index: usize) {
+        if let Some(source) = self.policy.sources.get(index) {
+            source.refresh(self.machine.as_dyn());
+        }
+    }
+
+    /// Lets every source ask.
+    pub(super) fn refresh(&self) {
+        for index in 0..self.policy.source_count() {
+            self.refresh_one(index);
         }
     }
 
@@ -278,7 +336,11 @@ impl Shared {
         let machine = self.machine.as_dyn();
         let before = sharp_sandwich(machine);
         self.watch.looked(before.raw);
-        if let Some((next, events)) = state.guard(&self.policy, &before, || machine.identity()) {
+        let Some(disruption) = machine.disruption() else {
+            return false;
+        };
+        let identity = || machine.identity();
+        if let Some((next, events)) = state.guard(&self.policy, &before, disruption, identity) {
             self.publish(&found, &state, next, events);
             return false;
         }
@@ -308,7 +370,10 @@ impl Shared {
         }
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
         let after = sharp_sandwich(machine);
-        if let Some((next, events)) = unchanged.guard(&self.policy, &after, || machine.identity()) {
+        let Some(disruption) = machine.disruption() else {
+            return false;
+        };
+        if let Some((next, events)) = unchanged.guard(&self.policy, &after, disruption, identity) {
             self.publish(&found, &unchanged, next, events);
             return false;
         }
@@ -385,6 +450,7 @@ impl Shared {
         events.rate_resets = u64::from(next.rate.is_empty() && !before.rate.is_empty());
         let published = draft.publish(found.head, &next.line(&self.policy), &next.to_words());
         if published {
+            self.watch.rests_on(next.disruption);
             self.counters.add(&events);
         }
         published
@@ -472,6 +538,25 @@ impl Shared {
         }
     }
 
+    pub(super) fn sources(&self) -> Vec<SourceStatus> {
+        let Ok(Answer { state, raw, .. }) = self.consult() else {
+            return Vec::new();
+        };
+        let names = self.policy.sources.iter().map(|source| source.name());
+        names
+            .zip(&state.sources)
+            .enumerate()
+            .map(|(index, (name, record))| SourceStatus {
+                name,
+                serves: state.serving == Serving::Source(index),
+                interval: record.last.and_then(|last| last.claim.carry(raw).ok()),
+                bound: record.last.map(|last| bound_at(&last, raw)),
+                age: record.last.map(|last| age(&last.claim, raw)),
+                refusal: record.refusal,
+            })
+            .collect()
+    }
+
     pub(super) fn status(&self) -> Status {
         let counters = self.counters.totals();
         let answer = match self.consult() {
@@ -487,6 +572,7 @@ impl Shared {
                     refuses_in: None,
                     refusal: None,
                     learned: None,
+                    vmclock: self.policy.vmclock,
                     counters,
                 };
             }
@@ -517,6 +603,7 @@ impl Shared {
             }),
             refusal: state.refusal(&self.policy),
             learned: state.rate.learned(),
+            vmclock: self.policy.vmclock,
             counters,
         }
     }

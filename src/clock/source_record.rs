@@ -70,7 +70,8 @@ impl SourceRecord {
             Finding::Inherited(sync) => {
                 self.refusal = None;
                 self.first_look_over = true;
-                if self.last.is_none() {
+                // One that was inherited itself is taken over by a later one.
+                if self.last.is_none() || self.inherited {
                     self.inherited = true;
                     self.last = Some(on_scale(sync));
                 }

@@ -13,7 +13,7 @@ use crate::clock::source_record::SourceRecord;
 use crate::clock::status::ClockState;
 use crate::error::{ClockError, Disturbance};
 use crate::interval::Interval;
-use crate::machine::{Identity, OffsetRange, Sandwich};
+use crate::machine::{Disruption, Identity, OffsetRange, Sandwich};
 use crate::rate::{CAPACITY, RateHistory};
 use crate::source::{Refusal, SyncClaim};
 use crate::timestamp::Timestamp;
@@ -30,7 +30,7 @@ pub(crate) use guard::SUSPEND_RESOLUTION;
 pub(crate) const MAX_SOURCES: usize = 4;
 
 /// The words that a state fills.
-pub(crate) const STATE_WORDS: usize = 40 + 8 * CAPACITY + 60 * MAX_SOURCES;
+pub(crate) const STATE_WORDS: usize = 44 + 8 * CAPACITY + 60 * MAX_SOURCES;
 
 /// What the clock answers from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(crate) real_offset: OffsetRange,
     pub(crate) boot_offset: OffsetRange,
     pub(crate) identity: Identity,
+    /// What the hypervisor said when the claims were made.
+    pub(crate) disruption: Disruption,
     /// Raw and real time of the last look or guard that was published.
     pub(crate) seen_raw: i64,
     pub(crate) seen_real: i64,
@@ -91,7 +93,7 @@ pub(crate) struct State {
 
 impl State {
     /// What is known before the first look.
-    pub(crate) fn new(clocks: &Sandwich, identity: Identity) -> Self {
+    pub(crate) fn new(clocks: &Sandwich, identity: Identity, disruption: Disruption) -> Self {
         Self {
             serving: Serving::Nothing,
             assumed: None,
@@ -103,6 +105,7 @@ impl State {
             real_offset: clocks.real_offset(),
             boot_offset: clocks.boot_offset(),
             identity,
+            disruption,
             seen_raw: clocks.raw,
             seen_real: clocks.real,
             clocksource: 0,
@@ -180,9 +183,13 @@ impl State {
         }
     }
 
-    /// The first refusal among the sources.
+    /// The first refusal among the sources; one that was never there has a say only where no other
+    /// vouches.
     pub(crate) fn refusal(&self, policy: &Policy) -> Option<Refusal> {
-        self.in_use(policy).find_map(|record| record.refusal)
+        let mut refusals = self.in_use(policy).filter_map(|record| record.refusal);
+        let present = refusals.clone().find(|refusal| !refusal.is_absence());
+        let vouching = || self.in_use(policy).any(|record| record.refusal.is_none());
+        present.or_else(|| refusals.next().filter(|_| !vouching()))
     }
 
     pub(super) fn in_use<'a>(

@@ -9,7 +9,7 @@ use crate::claim::RateBounds;
 use crate::error::ClockError;
 use crate::interval::Interval;
 use crate::rate::LearnedRate;
-use crate::source::Refusal;
+use crate::source::{Refusal, VmClockState};
 use crate::timestamp::Timestamp;
 
 /// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
@@ -126,12 +126,33 @@ pub struct Status {
     pub rate: Option<RateBounds>,
     /// How long until the claim in force is too old or too wide, if no other comes.
     pub refuses_in: Option<Duration>,
-    /// Why the first source that does not vouch now does not.
+    /// Why the first source that does not vouch now does not. A source that was never there, such as a
+    /// chronyd that does not run, counts only where no other vouches.
     pub refusal: Option<Refusal>,
     /// What was learned of the oscillator's rate from the last 2000 s of writes.
     pub learned: Option<LearnedRate>,
+    /// Whether a hypervisor tells of disruptions.
+    pub vmclock: VmClockState,
     /// What happened since the clock was built.
     pub counters: Counters,
+}
+
+/// What one source of a clock says by itself: see [`Clock::sources`](crate::Clock::sources).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether the clock answers from its claim.
+    pub serves: bool,
+    /// Where UTC is now by its last claim, if it made one that still counts.
+    pub interval: Option<Interval>,
+    /// The terms that make up that interval's epsilon.
+    pub bound: Option<ErrorBound>,
+    /// How long ago the claim was made.
+    pub age: Option<Duration>,
+    /// Why it does not vouch now, if it does not.
+    pub refusal: Option<Refusal>,
 }
 
 /// What happened to a clock since it was built. They only ever grow.

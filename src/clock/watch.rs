@@ -1,8 +1,8 @@
 //! The few words that readers share beside the latch: when the next check is due.
 #![forbid(unsafe_code)]
 
-use crate::machine::Sample;
-use crate::primitive::{AtomicI64, Ordering};
+use crate::machine::{Disruption, Sample};
+use crate::primitive::{AtomicI64, AtomicU64, Ordering};
 
 /// When the clocks are next compared and the sources next asked, and how far coarse real time may
 /// be from raw time until then.
@@ -16,6 +16,9 @@ pub(super) struct Watch {
     next_guard: AtomicI64,
     next_look: AtomicI64,
     coarse_ahead: AtomicI64,
+    /// What the hypervisor had said when the claim in force was published, or one before it.
+    marker: AtomicU64,
+    generation: AtomicU64,
     /// A tick, and an eighth of `guard_interval`.
     tolerance: i64,
     guard_interval: i64,
@@ -30,6 +33,8 @@ impl Watch {
             next_guard: AtomicI64::new(i64::MIN),
             next_look: AtomicI64::new(i64::MIN),
             coarse_ahead: AtomicI64::new(0),
+            marker: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             tolerance: coarse_tick.saturating_add(guard_interval / 8),
             guard_interval,
             look_interval,
@@ -61,6 +66,26 @@ impl Watch {
             sample.raw.saturating_add(self.guard_interval),
             Ordering::Relaxed,
         );
+    }
+
+    /// What the hypervisor had said when the claim in force was published, or one before it.
+    ///
+    /// To be loaded before the claim, and compared after the clock was read. If the two are the same
+    /// nothing was disrupted before the clock was read; and if the claims were voided for a later word
+    /// of the hypervisor, whoever loads that word here finds the void published.
+    #[inline]
+    pub(super) fn disruption(&self) -> Disruption {
+        Disruption {
+            marker: self.marker.load(Ordering::Acquire),
+            generation: self.generation.load(Ordering::Acquire),
+        }
+    }
+
+    /// A state that rests on this word of the hypervisor was published.
+    pub(super) fn rests_on(&self, disruption: Disruption) {
+        self.marker.store(disruption.marker, Ordering::Release);
+        self.generation
+            .store(disruption.generation, Ordering::Release);
     }
 
     /// Whether a look is due and this caller is the one to take it. The right expires like a look.

@@ -6,10 +6,10 @@ use core::time::Duration;
 use crate::bound::ErrorBound;
 use crate::claim::{Claim, LeapKind, LeapSecond, RateBounds};
 use crate::interval::Interval;
-use crate::machine::{Identity, OffsetRange};
+use crate::machine::{Disruption, Identity, OffsetRange};
 use crate::ntp_status::NtpStatusError;
 use crate::rate::{CAPACITY, RateHistory};
-use crate::source::{Awaiting, Refusal, SourceMemory, SyncClaim, Writer};
+use crate::source::{Awaiting, ChronyRefusal, Refusal, SourceMemory, SyncClaim, Writer};
 use crate::timestamp::Timestamp;
 
 /// Writes words one after the other; what does not fit any more is counted, not written.
@@ -319,6 +319,20 @@ impl Words for Identity {
     }
 }
 
+impl Words for Disruption {
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.put(&self.marker);
+        to.put(&self.generation);
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Self {
+        Self {
+            marker: from.take(),
+            generation: from.take(),
+        }
+    }
+}
+
 impl Words for SourceMemory {
     fn write(&self, to: &mut WordWriter<'_>) {
         for word in self.words {
@@ -357,6 +371,10 @@ impl Words for Option<Refusal> {
                 let (kind, figure) = Awaiting::to_words(Some(because));
                 (8, kind, figure)
             }
+            Some(Refusal::Chrony(refusal)) => {
+                let (kind, figure) = refusal.to_words();
+                (9, kind, figure)
+            }
         };
         to.word(kind);
         to.word(first);
@@ -384,6 +402,7 @@ impl Words for Option<Refusal> {
             8 => Refusal::AwaitingWrite {
                 because: Awaiting::from_words(first, second)?,
             },
+            9 => Refusal::Chrony(ChronyRefusal::from_words(first, second)),
             _ => return None,
         })
     }

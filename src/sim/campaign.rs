@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::checker::{Checker, Law};
 use super::kernel::SECOND;
-use super::node::Node;
+use super::node::{Node, Sources};
 use super::observer::{Ledger, NEAR, Observer, lock};
 use super::random::{Random, mix};
 use super::reader::Reader;
@@ -30,6 +30,7 @@ use crate::error::BuildError;
 pub struct Campaign {
     readings_per_run: u64,
     learning: DriftLearning,
+    sources: Option<Sources>,
 }
 
 impl Default for Campaign {
@@ -37,6 +38,7 @@ impl Default for Campaign {
         Self {
             readings_per_run: 4_000,
             learning: DriftLearning::default(),
+            sources: None,
         }
     }
 }
@@ -66,6 +68,13 @@ impl Campaign {
         self
     }
 
+    /// Whom the clocks ask, whatever the scenario says.
+    #[must_use]
+    pub const fn sources(mut self, sources: Sources) -> Self {
+        self.sources = Some(sources);
+        self
+    }
+
     /// Plays a scenario with one seed, on the crate's own clock with the scenario's settings.
     ///
     /// # Errors
@@ -74,7 +83,10 @@ impl Campaign {
     pub fn play(&self, scenario: &Scenario, seed: u64) -> Result<Tally, BuildError> {
         self.play_with(scenario, seed, &|node, settings| {
             let settings = |builder| settings(builder).drift_learning(self.learning);
-            let clock: Clock = node.clock_with(settings)?;
+            let clock: Clock = match self.sources {
+                None => node.clock_with(settings)?,
+                Some(sources) => node.clock_asking(sources, settings)?,
+            };
             Ok(Box::new(clock))
         })
     }
@@ -202,6 +214,7 @@ impl<'a> Run<'a> {
         if self.stage.random.chance(100_000) {
             self.compare();
         } else if let Some(observer) = self.observers.get(which) {
+            observer.refresh();
             if self.stage.random.chance(80_000) {
                 observer.probe();
             }

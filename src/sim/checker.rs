@@ -406,7 +406,8 @@ impl Checker {
     /// and at most `most` ns; no end may have moved otherwise, up to what
     /// the claim's rate allows.
     ///
-    /// `held` tells that a floor holds the earliest end up, which then may move less.
+    /// `held` tells that a floor holds the earliest end up, which then may move less; or more, if
+    /// another source's claim served in between and left a higher floor.
     pub fn slope(
         &mut self,
         subject: Subject,
@@ -424,8 +425,12 @@ impl Checker {
         };
         let earliest = moved(before.earliest(), after.earliest());
         let latest = moved(before.latest(), after.latest());
-        let slowest_earliest = if limits.held { 0 } else { slowest };
-        let by = (earliest - fastest)
+        let (slowest_earliest, fastest_earliest) = if limits.held {
+            (0, earliest)
+        } else {
+            (slowest, fastest)
+        };
+        let by = (earliest - fastest_earliest)
             .max(slowest_earliest - earliest)
             .max(latest - fastest)
             .max(slowest - latest);

@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use super::axis::Axis;
+use super::chronyd::Update;
 use super::kernel::{Adjustment, Kernel, SECOND};
 use super::network::{Server, ns};
 use super::random::Random;
@@ -216,6 +217,7 @@ pub(super) struct RunningDaemon {
     /// Since when, in raw time, and by how much in all the clock was found off: measures its rate.
     rate_since: Option<(i64, u64, usize)>,
     rate_sum: i64,
+    pub(super) updated: Option<Update>,
 }
 
 impl RunningDaemon {
@@ -231,6 +233,7 @@ impl RunningDaemon {
             updates: 0,
             rate_since: None,
             rate_sum: 0,
+            updated: None,
         }
     }
 
@@ -324,13 +327,13 @@ impl RunningDaemon {
     }
 
     /// Real time with everything that is left to slew already in it.
-    fn own_time(&self, host: &Host<'_>) -> i64 {
+    pub(super) fn own_time(&self, host: &Host<'_>) -> i64 {
         host.kernel
             .real(host.now)
             .saturating_add(self.remaining(host))
     }
 
-    fn remaining(&self, host: &Host<'_>) -> i64 {
+    pub(super) fn remaining(&self, host: &Host<'_>) -> i64 {
         let Some(slew) = self.slew else {
             return self.rest;
         };
@@ -368,6 +371,23 @@ impl RunningDaemon {
         } else {
             self.correct_by_slew(offset, bound, host, reaction);
         }
+        self.note_update(offset, delay, bound, host);
+    }
+
+    /// Takes note of an update for the report about it.
+    fn note_update(&mut self, offset: i64, delay: i64, bound: i64, host: &Host<'_>) {
+        let raw = host.kernel.raw(host.now);
+        let interval = self.updated.map_or(0, |last| raw.saturating_sub(last.raw));
+        self.updated = Some(Update {
+            raw,
+            own_time: self.own_time(host),
+            // chronyd knows of none at first, and means to poll again soon.
+            interval: interval.max(2 * SECOND),
+            ahead: -offset,
+            delay,
+            bound,
+            disturbances: host.disturbances,
+        });
     }
 
     /// How fast the PLL slews now, in ppb: the kernel's frequency is the daemon's own.
@@ -540,6 +560,13 @@ impl RunningDaemon {
             },
         };
         self.write(&adjustment, host, reaction);
+    }
+
+    /// The leap second that it says is still to come.
+    pub(super) fn leap_due(&self, host: &Host<'_>) -> Option<LeapKind> {
+        let since = host.axis.since_leap(host.now)?;
+        let announced = self.config.hears_of_leap && (-LEAP_ANNOUNCED..0).contains(&since);
+        host.axis.leap.filter(|_| announced).map(|leap| leap.kind)
     }
 
     fn leap_flag(&self, host: &Host<'_>) -> i32 {

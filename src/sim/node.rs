@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::chronyd::SimulatedAsker;
 use super::daemon::Daemon;
 use super::fault::Fault;
 use super::kernel::Adjustment;
@@ -13,8 +14,9 @@ use super::oscillator::Oscillator;
 use super::world::Hub;
 use crate::clock::{Clock, ClockBuilder};
 use crate::error::BuildError;
-use crate::machine::{Identity, Machine, Sample, Sandwich};
+use crate::machine::{Disruption, Identity, Machine, Sample, Sandwich};
 use crate::ntp_status::{NtpStatus, NtpStatusError};
+use crate::source::{ChronySource, KernelSource};
 
 /// What runs on a node while one of its threads is interrupted.
 pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -41,6 +43,34 @@ pub struct NodeConfig {
     pub real_error_ns: i64,
     /// What a daemon had left in the kernel before; nothing by default, which is unsynchronised.
     pub state: Option<Adjustment>,
+    /// Whom a clock of this node asks if its builder names no source; the kernel by default.
+    pub sources: Sources,
+    /// What its hypervisor tells of pauses that its own clocks do not show; nothing by default.
+    pub hypervisor: Hypervisor,
+}
+
+/// Whom the clocks of a node ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sources {
+    /// The kernel's NTP status.
+    #[default]
+    Kernel,
+    /// The daemon's own report, if it is a chronyd; see [`Node::chrony`].
+    Chrony,
+    /// Both.
+    KernelAndChrony,
+}
+
+/// What a hypervisor tells its guests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hypervisor {
+    /// Nothing.
+    #[default]
+    Silent,
+    /// A vmclock device, whose disruption marker changes with every pause and snapshot.
+    VmClock,
 }
 
 impl NodeConfig {
@@ -63,6 +93,8 @@ impl Default for NodeConfig {
             uptime: Duration::from_secs(86_400),
             real_error_ns: 0,
             state: None,
+            sources: Sources::default(),
+            hypervisor: Hypervisor::default(),
         }
     }
 }
@@ -128,7 +160,33 @@ impl Node {
         &self,
         settings: impl FnOnce(ClockBuilder) -> ClockBuilder,
     ) -> Result<Clock, BuildError> {
-        settings(Clock::builder()).machine(self.machine()).build()
+        let sources = self.machine.hub.lock().sources(self.index());
+        self.clock_asking(sources, settings)
+    }
+
+    /// The same with these sources, unless the settings name some.
+    pub(super) fn clock_asking(
+        &self,
+        sources: Sources,
+        settings: impl FnOnce(ClockBuilder) -> ClockBuilder,
+    ) -> Result<Clock, BuildError> {
+        let builder = settings(Clock::builder()).machine(self.machine());
+        match sources {
+            _ if builder.names_sources() => builder,
+            Sources::Kernel => builder.source(KernelSource::new()),
+            Sources::Chrony => builder.source(self.chrony()),
+            Sources::KernelAndChrony => builder.source(KernelSource::new()).source(self.chrony()),
+        }
+        .build()
+    }
+
+    /// Its daemon's own report as a source of claims, asked by [`Clock::refresh`].
+    #[must_use]
+    pub fn chrony(&self) -> ChronySource {
+        ChronySource::by(Arc::new(SimulatedAsker {
+            hub: Arc::clone(&self.machine.hub),
+            node: self.machine.node,
+        }))
     }
 
     /// Lets something happen to it now.
@@ -274,6 +332,14 @@ impl Machine for SimulatedMachine {
         drop(core);
         drop(self.hub.read(self.node, HALF_CALL.0, HALF_CALL.1));
         answer
+    }
+
+    fn disruption(&self) -> Option<Disruption> {
+        let core = self.hub.lock();
+        Some(Disruption {
+            marker: core.machinery(self.node).map_or(0, |m| m.marker),
+            generation: 0,
+        })
     }
 
     fn coarse_tick(&self) -> Duration {

@@ -19,6 +19,8 @@ use crate::timestamp::Timestamp;
 
 /// Readings within so many ns of a fault or a write count as near it.
 pub(super) const NEAR: i64 = 20_000_000;
+/// How often the thread of a clock lets its sources ask.
+const REFRESH_INTERVAL: i64 = super::kernel::SECOND;
 /// How long a clock may take to see the first write: a look's interval, and a bit.
 const TIME_TO_LOOK: i64 = 300_000_000;
 
@@ -64,7 +66,7 @@ struct Probe {
     called: Timestamp,
     raw: [i64; 2],
     interval: Interval,
-    key: [u64; 4],
+    key: Key,
     held: bool,
 }
 
@@ -96,6 +98,8 @@ struct Progress {
     waiting: Option<Timestamp>,
     last_commit: Option<Timestamp>,
     readings: u64,
+    /// When the clock's own thread asks again.
+    next_refresh: i64,
 }
 
 impl Observer {
@@ -124,6 +128,19 @@ impl Observer {
                 ..Progress::default()
             }),
         }
+    }
+
+    /// Lets the clock's own thread do what it does once a second, if that is due.
+    pub(super) fn refresh(&self) {
+        let now = self.node.mark().now;
+        {
+            let mut progress = lock(&self.progress);
+            if now < progress.next_refresh {
+                return;
+            }
+            progress.next_refresh = now.saturating_add(REFRESH_INTERVAL);
+        }
+        self.reader.refresh();
     }
 
     /// Another thread's doings while a reading is interrupted.
@@ -401,6 +418,7 @@ fn reason(error: &ClockError) -> &'static str {
             Refusal::NoBound { .. } => "no bound",
             Refusal::AwaitingWrite { .. } => "awaiting a write",
             Refusal::Status(_) => "status refused",
+            Refusal::Chrony(_) => "chrony refused",
         },
         ClockError::TooOld { .. } => "too old",
         ClockError::TooWide { .. } => "too wide",
@@ -411,6 +429,7 @@ fn reason(error: &ClockError) -> &'static str {
             Disturbance::RawBackwards => "raw time backwards",
             Disturbance::Moved => "moved",
             Disturbance::UnexplainedSecond => "unexplained second",
+            Disturbance::Disrupted => "disrupted",
             Disturbance::Interrupted => "interrupted",
         },
         ClockError::AssumptionBroken { .. } => "assumption broken",
@@ -418,16 +437,21 @@ fn reason(error: &ClockError) -> &'static str {
     }
 }
 
-/// What changes when a claim is replaced.
-fn key(status: &Status) -> [u64; 4] {
+/// What changes when a claim is replaced: also by one of another source, or inherited anew.
+type Key = ([u64; 4], Option<&'static str>, Option<[u64; 3]>);
+
+fn key(status: &Status) -> Key {
     let counters = &status.counters;
     let inherited = u64::from(status.state == ClockState::Inherited);
-    [
+    let events = [
         counters.writes,
         counters.suspends,
         counters.contradictions,
         inherited,
-    ]
+    ];
+    let bound = status.bound;
+    let terms = bound.map(|b| [b.reported_ns, b.unseen_ns, b.bracket_ns]);
+    (events, status.source, terms)
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

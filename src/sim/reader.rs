@@ -36,6 +36,9 @@ pub trait Reader: Send + Sync {
         None
     }
 
+    /// What the clock's own thread does once a second: lets the sources ask; by default nothing.
+    fn refresh(&self) {}
+
     /// What another thread does with it while a reading is interrupted, beside a reading of its own.
     fn disturb(&self) {}
 
@@ -60,6 +63,10 @@ impl Reader for Clock {
 
     fn hybrid(&self) -> Option<HybridClock> {
         Some(HybridClock::new(self.clone()))
+    }
+
+    fn refresh(&self) {
+        self.ask();
     }
 
     fn disturb(&self) {

@@ -8,7 +8,7 @@ use super::daemon::{Daemon, Manner};
 use super::fault::{Fault, Notice, Wake};
 use super::kernel::{DAY_SECS, SECOND};
 use super::network::Server;
-use super::node::{Node, NodeConfig};
+use super::node::{Hypervisor, Node, NodeConfig, Sources};
 use super::oscillator::Oscillator;
 use super::random::{Random, mix};
 use super::world::{Preemption, World};
@@ -215,7 +215,7 @@ fn poll_of(stage: &mut Stage) -> u64 {
     1 << stage.random.between(2, 7)
 }
 
-static ALL: [Scenario; 31] = [
+static ALL: [Scenario; 35] = [
     Scenario {
         name: "healthy-near",
         about: "chrony, polls of 64 s, a server in the same hall",
@@ -674,6 +674,80 @@ static ALL: [Scenario; 31] = [
         },
     },
     Scenario {
+        name: "chrony-report",
+        about: "chronyd's own report beside the kernel: steps, slews, sleeps, freezes, restarts",
+        expectation: Expectation::True,
+        measures_growth: false,
+        refuses: None,
+        build: |stage| {
+            for _ in 0..2 {
+                reporting(stage, Sources::KernelAndChrony);
+            }
+        },
+    },
+    Scenario {
+        name: "chrony-report-alone",
+        about: "the same with nobody asked but chronyd",
+        expectation: Expectation::True,
+        measures_growth: false,
+        refuses: Some(
+            "the share counts from the daemon's write, and a report from the next but one",
+        ),
+        build: |stage| {
+            for _ in 0..2 {
+                reporting(stage, Sources::Chrony);
+            }
+        },
+    },
+    Scenario {
+        name: "chrony-report-leap",
+        about: "a leap second, inserted or deleted, seen by the kernel and by chronyd's report",
+        expectation: Expectation::True,
+        measures_growth: false,
+        refuses: None,
+        build: |stage| {
+            let kind = if stage.random.chance(500_000) {
+                LeapKind::Inserted
+            } else {
+                LeapKind::Deleted
+            };
+            stage.with_leap(kind, 400);
+            stage.span = 700 * SECOND;
+            for sources in [Sources::KernelAndChrony, Sources::Chrony] {
+                let poll = poll_of(stage);
+                let config = NodeConfig {
+                    sources,
+                    ..NodeConfig::with_daemon(stage.chrony(poll))
+                };
+                stage.node(config);
+            }
+        },
+    },
+    Scenario {
+        name: "vmclock-pause",
+        about: "pauses that no clock of the machine shows, told by vmclock",
+        expectation: Expectation::True,
+        measures_growth: false,
+        refuses: None,
+        build: |stage| {
+            for sources in [Sources::Kernel, Sources::KernelAndChrony] {
+                let poll = poll_of(stage);
+                let config = NodeConfig {
+                    sources,
+                    hypervisor: Hypervisor::VmClock,
+                    oscillator: Oscillator::ordinary(&mut stage.random),
+                    ..NodeConfig::with_daemon(stage.chrony(poll))
+                };
+                let node = stage.node(config);
+                for _ in 0..4 {
+                    let span = stage.span_ns(1_000_000, 60 * SECOND);
+                    let notice = Notice::Silent;
+                    stage.sometime(30, 900, &node, Fault::Pause { span, notice });
+                }
+            }
+        },
+    },
+    Scenario {
         name: "liars",
         about: "timesyncd, ptp4l, openntpd, busybox, ntpd without a server: nobody reports a bound",
         expectation: Expectation::Refused,
@@ -915,6 +989,52 @@ fn leaping(stage: &mut Stage, kind: LeapKind) {
                 },
             );
         }
+    }
+}
+
+/// A node whose clocks ask chronyd, and all that its chronyd may not notice.
+fn reporting(stage: &mut Stage, sources: Sources) {
+    let poll = poll_of(stage);
+    let servers = vec![Server::near(), Server::lopsided(), Server::far()];
+    let grudging = stage.random.chance(300_000);
+    let daemon = Daemon {
+        manner: if grudging {
+            Manner::Grudging
+        } else {
+            Manner::Chrony
+        },
+        servers,
+        ..stage.chrony(poll)
+    };
+    let config = NodeConfig {
+        sources,
+        oscillator: Oscillator::ordinary(&mut stage.random),
+        real_error_ns: stage.random.between(-60_000_000, 60_000_000),
+        ..NodeConfig::with_daemon(daemon)
+    };
+    let node = stage.node(config);
+    for _ in 0..6 {
+        let sign = if stage.random.chance(500_000) { 1 } else { -1 };
+        let span = stage.span_ns(25_000_000, 30 * SECOND);
+        let fault = match stage.random.between(0, 7) {
+            0 | 1 => Fault::Step {
+                by_ns: sign * stage.random.scattered(1_000, 20 * SECOND),
+            },
+            2 => Fault::Slew {
+                rate_ppb: sign * stage.random.scattered(10_000, 83_333_000),
+                span,
+            },
+            3 => Fault::Suspend {
+                span,
+                wake: Wake::Precise,
+            },
+            4 => Fault::DaemonFrozen { span },
+            5 => Fault::DaemonStarted,
+            _ => Fault::Failover {
+                server: usize::try_from(stage.random.between(0, 3)).unwrap_or(0),
+            },
+        };
+        stage.sometime(15, 900, &node, fault);
     }
 }
 

@@ -12,7 +12,7 @@ use super::daemon::{Errand, Host, RunningDaemon, Write, rate_adjustment};
 use super::fault::{Fault, Notice, Wake};
 use super::kernel::{Kernel, SECOND};
 use super::network::ns;
-use super::node::{Hook, Node, NodeConfig};
+use super::node::{Hook, Hypervisor, Node, NodeConfig, Sources};
 use super::oscillator::Running;
 use super::random::Random;
 use crate::claim::LeapSecond;
@@ -392,6 +392,10 @@ pub(super) struct Machinery {
     honest: bool,
     healthy_since: i64,
     sleeps: u64,
+    pub(super) sources: Sources,
+    hypervisor: Hypervisor,
+    /// What its vmclock says.
+    pub(super) marker: u64,
 }
 
 /// Everything in a world.
@@ -447,10 +451,18 @@ impl Core {
             honest: true,
             healthy_since: NOT_HEALTHY,
             sleeps: 0,
+            sources: config.sources,
+            hypervisor: config.hypervisor,
+            marker: 0,
         });
         self.plan_count(index);
         self.start_daemon(index);
         index
+    }
+
+    pub(super) fn sources(&self, node: usize) -> Sources {
+        self.machinery(node)
+            .map_or_else(Sources::default, |m| m.sources)
     }
 
     pub(super) fn machinery(&self, node: usize) -> Option<&Machinery> {
@@ -643,7 +655,7 @@ impl Core {
     }
 
     /// Gives a node's daemon the machine it runs on.
-    fn with_daemon<T>(
+    pub(super) fn with_daemon<T>(
         &mut self,
         node: usize,
         run: impl FnOnce(&mut RunningDaemon, &mut Host<'_>) -> T,
@@ -659,6 +671,12 @@ impl Core {
             rogue: machine.rogue.is_some(),
         };
         Some(run(machine.daemon.as_mut()?, &mut host))
+    }
+
+    pub(super) fn daemon_is_frozen(&self, node: usize) -> bool {
+        self.nodes
+            .get(node)
+            .is_some_and(|machine| machine.frozen_until > self.now)
     }
 
     fn run_daemon(&mut self, node: usize, errand: Errand) {
@@ -725,7 +743,11 @@ impl Core {
             Fault::Suspend { span, wake } => self.suspend(node, span, wake),
             Fault::Pause { span, notice } => match notice {
                 Notice::Told => self.suspend(node, span, Wake::Precise),
-                Notice::Silent => self.sleep(node, span, 0),
+                Notice::Silent => {
+                    // Before anything of the guest's runs again.
+                    machine.marker += u64::from(machine.hypervisor == Hypervisor::VmClock);
+                    self.sleep(node, span, 0);
+                }
                 Notice::CounterRan => {
                     machine.disturbances += 1;
                     machine.busy_until = machine.busy_until.max(now.saturating_add(ns(span)));

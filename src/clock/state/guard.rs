@@ -5,7 +5,7 @@ use super::{Events, Serving, State};
 use crate::claim::{LeapKind, LeapSecond};
 use crate::clock::policy::Policy;
 use crate::error::Disturbance;
-use crate::machine::{Identity, Sandwich};
+use crate::machine::{Disruption, Identity, Sandwich};
 
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -20,8 +20,16 @@ impl State {
         &self,
         policy: &Policy,
         clocks: &Sandwich,
+        disruption: Disruption,
         identity: impl FnOnce() -> Identity,
     ) -> Option<(Self, Events)> {
+        if disruption != self.disruption {
+            let disrupted = Self {
+                disruption,
+                ..*self
+            };
+            return Some(disrupted.void(policy, Disturbance::Disrupted, clocks, identity()));
+        }
         if clocks.raw < self.seen_raw {
             return Some(self.void(policy, Disturbance::RawBackwards, clocks, identity()));
         }

@@ -55,12 +55,15 @@ impl State {
         let mut evidence = None;
         for (index, (record, look)) in next.sources.iter_mut().zip(looks).enumerate() {
             let verdict = record.hear(look);
-            events.refusals += u64::from(record.refusal.is_some());
+            let refused = record.refusal.is_some_and(|refusal| !refusal.is_absence());
+            events.refusals += u64::from(refused);
             events.writes += u64::from(matches!(look.finding, Finding::Write(_)));
             if let Verdict::Contradicts(by) = verdict {
                 evidence = evidence.max(Some((by, index)));
             }
         }
+        // What one source announced is on the scale of the others' new claims too.
+        next.note_leap(looks);
         if looks
             .iter()
             .any(|look| matches!(look.finding, Finding::Write(_)))
@@ -108,16 +111,18 @@ impl State {
         // others must not wait for it for ever.
         let counts = |record: &SourceRecord| self.contradiction.is_none() || record.has_a_say();
         let carried = |record: &SourceRecord| {
-            let last = record.last.filter(|_| counts(record))?;
-            last.claim.carry(raw).ok()
+            let claim = record.last.filter(|_| counts(record))?.claim;
+            Some((claim.carry(raw).ok()?, claim.raw()))
         };
         let mut worst = None;
         for (i, one) in self.in_use(policy).enumerate() {
-            for other in self.in_use(policy).skip(i + 1) {
-                let pair = carried(one).zip(carried(other));
-                if let Some(by) = pair.and_then(|(a, b)| a.gap(&b)) {
-                    worst = worst.max(Some((by, i)));
-                }
+            for (j, other) in self.in_use(policy).enumerate().skip(i + 1) {
+                let Some((a, b)) = carried(one).zip(carried(other)) else {
+                    continue;
+                };
+                // Named by the claim that came later.
+                let later = if b.1 >= a.1 { j } else { i };
+                worst = worst.max(a.0.gap(&b.0).map(|by| (by, later)));
             }
         }
         worst
@@ -175,7 +180,8 @@ impl State {
         next
     }
 
-    /// Chooses what serves: the narrowest vouched claim, else what the caller vouched for.
+    /// Chooses what serves: the narrowest claim of a source that vouches now, else the narrowest of
+    /// one that did, else what the caller vouched for.
     fn choose(&mut self, policy: &Policy, clocks: &Sandwich) {
         let before = self.serving;
         let usable = |record: &SourceRecord| {
@@ -185,7 +191,7 @@ impl State {
             }
             let carried = claim.with_leap(None).carry(clocks.raw);
             let epsilon = carried.ok()?.epsilon();
-            (epsilon <= policy.max_error).then_some(epsilon)
+            (epsilon <= policy.max_error).then_some((record.refusal.is_some(), epsilon))
         };
         let narrowest = self
             .in_use(policy)

@@ -36,6 +36,7 @@ impl State {
         to.put(&self.real_offset);
         to.put(&self.boot_offset);
         to.put(&self.identity);
+        to.put(&self.disruption);
         to.word(self.seen_raw);
         to.word(self.seen_real);
         to.put(&self.clocksource);
@@ -68,6 +69,7 @@ impl State {
             real_offset: from.take(),
             boot_offset: from.take(),
             identity: from.take(),
+            disruption: from.take(),
             seen_raw: from.word(),
             seen_real: from.word(),
             clocksource: from.take(),
@@ -83,10 +85,12 @@ mod tests {
     use crate::bound::ErrorBound;
     use crate::claim::{Claim, LeapKind, LeapSecond, RateBounds};
     use crate::interval::Interval;
-    use crate::machine::{Identity, Sandwich};
+    use crate::machine::{Disruption, Identity, Sandwich};
     use crate::ntp_status::NtpStatusError;
     use crate::rate::RateLimits;
-    use crate::source::{Awaiting, Finding, Look, Refusal, SourceMemory, SyncClaim, Writer};
+    use crate::source::{
+        Awaiting, ChronyRefusal, Finding, Look, Refusal, SourceMemory, SyncClaim, Writer,
+    };
     use crate::timestamp::Timestamp;
 
     fn sync(raw: i64) -> SyncClaim {
@@ -127,6 +131,10 @@ mod tests {
             Identity {
                 pid: 42,
                 time_namespace: 4_026_531_834,
+            },
+            Disruption {
+                marker: 55,
+                generation: u64::MAX,
             },
         );
         state.serving = Serving::Source(2);
@@ -175,6 +183,15 @@ mod tests {
         for refusal in [
             Refusal::Unsynchronized { maxerror_us: -1 },
             Refusal::UnsyncFlag { maxerror_us: 2 },
+            Refusal::Chrony(ChronyRefusal::NoAnswer),
+            Refusal::Chrony(ChronyRefusal::Silent { for_ms: 5_000 }),
+            Refusal::Chrony(ChronyRefusal::Unsynchronized),
+            Refusal::Chrony(ChronyRefusal::LocalReference),
+            Refusal::Chrony(ChronyRefusal::StaleReference { age_s: 33 }),
+            Refusal::Chrony(ChronyRefusal::FutureReference { by_s: 6 }),
+            Refusal::Chrony(ChronyRefusal::TooWide),
+            Refusal::Chrony(ChronyRefusal::Denied { status: 2 }),
+            Refusal::Chrony(ChronyRefusal::Malformed),
             Refusal::Status(NtpStatusError::Refused { errno: 38 }),
             Refusal::Status(NtpStatusError::Unsupported),
             Refusal::AwaitingWrite {

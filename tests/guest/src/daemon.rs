@@ -46,6 +46,12 @@ impl Daemon {
         assert_eq!(ended, None, "{} has ended by itself", self.name);
     }
 
+    /// Sends a signal that does not end it.
+    pub(crate) fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.process.id()).expect("a pid");
+        crate::host::send(pid, signal);
+    }
+
     /// Sends a signal and waits for the end.
     pub(crate) fn end(mut self, signal: i32) -> ExitStatus {
         self.assert_running();

@@ -27,6 +27,7 @@ mod leaps;
 mod liars;
 mod ntp_server;
 mod readers;
+mod reports;
 mod slews;
 mod starved;
 mod steps;
@@ -34,7 +35,7 @@ mod system;
 mod truth;
 
 /// What can be run, by name.
-const SCENARIOS: [(&str, fn()); 18] = [
+const SCENARIOS: [(&str, fn()); 19] = [
     ("step_settimeofday", steps::settimeofday),
     ("step_setoffset", steps::setoffset),
     ("step_and_write_at_once", steps::step_and_write_at_once),
@@ -50,6 +51,7 @@ const SCENARIOS: [(&str, fn()); 18] = [
     ("chrony_path_recovers", chrony::path_recovers),
     ("chrony_server_recovers", chrony::server_recovers),
     ("chrony_without_rtcsync", chrony::without_rtcsync),
+    ("chrony_report", reports::narrows),
     ("timesyncd", liars::timesyncd),
     ("ntpsec", liars::ntpsec),
     ("openntpd", liars::openntpd),

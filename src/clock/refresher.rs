@@ -1,0 +1,53 @@
+//! The thread that asks on behalf of sources with somebody to ask, so that no reading waits for it.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Instant;
+
+use super::shared::Shared;
+use crate::error::BuildError;
+
+/// The longest that the thread sleeps before it finds out that its clock is gone.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
+
+/// Starts the thread, if any source wants it; it ends soon after the last handle of the clock is
+/// gone.
+pub(super) fn start(shared: &Arc<Shared>) -> Result<(), BuildError> {
+    if shared.refresh_intervals().next().is_none() {
+        return Ok(());
+    }
+    let weak = Arc::downgrade(shared);
+    thread::Builder::new()
+        .name("epsilon-clock-ask".into())
+        .spawn(move || ask_until_dropped(&weak))
+        .map(drop)
+        .map_err(|error| BuildError::Thread {
+            reason: error.to_string(),
+        })
+}
+
+fn ask_until_dropped(clock: &Weak<Shared>) {
+    // Each source was asked once when the clock was built.
+    let mut asked = [Instant::now(); super::state::MAX_SOURCES];
+    loop {
+        let Some(shared) = clock.upgrade() else {
+            return;
+        };
+        let mut nap = LONGEST_NAP;
+        for (index, interval) in shared.refresh_intervals() {
+            let Some(asked) = asked.get_mut(index) else {
+                continue;
+            };
+            if asked.elapsed() >= interval {
+                *asked = Instant::now();
+                shared.refresh_one(index);
+            }
+            nap = nap.min(interval.saturating_sub(asked.elapsed()));
+        }
+        // Not held while asleep.
+        drop(shared);
+        thread::sleep(nap.max(Duration::from_micros(100)));
+    }
+}

@@ -1,0 +1,197 @@
+//! chronyd itself as a source of claims.
+//!
+//! The kernel's figure is coarse: it grows by 500 µs in each second. chronyd's own report says how
+//! far off the clock is *now*, by what chronyd knows of the oscillator, and that is a hundred times
+//! less a few seconds after a poll. It is had by a datagram to chronyd's command port.
+//!
+//! Nobody waits for that datagram but [`refresh`](Source::refresh), which puts the answer with the
+//! clocks that were read around it into a [`Mailbox`]. A look finds it there, or finds none.
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::{Look, LookContext, Source, SourceMemory};
+use crate::machine::Machine;
+
+mod answer;
+pub(crate) mod exchange;
+mod judgement;
+mod mailbox;
+mod memory;
+mod refusal;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod reply;
+pub(crate) mod report;
+
+use exchange::{Asker, Udp};
+use mailbox::Mailbox;
+pub use refusal::ChronyRefusal;
+
+/// Where chronyd listens for commands by default (`cmdport 323`).
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 323);
+
+/// As often as the kernel lets its own figure grow; a report costs chronyd and us 20 µs.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A chronyd that runs answers within a millisecond.
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// After so many intervals without an answer chronyd is silent.
+const SILENT_AFTER: u32 = 4;
+
+/// chronyd's own tracking report as a [`Source`], over UDP on the loopback interface.
+///
+/// # Claims
+///
+/// Real time read just before asking, give or take what chronyd says (what it has yet to correct,
+/// the root dispersion and half of the root delay), `daemon_margin`, and what real time may have
+/// moved while the datagrams were under way. And by as much as real time, with what is left to
+/// correct, departed since the last update from the course that chronyd set it (the rate, and at the
+/// update the offset, that it reports): what anybody else does to the clock is charged to the bound.
+///
+/// After a step, a suspend or any other disturbance a report counts only if chronyd has taken over a
+/// server's time since: it ignores jumps of less than ten seconds and goes on reporting a tiny error.
+///
+/// # What is not believed
+///
+/// See [`ChronyRefusal`]: an unsynchronised chronyd, one that follows its own clock (`local`), one
+/// whose servers have been silent for eight update intervals, and answers that are none.
+///
+/// chronyd also reports how well it knows the oscillator's rate (its skew), in which a claim might be
+/// carried on. That is an estimate from past samples, not a bound on what the oscillator does next,
+/// so claims are carried at `max_drift` like all others.
+///
+/// # Who asks
+///
+/// A thread of the clock, once a second; a look never waits. Under
+/// [`RefreshPolicy::Manual`](crate::RefreshPolicy::Manual), and in a forked child, it is
+/// [`Clock::refresh`](crate::Clock::refresh). When nobody asks or nobody answers for four intervals
+/// the source refuses, and another one serves.
+///
+/// ```no_run
+/// use epsilon_clock::{ChronySource, Clock, KernelSource};
+/// use std::time::Duration;
+///
+/// // What a clock with no source named has, spelt out.
+/// let clock = Clock::builder()
+///     .source(KernelSource::new())
+///     .source(ChronySource::new().interval(Duration::from_secs(1)))
+///     .build()?;
+/// println!("{:?}", clock.status().source);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ChronySource {
+    asker: Arc<dyn Asker>,
+    address: SocketAddr,
+    interval: Duration,
+    timeout: Duration,
+    by_hand: bool,
+    mailbox: Arc<Mailbox>,
+}
+
+impl ChronySource {
+    /// The chronyd of this machine, at 127.0.0.1:323, asked once a second and waited for a tenth of
+    /// one at most.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::asking(DEFAULT_ADDRESS, DEFAULT_INTERVAL, DEFAULT_TIMEOUT)
+    }
+
+    fn asking(address: SocketAddr, interval: Duration, timeout: Duration) -> Self {
+        Self {
+            asker: Arc::new(Udp::new(address, timeout)),
+            address,
+            interval,
+            timeout,
+            by_hand: false,
+            mailbox: Arc::default(),
+        }
+    }
+
+    /// One that asks by other means than datagrams, in a simulated world.
+    #[cfg(feature = "sim")]
+    pub(crate) fn by(asker: Arc<dyn Asker>) -> Self {
+        Self {
+            asker,
+            ..Self::new().by_hand()
+        }
+    }
+
+    /// Asks at another address: chronyd's `cmdport` and `bindcmdaddress`.
+    ///
+    /// chronyd answers anybody on its own machine; elsewhere `cmdallow` has to let it. The answer's
+    /// whole way is charged to the bound.
+    #[must_use]
+    pub fn address(self, address: SocketAddr) -> Self {
+        let by_hand = self.by_hand;
+        Self {
+            by_hand,
+            ..Self::asking(address, self.interval, self.timeout)
+        }
+    }
+
+    /// Asks so often; from a millisecond to an hour, and what lies outside is brought in.
+    #[must_use]
+    pub fn interval(self, interval: Duration) -> Self {
+        let interval = interval.clamp(Duration::from_millis(1), Duration::from_secs(3_600));
+        Self { interval, ..self }
+    }
+
+    /// Waits so long for an answer; from a millisecond to 10 s, and what lies outside is brought in.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(10));
+        let by_hand = self.by_hand;
+        Self {
+            by_hand,
+            ..Self::asking(self.address, self.interval, timeout)
+        }
+    }
+
+    /// Is asked by nobody but [`Clock::refresh`](crate::Clock::refresh), whatever the clock's policy.
+    #[must_use]
+    pub fn by_hand(self) -> Self {
+        Self {
+            by_hand: true,
+            ..self
+        }
+    }
+}
+
+impl Default for ChronySource {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ChronySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChronySource")
+            .field("asker", &self.asker)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source for ChronySource {
+    fn name(&self) -> &'static str {
+        "chrony"
+    }
+
+    fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
+        let silence = self.interval.saturating_mul(SILENT_AFTER) + self.timeout;
+        judgement::look(context, memory, &self.mailbox, silence)
+    }
+
+    fn refresh_interval(&self) -> Option<Duration> {
+        (!self.by_hand).then_some(self.interval)
+    }
+
+    fn refresh(&self, machine: &dyn Machine) {
+        self.mailbox.refresh(self.asker.as_ref(), machine);
+    }
+}

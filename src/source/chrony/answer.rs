@@ -1,0 +1,229 @@
+//! One report with the clocks that were read around it, and what it says beside the ones before.
+#![forbid(unsafe_code)]
+
+use super::report::{Leap, Report};
+use crate::bound::ErrorBound;
+use crate::claim::{Claim, RateBounds};
+use crate::interval::Interval;
+use crate::machine::Sandwich;
+use crate::source::{ChronyRefusal, LookContext, SyncClaim};
+use crate::timestamp::Timestamp;
+
+/// chronyd's own clock, `local` in its configuration: it reports no error at all.
+const LOCAL_REFERENCE: u32 = 0x7f7f_0101;
+
+/// After so many update intervals a reference is stale.
+const STALE_AFTER: u64 = 8;
+
+/// Reference times closer together than this, in ns, are one: chronyd moves its own by what it slews.
+const SAME_REFERENCE: u64 = 1_000_000;
+
+/// How far ahead of real time a reference time may be beyond what is left to correct, in ns.
+const AHEAD: i64 = 1_000_000_000;
+
+const BILLION: i128 = 1_000_000_000;
+
+/// A report that parsed, with the clocks before and after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) report: Report,
+    pub(super) asked: Sandwich,
+    pub(super) received: Sandwich,
+    /// How far the clock is off the course that chronyd set it.
+    strayed_ns: u64,
+    /// What of that cannot be seen, because the clocks were blurred when the course began.
+    hidden_ns: u64,
+    /// Whether chronyd was watched while it made its last update.
+    pub(super) watched: bool,
+}
+
+impl Answer {
+    /// Why this report is not to be believed, if it is not.
+    pub(super) fn refusal(&self) -> Option<ChronyRefusal> {
+        let report = &self.report;
+        if report.leap == Leap::Unsynchronized || report.stratum == 0 {
+            return Some(ChronyRefusal::Unsynchronized);
+        }
+        if report.reference_id == LOCAL_REFERENCE {
+            return Some(ChronyRefusal::LocalReference);
+        }
+        let Some(bound) = report.bound_ns() else {
+            return Some(ChronyRefusal::TooWide);
+        };
+        let age = i128::from(self.received.real) - i128::from(report.reference_time.unix_nanos());
+        let seconds = |ns: i128| i64::try_from(ns / BILLION).unwrap_or(i64::MAX);
+        if -age > i128::from(AHEAD) + i128::from(bound) {
+            return Some(ChronyRefusal::FutureReference {
+                by_s: seconds(-age),
+            });
+        }
+        if age > i128::from(report.update_interval_ns) * i128::from(STALE_AFTER) {
+            return Some(ChronyRefusal::StaleReference {
+                age_s: seconds(age),
+            });
+        }
+        None
+    }
+
+    /// The claim that the report makes; `None` if it leaves the range of timestamps.
+    pub(super) fn claim(&self, context: &LookContext<'_>) -> Option<SyncClaim> {
+        let bound = ErrorBound {
+            reported_ns: self.report.bound_ns()?,
+            rounding_ns: self.report.rounding_ns(),
+            margin_ns: u64::try_from(context.daemon_margin.as_nanos()).unwrap_or(u64::MAX),
+            unseen_ns: self.strayed_ns,
+            bracket_ns: self
+                .asked
+                .bracket()
+                .checked_add(self.hidden_ns)?
+                .checked_add(self.wander(context))?,
+            ..ErrorBound::default()
+        };
+        let real = Timestamp::from_unix_nanos(self.asked.real);
+        let interval = Interval::around(real, bound.total()).ok()?;
+        let rate = RateBounds::symmetric(context.max_drift_ppb);
+        Some(SyncClaim {
+            claim: Claim::new(self.asked.raw, interval, rate),
+            bound,
+        })
+    }
+
+    /// How far real time may have moved against UTC from the asking to the instant that the report is
+    /// about, which was any until its arrival: 12.5 % is the fastest slew there is.
+    fn wander(&self, context: &LookContext<'_>) -> u64 {
+        let span = self.received.raw.abs_diff(self.asked.raw);
+        let drift = u128::from(span) * u128::from(context.max_drift_ppb);
+        let drift = u64::try_from(drift.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
+        span.div_ceil(8).saturating_add(drift)
+    }
+}
+
+/// What the reports before the last one said, as far as it counts for the next.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    last: Option<Past>,
+}
+
+/// The last report, and the course that the clock was on.
+#[derive(Clone, Copy, Debug)]
+struct Past {
+    reference: Timestamp,
+    asked: Sandwich,
+    /// Corrected time less raw time.
+    corrected: i128,
+    frequency_ppb: i64,
+    course: Course,
+}
+
+/// Where corrected time less raw time ought to be, by what chronyd itself did to the clock.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    expected: i128,
+    /// By how much the clocks were blurred where the course began: they are not read at one instant.
+    blur: u64,
+    /// It began before the last update, so that what was done to the clock since is known.
+    watched: bool,
+}
+
+impl Course {
+    /// How far the clock is off it, and how much further it may be for all that can be seen.
+    fn strayed(&self, corrected: i128, asked: &Sandwich) -> (u64, u64) {
+        let seen = (corrected - self.expected).unsigned_abs();
+        let seen = u64::try_from(seen).unwrap_or(u64::MAX);
+        // What blurs the clocks now is in what was seen, and charged already; what blurred them then
+        // may hide as much.
+        let charged = asked.bracket();
+        let strayed = seen.saturating_sub(charged);
+        let in_all = seen.saturating_add(self.blur).saturating_sub(charged);
+        (strayed, in_all - strayed)
+    }
+}
+
+impl Past {
+    /// Whether nothing happened to the clocks between that report and now.
+    fn is_of_these_clocks(&self, now: &Sandwich) -> bool {
+        self.asked.raw <= now.raw
+            && self.asked.real_offset().moved_to(&now.real_offset()) == 0
+            && self.asked.boot_offset().moved_to(&now.boot_offset()) == 0
+    }
+
+    fn has_reference(&self, reference: Timestamp) -> bool {
+        let apart = self.reference.unix_nanos().abs_diff(reference.unix_nanos());
+        apart <= SAME_REFERENCE
+    }
+
+    /// How far the corrected clock departs from raw time until `now`, at this rate.
+    fn departure(&self, now: &Sandwich, frequency_ppb: i64) -> i128 {
+        let elapsed = i128::from(now.raw) - i128::from(self.asked.raw);
+        // A clock that is fast by itself is slowed.
+        -elapsed * i128::from(frequency_ppb) / BILLION
+    }
+
+    /// The course as far as it was left alone: at the rate that is reported.
+    fn course_at(&self, now: &Sandwich, frequency_ppb: i64) -> Course {
+        Course {
+            expected: self.course.expected + self.departure(now, frequency_ppb),
+            ..self.course
+        }
+    }
+
+    /// The course after an update: it begins anew from where the clock was, whatever had been done to
+    /// it before, since chronyd has measured that.
+    fn course_after_update(&self, now: &Sandwich, report: &Report, corrected: i128) -> Course {
+        let from = self.corrected - i128::from(report.last_offset.signed());
+        // The rate may have changed with the update, which came at any time since.
+        let rates = [self.frequency_ppb, report.frequency_ppb];
+        let expected = rates.map(|rate| from + self.departure(now, rate));
+        let [least, most] = [
+            expected.iter().min().copied().unwrap_or(from),
+            expected.iter().max().copied().unwrap_or(from),
+        ];
+        Course {
+            expected: corrected.clamp(least, most),
+            blur: self.asked.bracket(),
+            watched: true,
+        }
+    }
+}
+
+impl History {
+    /// Takes note of a report: how far the clock strayed from the course that chronyd set it.
+    ///
+    /// Between two updates what is left to correct shrinks by what is slewed, so real time together
+    /// with it runs evenly, at the rate that chronyd reports; at an update it moves by the offset that
+    /// chronyd reports. What departs from that was done by somebody else, and chronyd does not know of
+    /// it before its next update.
+    pub(super) fn note(&mut self, report: Report, asked: &Sandwich, received: &Sandwich) -> Answer {
+        let real = i128::from(asked.real) + i128::from(report.correction.signed());
+        let corrected = real - i128::from(asked.raw);
+        let same = self
+            .last
+            .filter(|past| past.has_reference(report.reference_time));
+        let course = match self.last.filter(|past| past.is_of_these_clocks(asked)) {
+            Some(past) if same.is_some() => past.course_at(asked, report.frequency_ppb),
+            Some(past) => past.course_after_update(asked, &report, corrected),
+            None => Course {
+                expected: corrected,
+                blur: asked.bracket(),
+                watched: false,
+            },
+        };
+        self.last = Some(Past {
+            // The first one: chronyd moves its own by what it slews.
+            reference: same.map_or(report.reference_time, |past| past.reference),
+            asked: *asked,
+            corrected,
+            frequency_ppb: report.frequency_ppb,
+            course,
+        });
+        let (strayed_ns, hidden_ns) = course.strayed(corrected, asked);
+        Answer {
+            report,
+            asked: *asked,
+            received: *received,
+            strayed_ns,
+            hidden_ns,
+            watched: course.watched,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Where the thread that asks chronyd leaves the answer for the thread that looks.
+#![forbid(unsafe_code)]
+
+use core::time::Duration;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use super::answer::{Answer, History};
+use super::exchange::Asker;
+use super::refusal::ChronyRefusal;
+use super::report::{BUFFER_LEN, Malformed, Report, request};
+use crate::machine::{Machine, Sandwich};
+
+/// How often the thread that asks tries to get at the mailbox, a tenth of a millisecond apart: a
+/// looker holds it while it copies what is in it. Not for ever: in a forked child it may be held by
+/// a thread that is not there.
+const PATIENCE: u32 = 50;
+
+/// How often the clocks are read before asking, until they are as sharp as this, in ns: what blurs
+/// them is charged until the next report.
+const TRIES: usize = 8;
+const SHARP: i64 = 2_000;
+
+/// How often chronyd is asked at a time, until the exchange costs no more than this, in ns: what blurs
+/// its clocks, and an eighth of the way there and back, are charged until the next answer. 10 µs are
+/// usual.
+const QUESTIONS: usize = 4;
+const CHEAP: u64 = 25_000;
+
+/// What was last heard, and how much has been heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Contents {
+    /// The last answer, whole; `None` until there is one.
+    pub(super) last: Option<Heard>,
+    /// How many answers were put in.
+    pub(super) serial: i64,
+}
+
+/// One answer: a report with its clocks, or why it is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// Raw time when it had come in.
+    pub(super) raw: i64,
+    pub(super) outcome: Result<Answer, ChronyRefusal>,
+}
+
+/// The mailbox; whoever looks never waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    contents: Mutex<Kept>,
+    /// Makes sequence numbers that cannot be guessed.
+    sequences: RandomState,
+}
+
+/// What is kept from one answer to the next.
+#[derive(Debug, Default)]
+struct Kept {
+    contents: Contents,
+    history: History,
+}
+
+impl Mailbox {
+    /// What is in it; `None` if somebody is just putting something in.
+    pub(super) fn open(&self) -> Option<Contents> {
+        Some(self.try_lock()?.contents)
+    }
+
+    /// Keeps it shut for as long as what is returned lives.
+    #[cfg(test)]
+    pub(super) fn hold(&self) -> impl Drop + '_ {
+        self.contents.lock().unwrap()
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Kept>> {
+        match self.contents.try_lock() {
+            Ok(kept) => Some(kept),
+            // Nobody panics with it in hand, and what is in it is whole at any time.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn lock_patiently(&self) -> Option<MutexGuard<'_, Kept>> {
+        for _ in 0..PATIENCE {
+            if let Some(kept) = self.try_lock() {
+                return Some(kept);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        None
+    }
+
+    /// Asks, and keeps the cheapest of a few answers, if nothing happened to the clocks meanwhile.
+    pub(super) fn refresh(&self, asker: &dyn Asker, machine: &dyn Machine) {
+        let mut cheapest: Option<Exchange> = None;
+        for attempt in 0..QUESTIONS {
+            let Some(exchange) = self.exchange(attempt, asker, machine) else {
+                break;
+            };
+            let cost = exchange.cost();
+            if cheapest.as_ref().is_none_or(|best| cost <= best.cost()) {
+                cheapest = Some(exchange);
+            }
+            if cost <= CHEAP {
+                break;
+            }
+        }
+        // No answer leaves the last one to grow old.
+        let Some(exchange) = cheapest else { return };
+        if let Some(mut kept) = self.lock_patiently() {
+            let kept = &mut *kept;
+            kept.contents.serial = kept.contents.serial.saturating_add(1);
+            let Exchange {
+                asked,
+                received,
+                report,
+            } = exchange;
+            let outcome = report.map(|report| kept.history.note(report, &asked, &received));
+            kept.contents.last = Some(Heard {
+                raw: received.raw,
+                outcome,
+            });
+        }
+    }
+
+    /// One question and its answer.
+    fn exchange(
+        &self,
+        attempt: usize,
+        asker: &dyn Asker,
+        machine: &dyn Machine,
+    ) -> Option<Exchange> {
+        let serial = self.open().map_or(0, |contents| contents.serial);
+        let hash = self.sequences.hash_one((serial, attempt));
+        let sequence = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
+        let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
+        let disruption = machine.disruption();
+        let asked = sharp(machine);
+        let mut datagram = [0; BUFFER_LEN];
+        let length = asker.ask(&request(sequence, attempt), &mut datagram).ok()?;
+        let received = machine.sandwich();
+        let undisturbed = disruption == machine.disruption()
+            && received.raw >= asked.raw
+            && asked.real_offset().moved_to(&received.real_offset()) == 0
+            && asked.boot_offset().moved_to(&received.boot_offset()) == 0;
+        let datagram = datagram.get(..length).unwrap_or(&[]);
+        let report = Report::parse(datagram, sequence).map_err(|malformed| match malformed {
+            Malformed::Status(status) => ChronyRefusal::Denied {
+                status: status.into(),
+            },
+            _ => ChronyRefusal::Malformed,
+        });
+        undisturbed.then_some(Exchange {
+            asked,
+            received,
+            report,
+        })
+    }
+}
+
+/// What one question came to.
+struct Exchange {
+    asked: Sandwich,
+    received: Sandwich,
+    report: Result<Report, ChronyRefusal>,
+}
+
+impl Exchange {
+    /// How much a claim from it is wider than what chronyd says, in ns.
+    fn cost(&self) -> u64 {
+        let span = self.received.raw.abs_diff(self.asked.raw);
+        self.asked.bracket().saturating_add(span / 8)
+    }
+}
+
+/// The clocks, read at as nearly one instant as a few tries allow; the last ones of equals.
+fn sharp(machine: &dyn Machine) -> Sandwich {
+    let mut sharpest = machine.sandwich();
+    for _ in 1..TRIES {
+        if sharpest.width() <= SHARP {
+            break;
+        }
+        let again = machine.sandwich();
+        if again.width() <= sharpest.width() {
+            sharpest = again;
+        }
+    }
+    sharpest
+}

@@ -1,0 +1,213 @@
+//! What is remembered from one look at chronyd's answers to the next, and how it is written down.
+#![forbid(unsafe_code)]
+
+use crate::claim::{LeapKind, LeapSecond};
+use crate::machine::{OffsetRange, Sandwich};
+use crate::source::SourceMemory;
+use crate::timestamp::Timestamp;
+
+const DAY: i64 = 86_400 * 1_000_000_000;
+
+/// What is remembered between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    /// Real and boot time less monotonic time.
+    pub(super) real_offset: OffsetRange,
+    pub(super) boot_offset: OffsetRange,
+    /// Raw time when the mailbox was last looked into.
+    pub(super) opened: i64,
+    /// The answer that the last claim was made from.
+    pub(super) claimed: i64,
+    pub(super) barrier: Option<Barrier>,
+    pub(super) leap: LeapFlag,
+}
+
+/// What chronyd has to go beyond before its reports count: the clocks were disturbed, or never yet
+/// watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Barrier {
+    /// Its reference time has to be later than this instant of real time...
+    pub(super) real: i64,
+    /// ... in an answer that came in later.
+    pub(super) serial: i64,
+    /// Nothing was disturbed, as far as is known: reports that do not go beyond it may be inherited.
+    pub(super) may_inherit: bool,
+}
+
+/// The leap second that chronyd announces, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeapFlag {
+    pub(super) kind: Option<LeapKind>,
+    /// The day of real time, counted from the epoch, in which it was last seen set.
+    pub(super) day: i64,
+    /// It was seen set on both sides of a midnight: the leap second is over.
+    pub(super) stale: bool,
+}
+
+impl LeapFlag {
+    /// The flag after a report of this instant of real time.
+    pub(super) fn after(self, kind: Option<LeapKind>, real: i64) -> Self {
+        let day = real.div_euclid(DAY);
+        let crossed = self.day < day;
+        Self {
+            kind,
+            day,
+            stale: kind.is_some() && kind == self.kind && (self.stale || crossed),
+        }
+    }
+
+    /// The leap second that is still to come at this instant of real time.
+    pub(super) fn due(self, real: i64) -> Option<LeapSecond> {
+        let kind = self.kind.filter(|_| !self.stale)?;
+        let boundary = self.day.checked_add(1)?.checked_mul(DAY)?;
+        (real < boundary).then_some(LeapSecond {
+            boundary: Timestamp::from_unix_nanos(boundary),
+            kind,
+        })
+    }
+}
+
+impl Remembered {
+    /// What a first look knows, or the first one after a disturbance.
+    pub(super) fn first(now: &Sandwich, barrier: Barrier) -> Self {
+        Self {
+            real_offset: now.real_offset(),
+            boot_offset: now.boot_offset(),
+            opened: now.raw,
+            claimed: 0,
+            barrier: Some(barrier),
+            leap: LeapFlag::default(),
+        }
+    }
+
+    /// `None` before the first look, and after a void.
+    pub(super) fn load(memory: &SourceMemory) -> Option<Self> {
+        let [
+            present,
+            real_lo,
+            real_hi,
+            boot_lo,
+            boot_hi,
+            claimed,
+            barrier,
+            barrier_real,
+            barrier_serial,
+            leap_kind,
+            leap_day,
+            leap_stale,
+            opened,
+            _,
+            _,
+            _,
+        ] = memory.words;
+        let range = |lo, hi| OffsetRange { lo, hi };
+        (present != 0).then_some(Self {
+            real_offset: range(real_lo, real_hi),
+            boot_offset: range(boot_lo, boot_hi),
+            opened,
+            claimed,
+            barrier: (barrier != 0).then_some(Barrier {
+                real: barrier_real,
+                serial: barrier_serial,
+                may_inherit: barrier == 2,
+            }),
+            leap: LeapFlag {
+                kind: match leap_kind {
+                    1 => Some(LeapKind::Inserted),
+                    2 => Some(LeapKind::Deleted),
+                    _ => None,
+                },
+                day: leap_day,
+                stale: leap_stale != 0,
+            },
+        })
+    }
+
+    pub(super) fn store(&self) -> SourceMemory {
+        let barrier = match self.barrier {
+            None => [0; 3],
+            Some(b) => [1 + i64::from(b.may_inherit), b.real, b.serial],
+        };
+        let [standing, barrier_real, barrier_serial] = barrier;
+        let leap_kind = match self.leap.kind {
+            None => 0,
+            Some(LeapKind::Inserted) => 1,
+            Some(LeapKind::Deleted) => 2,
+        };
+        SourceMemory {
+            words: [
+                1,
+                self.real_offset.lo,
+                self.real_offset.hi,
+                self.boot_offset.lo,
+                self.boot_offset.hi,
+                self.claimed,
+                standing,
+                barrier_real,
+                barrier_serial,
+                leap_kind,
+                self.leap.day,
+                self.leap.stale.into(),
+                self.opened,
+                0,
+                0,
+                0,
+            ],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_comes_back() {
+        let mut remembered = Remembered {
+            real_offset: OffsetRange { lo: 1, hi: 2 },
+            boot_offset: OffsetRange { lo: 3, hi: 4 },
+            opened: 10,
+            claimed: 5,
+            barrier: None,
+            leap: LeapFlag {
+                kind: Some(LeapKind::Deleted),
+                day: 6,
+                stale: true,
+            },
+        };
+        assert_eq!(Remembered::load(&remembered.store()), Some(remembered));
+        for may_inherit in [false, true] {
+            remembered.barrier = Some(Barrier {
+                real: 7,
+                serial: 9,
+                may_inherit,
+            });
+            assert_eq!(Remembered::load(&remembered.store()), Some(remembered));
+        }
+        assert_eq!(Remembered::load(&SourceMemory::default()), None);
+    }
+
+    #[test]
+    fn a_flag_that_outlives_its_midnight_is_stale_until_it_is_cleared() {
+        let inserted = Some(LeapKind::Inserted);
+        let noon = DAY / 2;
+        let flag = LeapFlag::default().after(inserted, noon);
+        assert_eq!(
+            flag.due(noon).map(|leap| leap.boundary.unix_nanos()),
+            Some(DAY)
+        );
+        assert_eq!(flag.due(DAY), None);
+        let lingering = flag.after(inserted, DAY + noon);
+        assert_eq!(lingering.due(DAY + noon), None);
+        assert_eq!(
+            lingering
+                .after(inserted, DAY + noon + 1)
+                .due(DAY + noon + 1),
+            None
+        );
+        let again = lingering
+            .after(None, DAY + noon + 2)
+            .after(inserted, DAY + noon + 3);
+        assert!(again.due(DAY + noon + 3).is_some());
+    }
+}

@@ -1,0 +1,107 @@
+//! Why chronyd's word is not taken.
+#![forbid(unsafe_code)]
+
+use thiserror::Error;
+
+/// Why chronyd does not vouch for the clock, with what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum ChronyRefusal {
+    /// Nobody has ever answered.
+    #[error(
+        "no chronyd has answered on its command port: run chronyd, with a `cmdport` that is not 0, \
+         or name the clock's sources without it"
+    )]
+    NoAnswer,
+    /// It used to answer, and does no more.
+    #[error(
+        "chronyd has not answered for {for_ms} ms: check that it runs, and that whoever refreshes \
+         this clock does"
+    )]
+    Silent {
+        /// For how long, in ms.
+        for_ms: i64,
+    },
+    /// It says itself that it is not synchronised.
+    #[error(
+        "chronyd is not synchronised to any server: see `chronyc sources` for what it can reach"
+    )]
+    Unsynchronized,
+    /// It follows its own clock, and reports that this has no error.
+    #[error(
+        "chronyd follows its own clock (`local` in chrony.conf), whose error nobody knows: give it \
+         a server"
+    )]
+    LocalReference,
+    /// Its servers have been silent for more than eight update intervals.
+    #[error(
+        "chronyd last took over a server's time {age_s} s ago, more than eight of its update \
+         intervals: see `chronyc sources` for what it can reach"
+    )]
+    StaleReference {
+        /// How long ago, in s.
+        age_s: i64,
+    },
+    /// It took over a server's time in what the clock says is the future.
+    #[error(
+        "chronyd took over a server's time {by_s} s in the future of this clock, which was set back \
+         since: wait for its next update, or restart it"
+    )]
+    FutureReference {
+        /// How far ahead, in s.
+        by_s: i64,
+    },
+    /// Its clock is off by 16 s or more, or may be.
+    #[error("chronyd's clock may be off by 16 s or more: wait for it, or let it step (`makestep`)")]
+    TooWide,
+    /// It refuses to answer.
+    #[error(
+        "chronyd refuses to tell about its tracking (status {status}): see `cmdallow` in chrony.conf"
+    )]
+    Denied {
+        /// The status of its reply.
+        status: i64,
+    },
+    /// What answers is no tracking report of a known version.
+    #[error(
+        "what answers on chronyd's command port does not speak version 6 of its protocol (chrony 2.0 \
+         and later do)"
+    )]
+    Malformed,
+}
+
+impl ChronyRefusal {
+    /// A kind and a figure, for the clock's own state.
+    pub(crate) const fn to_words(self) -> (i64, i64) {
+        match self {
+            Self::NoAnswer => (0, 0),
+            Self::Silent { for_ms } => (1, for_ms),
+            Self::Unsynchronized => (2, 0),
+            Self::LocalReference => (3, 0),
+            Self::StaleReference { age_s } => (4, age_s),
+            Self::FutureReference { by_s } => (5, by_s),
+            Self::TooWide => (6, 0),
+            Self::Denied { status } => (7, status),
+            Self::Malformed => (8, 0),
+        }
+    }
+
+    pub(crate) const fn from_words(kind: i64, figure: i64) -> Self {
+        match kind {
+            0 => Self::NoAnswer,
+            1 => Self::Silent { for_ms: figure },
+            2 => Self::Unsynchronized,
+            3 => Self::LocalReference,
+            4 => Self::StaleReference { age_s: figure },
+            5 => Self::FutureReference { by_s: figure },
+            6 => Self::TooWide,
+            7 => Self::Denied { status: figure },
+            _ => Self::Malformed,
+        }
+    }
+}
