@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --all-features --example campaign -- --seeds 100`
 //!
-//! - `--seeds N`: how many runs of each scenario (100)
+//! - `--seeds N`: how many runs of each scenario (5)
 //! - `--from N`: the number of the first one (0): others than those that a change was tried on
 //! - `--scenario NAME`: only this one; may be given more than once
 //! - `--seed S`: only this seed, as a failing run printed it
@@ -35,7 +35,7 @@ struct Options {
 
 fn options() -> Result<Option<Options>, Box<dyn Error>> {
     let mut scenarios = Vec::new();
-    let (mut from, mut count, mut replay) = (0_u64, 100_u64, None);
+    let (mut from, mut count, mut replay) = (0_u64, 5_u64, None);
     let mut campaign = Campaign::new();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {

@@ -2,10 +2,10 @@
 # Plays the campaign and puts its table into README.md, between the markers
 # <!-- campaign:begin --> and <!-- campaign:end -->. Run it again after every change of the core.
 #
-#   scripts/figures.sh [SEEDS]      100 runs of each scenario by default: some 40 million readings
+#   scripts/figures.sh [SEEDS]      25 runs of each scenario by default: some 14 million readings
 set -eu
 cd "$(dirname "$0")/.."
-seeds=${1:-100}
+seeds=${1:-25}
 table=$(mktemp)
 page=$(mktemp)
 trap 'rm -f "$table" "$page"' EXIT
