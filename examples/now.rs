@@ -8,7 +8,8 @@
 
 use epsilon_clock::{
     BuildError, ChronySource, Clock, ClockError, ClockState, Counters, ErrorBound, Interval,
-    KernelSource, NtpStatus, NtpStatusError, Refusal, SourceStatus, Status,
+    KernelSource, LearnedRate, NtpStatus, NtpStatusError, RateBounds, Refusal, SourceStatus,
+    Status,
 };
 use lexopt::ValueExt;
 use serde_json::{Value, json};
@@ -375,6 +376,9 @@ impl Report {
                 "claim     {age} old, good for {left} if no other comes"
             )?;
         }
+        if let Some(rate) = status.rate {
+            write_rate(out, rate, status.learned)?;
+        }
         if let Some(bound) = status.bound {
             write_bound(out, &bound)?;
         }
@@ -453,12 +457,35 @@ impl Report {
             "source": status.source,
             "sources": self.sources.iter().map(source_json).collect::<Vec<_>>(),
             "vmclock": status.vmclock.to_string(),
+            "rate": status.rate.map(|rate| json!({ "lo_ppb": rate.lo_ppb(), "hi_ppb": rate.hi_ppb() })),
+            "learned": status.learned.map(|learned| json!({
+                "claims": learned.claims,
+                "window_ns": nanos(learned.window),
+            })),
             "age_ns": status.age.map(nanos),
             "refuses_in_ns": status.refuses_in.map(nanos),
             "refusal": status.refusal.map(|refusal| refusal.to_string()),
             "kernel": self.kernel.ok().map(|kernel| kernel_json(&kernel)),
             "counters": counters_json(&status.counters),
         })
+    }
+}
+
+/// How fast true time may run against raw time, and who says so.
+fn write_rate(
+    out: &mut impl Write,
+    rate: RateBounds,
+    learned: Option<LearnedRate>,
+) -> io::Result<()> {
+    let ppm = |ppb: i32| f64::from(ppb) / 1_000.0;
+    let (lo, hi) = (ppm(rate.lo_ppb()), ppm(rate.hi_ppb()));
+    write!(out, "drift     {lo:+.1} to {hi:+.1} ppm, ")?;
+    match learned {
+        Some(LearnedRate { claims, window, .. }) => {
+            let window = rounded(window);
+            writeln!(out, "learned from {claims} writes in {window}")
+        }
+        None => writeln!(out, "which is assumed until it is learned"),
     }
 }
 

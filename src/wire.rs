@@ -23,7 +23,7 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::bound::ErrorBound;
 use crate::claim::RateBounds;
-use crate::clock::{ClockState, Counters, Reading, Status};
+use crate::clock::{ClockState, Counters, Reading, SourceStatus, Status};
 use crate::error::ClockError;
 use crate::hlc::{HlcTimestamp, RemoteTimestamp, StampedInterval, WideTimestamp};
 use crate::interval::Interval;
@@ -360,6 +360,38 @@ impl Serialize for Status {
             learned,
             vmclock,
             counters,
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Its fields by name; the age in nanoseconds, as `age_ns`. It is not read back.
+impl Serialize for SourceStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct SourceStatus {
+            name: &'static str,
+            serves: bool,
+            interval: Option<Interval>,
+            bound: Option<ErrorBound>,
+            age_ns: Option<u64>,
+            refusal: Option<Refusal>,
+        }
+        let Self {
+            name,
+            serves,
+            interval,
+            bound,
+            age,
+            refusal,
+        } = *self;
+        let written = SourceStatus {
+            name,
+            serves,
+            interval,
+            bound,
+            age_ns: nanos(age)?,
+            refusal,
         };
         written.serialize(serializer)
     }

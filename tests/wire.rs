@@ -196,6 +196,13 @@ fn a_status_tells_every_figure() {
     assert_eq!(status["source"], "kernel");
     assert!(status["refuses_in_ns"].as_u64().unwrap() > 0);
     assert_eq!(status["learned"], Value::Null);
+    let sources = json!(clock.sources());
+    assert_eq!(sources.as_array().unwrap().len(), 1);
+    assert_eq!(sources[0]["name"], "kernel");
+    assert_eq!(sources[0]["serves"], true);
+    assert_eq!(sources[0]["interval"], status["interval"]);
+    assert_eq!(sources[0]["age_ns"], status["age_ns"]);
+    assert_eq!(sources[0]["refusal"], Value::Null);
 
     machine.set_read_cost(Duration::from_nanos(20));
     for _ in 0..4 {
