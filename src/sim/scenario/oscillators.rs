@@ -3,8 +3,8 @@
 
 use core::time::Duration;
 
-use super::{Expectation, Scenario, Stage};
-use crate::sim::daemon::Daemon;
+use super::{Scenario, Stage, poll_of};
+use crate::sim::daemon::{Daemon, Manner};
 use crate::sim::fault::Fault;
 use crate::sim::kernel::SECOND;
 use crate::sim::network::Server;
@@ -18,14 +18,37 @@ const BAND: i64 = 50_000;
 /// a window and `max_age` after it is put to the test.
 const LONG: i64 = 2 * 2_000 * SECOND + 3_600 * SECOND;
 
-pub(super) static ALL: [Scenario; 9] = [
-    Scenario {
-        name: "healthy-wander",
-        about: "chrony, polls of 64 s, an oscillator 150 ppm off that moves by ±20 ppm in 900 s",
-        expectation: Expectation::True,
-        measures_growth: true,
-        refuses: None,
-        build: |stage| {
+pub(super) static ALL: [Scenario; 11] = [
+    Scenario::honest(
+        "oscillator-limit",
+        "oscillators at ±200 ppm, jumping from one end to the other, which the clock was told of",
+        |stage| {
+            stage.settings = |builder| builder.max_wander_ppb(400_000);
+            for sign in [1, -1] {
+                let poll = poll_of(stage);
+                let daemon = stage.chrony(poll);
+                let node = stage.node(NodeConfig {
+                    oscillator: Oscillator::steady(sign * 200_000),
+                    ..NodeConfig::with_daemon(daemon)
+                });
+                for _ in 0..3 {
+                    let end = if stage.random.chance(500_000) {
+                        200_000
+                    } else {
+                        -200_000
+                    };
+                    stage.sometime(20, 900, &node, Fault::Oscillator(Oscillator::steady(end)));
+                }
+                if stage.random.chance(300_000) {
+                    stage.sometime(60, 900, &node, Fault::DaemonKilled);
+                }
+            }
+        },
+    ),
+    Scenario::honest(
+        "healthy-wander",
+        "chrony, polls of 64 s, an oscillator 150 ppm off that moves by ±20 ppm in 900 s",
+        |stage| {
             stage.span = 3_600 * SECOND;
             stage.idle = 10 * SECOND;
             for constant_ppb in [150_000, -150_000] {
@@ -37,14 +60,12 @@ pub(super) static ALL: [Scenario; 9] = [
                 chrony(stage, 64, oscillator);
             }
         },
-    },
-    Scenario {
-        name: "temperature-steps",
-        about: "chrony, polls of 64 s, a rate that jumps about in a band of 50 ppm",
-        expectation: Expectation::True,
-        measures_growth: true,
-        refuses: None,
-        build: |stage| {
+    )
+    .measuring_growth(),
+    Scenario::honest(
+        "temperature-steps",
+        "chrony, polls of 64 s, a rate that jumps about in a band of 50 ppm",
+        |stage| {
             stage.span = LONG;
             stage.idle = 20 * SECOND;
             for _ in 0..2 {
@@ -53,14 +74,12 @@ pub(super) static ALL: [Scenario; 9] = [
                 jumps_within(stage, &node, lowest, 0, LONG / SECOND);
             }
         },
-    },
-    Scenario {
-        name: "ramps",
-        about: "polls of 64 to 1024 s, rates that move by 30 ppm an hour, for hours: beyond any window",
-        expectation: Expectation::True,
-        measures_growth: false,
-        refuses: None,
-        build: |stage| {
+    )
+    .measuring_growth(),
+    Scenario::honest(
+        "ramps",
+        "polls of 64 to 1024 s, rates that move by 30 ppm an hour, for hours: beyond any window",
+        |stage| {
             stage.span = 4 * 3_600 * SECOND;
             stage.idle = 20 * SECOND;
             for ramp_ppb_per_hour in [30_000, -30_000] {
@@ -75,14 +94,11 @@ pub(super) static ALL: [Scenario; 9] = [
                 }
             }
         },
-    },
-    Scenario {
-        name: "ageing",
-        about: "polls of 1024 s, rates that age in an hour as others do in a year, by 1 ppm",
-        expectation: Expectation::True,
-        measures_growth: true,
-        refuses: None,
-        build: |stage| {
+    ),
+    Scenario::honest(
+        "ageing",
+        "polls of 1024 s, rates that age in an hour as others do in a year, by 1 ppm",
+        |stage| {
             stage.span = 4 * 3_600 * SECOND;
             stage.idle = 20 * SECOND;
             for ramp_ppb_per_hour in [1_000, -1_000] {
@@ -94,14 +110,12 @@ pub(super) static ALL: [Scenario; 9] = [
                 chrony(stage, 1_024, oscillator);
             }
         },
-    },
-    Scenario {
-        name: "holdover",
-        about: "a window of polls of 64 s, then the daemon dies and the rate jumps about in its band",
-        expectation: Expectation::True,
-        measures_growth: false,
-        refuses: None,
-        build: |stage| {
+    )
+    .measuring_growth(),
+    Scenario::honest(
+        "holdover",
+        "a window of polls of 64 s, then the daemon dies and the rate jumps about in its band",
+        |stage| {
             let (taught, dead) = (2_100, 3_600);
             stage.span = (taught + dead) * SECOND;
             stage.idle = 20 * SECOND;
@@ -118,20 +132,17 @@ pub(super) static ALL: [Scenario; 9] = [
                 jumps_within(stage, &node, lowest, taught, taught + dead);
             }
         },
-    },
-    Scenario {
-        name: "wander-limit",
-        about: "bounds as short as A2 allows, and a rate at one edge of its band or the other",
-        expectation: Expectation::True,
-        measures_growth: false,
-        refuses: None,
-        build: |stage| {
+    ),
+    Scenario::honest(
+        "wander-limit",
+        "bounds as short as A2 allows, and a rate at one edge of its band or the other",
+        |stage| {
             stage.span = LONG;
             stage.idle = 20 * SECOND;
             for _ in 0..2 {
                 let lowest = stage.random.between(-200_000, 150_000);
                 let daemon = Daemon {
-                    manner: crate::sim::Manner::Grudging,
+                    manner: Manner::Grudging,
                     poll: Duration::from_secs(1 << stage.random.between(4, 11)),
                     ..Daemon::chrony(Server::near())
                 };
@@ -151,16 +162,30 @@ pub(super) static ALL: [Scenario; 9] = [
                 }
             }
         },
-    },
-    Scenario {
-        name: "thermal-shock",
-        about: "a rate that jumps by 100 to 250 ppm once it was learned",
-        expectation: Expectation::False {
-            broken: "A1: a jump out of the band of max_wander",
+    ),
+    Scenario::breaking(
+        "oscillator-past-limit",
+        "oscillators at ±230 to ±400 ppm under the default max_drift of 200 ppm",
+        "A1: oscillator past max_drift",
+        |stage| {
+            for sign in [1, -1] {
+                let rate = stage.random.between(230_000, 400_000);
+                let node = stage.node(NodeConfig {
+                    oscillator: Oscillator {
+                        limit_ppb: 400_000,
+                        ..Oscillator::steady(sign * rate)
+                    },
+                    ..NodeConfig::with_daemon(Daemon::chrony(Server::near()))
+                });
+                stage.sometime(300, 800, &node, Fault::DaemonKilled);
+            }
         },
-        measures_growth: false,
-        refuses: None,
-        build: |stage| {
+    ),
+    Scenario::breaking(
+        "thermal-shock",
+        "a rate that jumps by 100 to 250 ppm once it was learned",
+        "A1: a jump out of the band of max_wander",
+        |stage| {
             stage.span = 4_000 * SECOND;
             stage.idle = 20 * SECOND;
             for sign in [1, -1] {
@@ -171,16 +196,12 @@ pub(super) static ALL: [Scenario; 9] = [
                 stage.sometime(1_500, 3_000, &node, Fault::Oscillator(after));
             }
         },
-    },
-    Scenario {
-        name: "wander-past-band",
-        about: "rates that swing by ±90 ppm in an hour, seen by polls of 256 s",
-        expectation: Expectation::False {
-            broken: "A1: a swing wider than max_wander",
-        },
-        measures_growth: false,
-        refuses: None,
-        build: |stage| {
+    ),
+    Scenario::breaking(
+        "wander-past-band",
+        "rates that swing by ±90 ppm in an hour, seen by polls of 256 s",
+        "A1: a swing wider than max_wander",
+        |stage| {
             stage.span = 4 * 3_600 * SECOND;
             stage.idle = 20 * SECOND;
             let oscillator = Oscillator {
@@ -190,16 +211,12 @@ pub(super) static ALL: [Scenario; 9] = [
             };
             chrony(stage, 256, oscillator);
         },
-    },
-    Scenario {
-        name: "ramp-in-holdover",
-        about: "a machine that goes on cooling after its daemon died: 150 ppm in the hour",
-        expectation: Expectation::False {
-            broken: "A1: a ramp that leaves the band before max_age",
-        },
-        measures_growth: false,
-        refuses: None,
-        build: |stage| {
+    ),
+    Scenario::breaking(
+        "ramp-in-holdover",
+        "a machine that goes on cooling after its daemon died: 150 ppm in the hour",
+        "A1: a ramp that leaves the band before max_age",
+        |stage| {
             stage.span = 5_800 * SECOND;
             stage.idle = 20 * SECOND;
             for sign in [1, -1] {
@@ -214,7 +231,7 @@ pub(super) static ALL: [Scenario; 9] = [
                 stage.at(2_110, &node, Fault::Oscillator(ramp));
             }
         },
-    },
+    ),
 ];
 
 /// A node near its server, with this oscillator.
