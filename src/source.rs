@@ -49,6 +49,15 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn refresh(&self, machine: &dyn Machine) {
         let _ = machine;
     }
+
+    /// Whether its looks notice a leap second that has taken place, though nobody had announced it,
+    /// and say [`LeapNotice::Passed`]; by default they do not.
+    ///
+    /// A jump of one second around a midnight may be a leap second. A look of such a source that says
+    /// nothing of one says that there was none; a look of any other says nothing either way.
+    fn tells_of_leaps(&self) -> bool {
+        false
+    }
 }
 
 /// What a source is told when it is asked to look.

@@ -129,4 +129,9 @@ impl Source for ScriptedSource {
         drop(line);
         answer.map_or(Look::new(Finding::Nothing), |answer| answer(context))
     }
+
+    /// It plays a source that does: what a test lines up says all there is to say.
+    fn tells_of_leaps(&self) -> bool {
+        true
+    }
 }

@@ -194,4 +194,9 @@ impl Source for ChronySource {
     fn refresh(&self, machine: &dyn Machine) {
         self.mailbox.refresh(self.asker.as_ref(), machine);
     }
+
+    /// A report announces a leap second, and is silent about one that is over.
+    fn tells_of_leaps(&self) -> bool {
+        false
+    }
 }

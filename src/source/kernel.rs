@@ -95,6 +95,10 @@ impl Source for KernelSource {
         .store();
         Look { finding, leap }
     }
+
+    fn tells_of_leaps(&self) -> bool {
+        true
+    }
 }
 
 /// Interprets a settled look.
