@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{BuildError, ClockError, WaitReason, WaitTimeout};
 use crate::interval::Interval;
-use crate::machine::{Identity, Sandwich};
+use crate::machine::{Disruption, Identity, Sandwich};
 use crate::ntp_status::{NtpStatus, NtpStatusError};
 use crate::timestamp::Timestamp;
 
@@ -413,6 +413,11 @@ impl Clock {
     /// All clocks of the machine, compared as sharply as it goes.
     pub(crate) fn clocks(&self) -> Sandwich {
         self.shared.clocks()
+    }
+
+    /// What the hypervisor says of pauses now; `None` if it is just saying it.
+    pub(crate) fn disruption(&self) -> Option<Disruption> {
+        self.shared.machine.as_dyn().disruption()
     }
 
     /// Whose clocks they are.

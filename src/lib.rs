@@ -47,13 +47,15 @@
 //!   reports when asked.)
 //! - **A3, no invisible pause.** The machine is not paused, snapshotted or migrated behind the back
 //!   of both its kernel and a vmclock device, nor the process checkpointed and restored. Every suspend
-//!   is counted by `CLOCK_BOOTTIME` (a battery clock of whole seconds may miss a short one), and none is shorter
-//!   than two ticks and a quarter of `guard_interval`, 10.5 ms with the usual tick of 4 ms.
+//!   is counted by `CLOCK_BOOTTIME` (a battery clock of whole seconds may miss a short one). None is
+//!   shorter than two ticks and a quarter of `guard_interval`, 10.5 ms with the usual tick of 4 ms; nor
+//!   does the process move to a time namespace that is shifted by less.
 //! - **A4, first look only.** Until a daemon's write has been seen, the bound is the kernel's running
 //!   one, which holds if real time strayed by at most 500 ppm since that write; or chronyd's report,
 //!   if nobody made the kernel forget its status since chronyd's last update.
 //! - **A5, one timescale.** Clocks whose readings are compared treat leap seconds alike: all step, or
-//!   all follow the same smear.
+//!   all follow the same smear. A leap second that the kernel announced takes place, unless the kernel
+//!   takes that back two seconds before.
 //!
 //! Everything else (steps, slews, leap seconds, suspends, preemption between any two instructions,
 //! forks, signals, a dead daemon, a refused syscall) is covered by the interval, or it is an error.

@@ -43,6 +43,9 @@ const STRETCH: i64 = WINDOW / 15;
 /// How many claims are kept: one for each stretch that the window touches.
 pub(crate) const CAPACITY: usize = 16;
 
+/// Wider claims teach nothing: it may not be clear on which side of a leap second they lie.
+const WIDEST: Duration = Duration::from_secs(1);
+
 /// What the rate is assumed to keep to (A1), in ppb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RateLimits {
@@ -123,6 +126,9 @@ impl RateHistory {
         limits: &RateLimits,
     ) -> Result<Option<RateBounds>, Disproof> {
         self.forget_before(claim.raw().saturating_sub(WINDOW));
+        if claim.interval().width() > WIDEST {
+            return Ok(None);
+        }
         let learned = self
             .averages(&claim)
             .map(|averages| averages.bounds(limits))
@@ -544,5 +550,24 @@ mod tests {
             history.learn(each, &LIMITS).unwrap();
         }
         assert_eq!(history.kept(), [exact(10, 0)]);
+    }
+
+    /// A claim of ±4 s made 3 s after a leap second, true at its very edge.
+    #[test]
+    fn a_claim_that_may_lie_on_either_side_of_a_leap_second_teaches_nothing() {
+        let boundary = at(START + 500 * SECOND);
+        let leap = LeapSecond {
+            boundary,
+            kind: LeapKind::Inserted,
+        };
+        let before = exact(0, 0).with_leap(Some(leap));
+        // 503 s later UTC counts 502, two seconds past the boundary; real time is 3.9 s behind.
+        let truth = START + 503_500_000_000 - SECOND;
+        let wide = claim(503_500_000_000, truth - 8 * SECOND, truth);
+        let mut history = RateHistory::EMPTY;
+        history.learn(before, &LIMITS).unwrap();
+        let learned = history.learn(wide, &LIMITS);
+        let contains = learned.map(|b| b.is_none_or(|b| b.hi_ppb() >= 0));
+        assert_eq!(contains, Ok(true), "{learned:?}");
     }
 }

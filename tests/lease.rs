@@ -613,3 +613,44 @@ fn leases_are_send_and_sync() {
     assert_send_sync::<(Lease, TermLease, epsilon_clock::LeaseRequest, PauseDetector)>();
     assert_send_sync::<(epsilon_clock::WorkGuard<'_>, NotHeld, LeaseError)>();
 }
+
+/// A pause that only the hypervisor tells of stops raw time as a suspend does. Over an inserted
+/// leap second UTC loses a second too, and neither of the two counts what the grantor counts.
+#[test]
+fn t7_a_term_lease_does_not_survive_a_disruption() {
+    use epsilon_clock::{GrantorClock, LeapKind, ScriptedMachine, TimeDelta, Timestamp};
+    use std::time::Duration;
+    let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    let machine = ScriptedMachine::new(midnight.checked_sub(Duration::from_secs(10)).unwrap());
+    machine.schedule_leap(LeapKind::Inserted);
+    machine.announce_leap(LeapKind::Inserted);
+    machine.advance(Duration::from_secs(2));
+    machine.write_maxerror(1_003);
+    let clock = machine.clock().unwrap();
+    clock.now().unwrap();
+    machine.advance(Duration::from_secs(4));
+    // Asked for 4 s before midnight, granted at once, for 10 s of true time.
+    let request = clock.request_lease().unwrap();
+    let lease = request
+        .granted(Duration::from_secs(10), GrantorClock::RawTime)
+        .unwrap();
+    assert!(lease.held().unwrap());
+    machine.advance(Duration::from_millis(7_300));
+    assert!(lease.held().unwrap());
+    // The virtual machine is paused for 2 s; its daemon finds out, and makes up for it.
+    machine.pause(Duration::from_secs(2));
+    assert!(lease.held().is_err());
+    machine.step(TimeDelta::from_nanos(2_000_000_000));
+    machine.advance(Duration::from_millis(300));
+    let _ = clock.now();
+    machine.write_maxerror(1_007);
+    machine.advance(Duration::from_millis(300));
+    assert!(clock.now().unwrap().contains(machine.true_time()));
+    // 9.9 s of true time went by, and now 10.4 s.
+    machine.advance(Duration::from_millis(500));
+    let held = lease.held();
+    assert!(
+        !matches!(held, Ok(true)),
+        "held 0.4 s after the grantor's term was over"
+    );
+}

@@ -136,6 +136,12 @@ impl Policy {
         self.sources.get(index).map_or("unknown", |s| s.name())
     }
 
+    /// The last raw instant at which a source's claim answers: `max_age` after its own.
+    pub(crate) fn last_use(&self, claim: &Claim) -> i64 {
+        let span = i64::try_from(self.max_age.as_nanos()).unwrap_or(i64::MAX);
+        claim.raw().saturating_add(span)
+    }
+
     /// For how long, in ns from the claim's instant on, plain arithmetic gives the right answer: no
     /// limit is passed and no leap second near. Rounded down.
     pub(crate) fn plain_span(&self, claim: &Claim, ageless: bool) -> i64 {

@@ -436,6 +436,14 @@ impl Shared {
                     let moved = next.disturbed == Some(Disturbance::Moved)
                         || next.identity.time_namespace != before.identity.time_namespace;
                     let rc = if moved { before.seen_raw } else { rc };
+                    // Later than this nobody was answered from it, and what was learned of the rate is
+                    // not assumed any more (A1).
+                    let rc = match before.serving {
+                        Serving::Assumed => rc,
+                        Serving::Nothing | Serving::Source(_) => {
+                            rc.min(self.policy.last_use(&old.claim))
+                        }
+                    };
                     (reached(&old, claims.1.as_ref(), before.floor, rc), rc)
                 }
                 // What was promised before a void.

@@ -133,6 +133,13 @@ impl SourceRecord {
         self.last.is_some() && self.refusal.is_none()
     }
 
+    /// Drops its claims of which this holds.
+    pub(super) fn drop_if(&mut self, unsound: impl Fn(&Claim) -> bool) {
+        self.last = self.last.filter(|last| !unsound(&last.claim));
+        self.older = self.older.filter(|claim| !unsound(claim));
+        self.younger = self.younger.filter(|claim| !unsound(claim));
+    }
+
     /// Drops a claim that nothing confirmed when a contradiction ended without this source.
     pub(super) const fn drop_unconfirmed(&mut self) {
         if !self.agrees() {
@@ -147,6 +154,13 @@ impl SourceRecord {
         }
         self.older = self.older.map(&revise);
         self.younger = self.younger.map(&revise);
+    }
+
+    /// Changes the bounds on the rate that the last claim is carried and compared with.
+    pub(super) fn revise_last(&mut self, revise: impl Fn(Claim) -> Claim) {
+        if let Some(last) = &mut self.last {
+            last.claim = revise(last.claim);
+        }
     }
 
     /// Raw time no longer connects: nothing that was said before counts, or is compared.

@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) broken: Option<Disturbance>,
     /// Real time jumped by a second at midnight, and only a look can tell whether it was a leap.
     pub(crate) unexplained_second: bool,
+    /// The last boundary at which real time was seen to leap.
+    pub(crate) leapt: Option<Timestamp>,
     pub(crate) real_offset: OffsetRange,
     pub(crate) boot_offset: OffsetRange,
     pub(crate) identity: Identity,
@@ -102,6 +104,7 @@ impl State {
             disturbed: None,
             broken: None,
             unexplained_second: false,
+            leapt: None,
             real_offset: clocks.real_offset(),
             boot_offset: clocks.boot_offset(),
             identity,

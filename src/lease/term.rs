@@ -313,7 +313,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::machine::Sandwich;
+    use crate::machine::{Disruption, Sandwich};
 
     fn anchor(raw: i64) -> Anchor {
         let clocks = Sandwich {
@@ -323,7 +323,7 @@ mod tests {
             raw,
             mono_after: raw,
         };
-        Anchor::of(&clocks).unwrap()
+        Anchor::of(&clocks, Some(Disruption::default())).unwrap()
     }
 
     proptest! {

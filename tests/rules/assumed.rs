@@ -1,6 +1,8 @@
 //! An error that the caller assumes, where nobody reports one.
 
-use epsilon_clock::{ClockError, ClockState, Disturbance, ScriptedMachine};
+use epsilon_clock::{
+    ClockError, ClockState, Disturbance, LeapKind, NtpStatusError, ScriptedMachine, Timestamp,
+};
 
 use crate::{delta_millis, micros, millis, read_truly, run_truly, secs, write_honestly};
 
@@ -189,4 +191,36 @@ fn nothing_is_assumed_while_a_write_is_awaited() {
             epsilon_clock::Refusal::AwaitingWrite { .. }
         ))
     ));
+}
+
+/// A second that is taken back half an hour after a leap second is a step, not that leap second.
+#[test]
+fn a_step_of_a_second_after_a_leap_second_breaks_the_assumption() {
+    let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    let machine = ScriptedMachine::new(
+        midnight
+            .checked_sub(std::time::Duration::from_secs(62))
+            .unwrap(),
+    );
+    machine.schedule_leap(LeapKind::Inserted);
+    machine.announce_leap(LeapKind::Inserted);
+    machine.advance(secs(2));
+    let clock = machine.builder().assume_error(millis(20)).build().unwrap();
+    machine.advance(millis(700));
+    write_honestly(&machine, 1_003);
+    machine.advance(millis(300));
+    read_truly(&machine, &clock).unwrap();
+    // The daemon dies, and adjtimex with it; the claim is carried over the leap second.
+    machine.refuse(NtpStatusError::Refused { errno: 1 });
+    run_truly(&machine, &clock, secs(120), millis(500));
+    machine.advance(secs(1_200));
+    read_truly(&machine, &clock).unwrap();
+    // Somebody sets the clock back by a second.
+    machine.step(delta_millis(-1_000));
+    read_truly(&machine, &clock).unwrap();
+    machine.advance(secs(3_600));
+    // The source's claim is too old by now, and only the caller's word is left.
+    let now = read_truly(&machine, &clock);
+    assert!(now.is_err(), "{now:?}");
+    assert_eq!(clock.status().counters.steps, 1);
 }

@@ -274,3 +274,130 @@ fn a_suspend_and_a_void_around_a_leap_second() {
         }
     }
 }
+
+/// Woken within the inserted second itself, never having heard of it.
+#[test]
+fn an_idle_process_that_wakes_within_a_leap_second_it_never_heard_of() {
+    let mut wrong = Vec::new();
+    for kind in KINDS {
+        for wake_ms in [
+            -1_500_i64, -990, -500, -10, 3, 10, 100, 500, 900, 990, 1_010, 1_500, 2_000,
+        ] {
+            let midnight: epsilon_clock::Timestamp =
+                "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+            let machine = ScriptedMachine::new(midnight.checked_sub(secs(610)).unwrap());
+            machine.write_maxerror(1_003);
+            let clock = machine.clock().unwrap();
+            machine.advance(secs(10));
+            write_honestly(&machine, 1_003);
+            machine.advance(millis(300));
+            read_truly(&machine, &clock).unwrap();
+            // The flag comes after its last look.
+            machine.schedule_leap(kind);
+            machine.announce_leap(kind);
+            machine.advance(Duration::from_millis((600_000 - 300 + wake_ms) as u64));
+            for after in [0, 40, 300] {
+                machine.advance(millis(after));
+                let before = machine.true_time();
+                if let Ok(now) = clock.now()
+                    && !(now.earliest() <= machine.true_time() && before <= now.latest())
+                {
+                    wrong.push((
+                        kind,
+                        wake_ms,
+                        after,
+                        now.epsilon(),
+                        now.midpoint().abs_diff(before),
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Announced, seen, and called off while the process sleeps (or within the last two seconds).
+#[test]
+fn a_leap_second_that_is_called_off_while_nobody_looks() {
+    let mut wrong = Vec::new();
+    for kind in KINDS {
+        for (off_ms, wake_ms) in [
+            (50_000_i64, 10_000_i64),
+            (50_000, 2_500),
+            (1_500, 5_000),
+            (1_500, 0),
+        ] {
+            let midnight: epsilon_clock::Timestamp =
+                "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+            // UTC does not leap: nothing is scheduled.
+            let machine = ScriptedMachine::new(midnight.checked_sub(secs(70)).unwrap());
+            machine.announce_leap(kind);
+            machine.advance(secs(2));
+            machine.write_maxerror(1_003);
+            let clock = machine.clock().unwrap();
+            machine.advance(secs(5));
+            write_honestly(&machine, 1_003);
+            machine.advance(millis(300));
+            read_truly(&machine, &clock).unwrap();
+            let left = midnight.abs_diff(machine.true_time());
+            machine.advance(left - millis(off_ms as u64));
+            machine.withdraw_leap();
+            machine.advance(millis((off_ms + wake_ms) as u64));
+            for after in [0, 100, 1_000, 2_500, 10_000, 100_000] {
+                machine.advance(millis(after));
+                let before = machine.true_time();
+                if let Ok(now) = clock.now()
+                    && !(now.earliest() <= machine.true_time() && before <= now.latest())
+                {
+                    wrong.push((
+                        kind,
+                        off_ms,
+                        wake_ms,
+                        after,
+                        now.epsilon(),
+                        now.midpoint().abs_diff(before),
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The flag of yesterday's leap second, still set, under ret 5, first seen by a clock that is
+/// built only now.
+#[test]
+fn a_flag_left_set_under_ret_5_since_before_the_first_look() {
+    let machine = before_midnight(LeapKind::Inserted, secs(1));
+    machine.advance(secs(4));
+    machine.write_maxerror(1_003);
+    machine.edit_status(|status| status.status |= NtpStatus::STA_UNSYNC);
+    let clock = machine.builder().accept_unsync_flag().build().unwrap();
+    for _ in 0..288 {
+        machine.advance(secs(299));
+        write_honestly(&machine, 1_003);
+        machine.edit_status(|status| status.status |= NtpStatus::STA_UNSYNC);
+        machine.advance(millis(300));
+        let _ = read_truly(&machine, &clock);
+    }
+    run_truly(&machine, &clock, secs(600), millis(500));
+}
+
+/// Woken in the tick between midnight and the kernel's leap, the flag set after the last look.
+#[test]
+fn woken_in_the_tick_before_the_kernel_leaps() {
+    let midnight: epsilon_clock::Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    let machine = ScriptedMachine::new(midnight.checked_sub(secs(20)).unwrap());
+    machine.set_lateness(millis(9));
+    machine.write_maxerror(1_003);
+    let clock = machine.clock().unwrap();
+    machine.advance(secs(15));
+    write_honestly(&machine, 1_003);
+    machine.advance(millis(300));
+    read_truly(&machine, &clock).unwrap();
+    machine.schedule_leap(LeapKind::Inserted);
+    machine.announce_leap(LeapKind::Inserted);
+    machine.advance(midnight.abs_diff(machine.true_time()) + millis(8));
+    assert!(machine.real_time() > midnight);
+    let _ = read_truly(&machine, &clock);
+}

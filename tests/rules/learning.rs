@@ -294,3 +294,43 @@ fn raw_time_that_runs_backwards_makes_it_forget() {
     assert_eq!(clock.status().learned, None);
     assert_eq!(clock.status().counters.rate_resets, 1);
 }
+
+/// A claim older than `max_age` answers nobody, so what it had "reached" since is no floor: the
+/// learned rate that it is carried with is assumed (A1) until `max_age` only.
+#[test]
+fn a_claim_past_max_age_puts_no_false_floor_under_the_next() {
+    let mut wrong = Vec::new();
+    for beyond in (20..80).step_by(1) {
+        let (machine, clock) = taught(0, 20);
+        // Within the band [-50 ppm, 0] for all of max_age; the process sleeps.
+        run_slow(&machine, -49_000);
+        machine.advance(secs(3_601));
+        // A1's second half is over, the first half holds: -200 ppm.
+        run_slow(&machine, -199_000);
+        machine.advance(secs(beyond));
+        write_honestly(&machine, 703);
+        let before = machine.true_time();
+        if let Ok(now) = clock.now()
+            && now.earliest() > machine.true_time()
+        {
+            wrong.push((beyond, now.earliest().abs_diff(before)));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Nor does a claim older than `max_age` contradict anything at the learned rate.
+#[test]
+fn a_claim_past_max_age_contradicts_nothing_at_the_learned_rate() {
+    let (machine, clock) = taught(0, 20);
+    machine.advance(secs(3_601));
+    run_slow(&machine, 150_000);
+    machine.advance(secs(2_500));
+    write_honestly(&machine, 703);
+    machine.advance(millis(300));
+    let now = clock.now();
+    assert!(
+        !matches!(now, Err(ClockError::Contradicted { .. })),
+        "{now:?}"
+    );
+}

@@ -10,6 +10,10 @@ use crate::machine::{Disruption, Identity, Sandwich};
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
+/// How late the kernel may be to leap: it does so at the first tick of the second, which is 10 ms long
+/// at most, and may come late itself.
+const LEAP_LATENESS: i64 = 100_000_000;
+
 /// A jump of boot against monotonic time below this is rounding, not a suspend (A3: a suspend takes
 /// milliseconds at least).
 pub(crate) const SUSPEND_RESOLUTION: i64 = 1_000;
@@ -39,13 +43,53 @@ impl State {
         }
         let stepped = self.real_offset.moved_to(&clocks.real_offset());
         if stepped == 0 {
-            return None;
+            return self.leap_overdue(clocks);
         }
         let identity = identity();
         if identity != self.identity {
             return Some(self.void(policy, Disturbance::Moved, clocks, identity));
         }
         Some(self.stepped(policy, stepped, clocks))
+    }
+
+    /// Real time has come to a leap second and gone on as if there were none: it was called off when no
+    /// look could see that, or takes place elsewhere. Only a look can tell.
+    fn leap_overdue(&self, clocks: &Sandwich) -> Option<(Self, Events)> {
+        if self.unexplained_second || !self.missed_leap(clocks.real) {
+            return None;
+        }
+        let mut next = self.rebased(clocks, self.identity);
+        next.unexplained_second = true;
+        Some((next, Events::default()))
+    }
+
+    /// Whether the claim in force has a leap second on its scale that real time should have made by
+    /// now, and has not.
+    pub(super) fn missed_leap(&self, real: i64) -> bool {
+        let leap = self.in_force().and_then(|sync| sync.claim.leap());
+        leap.is_some_and(|leap| {
+            let boundary = leap.boundary.unix_nanos();
+            let due = match leap.kind {
+                LeapKind::Inserted => boundary,
+                LeapKind::Deleted => boundary.saturating_sub(SECOND),
+            };
+            self.leapt != Some(leap.boundary) && real >= due.saturating_add(LEAP_LATENESS)
+        })
+    }
+
+    /// Whether a jump of real time since it was last seen is the one that this leap second makes.
+    fn is_that_leap(&self, jump: i64, real: i64, leap: &LeapSecond) -> bool {
+        let boundary = leap.boundary.unix_nanos();
+        let expected = match leap.kind {
+            LeapKind::Inserted => -SECOND,
+            LeapKind::Deleted => SECOND,
+        };
+        // The kernel leaps when its own real time gets there, which may be off by a second or so, and
+        // once.
+        jump.saturating_sub(expected).saturating_abs() < SECOND / 2
+            && real.saturating_add(2 * SECOND) >= boundary
+            && self.seen_real < boundary.saturating_add(2 * SECOND)
+            && self.leapt != Some(leap.boundary)
     }
 
     fn rebased(&self, clocks: &Sandwich, identity: Identity) -> Self {
@@ -97,7 +141,9 @@ impl State {
     fn stepped(&self, policy: &Policy, by: i64, clocks: &Sandwich) -> (Self, Events) {
         let mut next = self.rebased(clocks, self.identity);
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
-        if leap.is_some_and(|leap| is_that_leap(by, clocks.real, &leap)) {
+        if let Some(leap) = leap.filter(|leap| self.is_that_leap(by, clocks.real, leap)) {
+            next.leapt = Some(leap.boundary);
+            next.unexplained_second = false;
             return (next, Events::default());
         }
         let around_midnight = |real: i64| real.div_euclid(DAY);
@@ -120,15 +166,4 @@ impl State {
         };
         (next, events)
     }
-}
-
-/// Whether a jump of real time is the one that this leap second makes.
-fn is_that_leap(jump: i64, real: i64, leap: &LeapSecond) -> bool {
-    let expected = match leap.kind {
-        LeapKind::Inserted => -SECOND,
-        LeapKind::Deleted => SECOND,
-    };
-    // The kernel leaps when its own real time gets there, which may be off by a second or so.
-    jump.saturating_sub(expected).saturating_abs() < SECOND / 2
-        && real.saturating_add(2 * SECOND) >= leap.boundary.unix_nanos()
 }

@@ -41,6 +41,21 @@ impl State {
         evidence
     }
 
+    /// What was learned is assumed to hold until `max_age` (A1): claims older than that are compared
+    /// at ±`max_drift` again.
+    pub(super) fn outlive(&mut self, policy: &Policy, raw: i64) {
+        let guess = policy.unlearned();
+        for record in &mut self.sources {
+            record.revise_last(|claim| {
+                if raw > policy.last_use(&claim) {
+                    claim.with_rate(claim.rate().hull(guess))
+                } else {
+                    claim
+                }
+            });
+        }
+    }
+
     /// Forgets what was learned, in the claims in force too: from here on, and since each of them
     /// was made, the rate is only known to be within ±`max_drift`.
     pub(super) fn unlearn(&mut self, policy: &Policy) {

@@ -16,6 +16,25 @@ use crate::timestamp::Timestamp;
 /// How near a leap second no look counts.
 const LEAP_VICINITY: Duration = Duration::from_secs(2);
 
+/// Whether a look got so far as to see whether a leap second took place.
+const fn can_tell_of_leaps(look: &Look) -> bool {
+    !is_too_near(look)
+        && !matches!(
+            look.finding,
+            Finding::Unsettled | Finding::Refused(Refusal::Status(_))
+        )
+}
+
+/// Whether a look found a leap second to be at hand.
+const fn is_too_near(look: &Look) -> bool {
+    matches!(
+        look.finding,
+        Finding::Refused(Refusal::AwaitingWrite {
+            because: Awaiting::LeapSecond
+        })
+    )
+}
+
 impl State {
     /// Whether a leap second is so near that no look counts.
     pub(crate) fn near_leap(&self, raw: i64) -> bool {
@@ -46,12 +65,13 @@ impl State {
     ) -> (Self, Events) {
         let mut next = *self;
         let mut events = Events::default();
-        next.unexplained_second = false;
         next.seen_raw = clocks.raw;
         next.seen_real = clocks.real;
         next.real_offset = self.real_offset.refined_by(&clocks.real_offset());
         next.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
         next.note_leap(looks);
+        next.settle_second(policy, looks);
+        next.outlive(policy, clocks.raw);
         let mut evidence = None;
         for (index, (record, look)) in next.sources.iter_mut().zip(looks).enumerate() {
             let verdict = record.hear(look);
@@ -128,25 +148,65 @@ impl State {
         worst
     }
 
+    /// Whether real time has leapt as the claims in force have it, once a look has come so far as to
+    /// tell; until then a second that nobody has explained stays so, and there is no interval.
+    fn settle_second(&mut self, policy: &Policy, looks: &[Look]) {
+        for look in looks {
+            if let LeapNotice::Passed(leap) = look.leap {
+                self.leapt = Some(leap.boundary);
+                self.unexplained_second = false;
+                return;
+            }
+        }
+        let mut witnesses = looks
+            .iter()
+            .zip(&policy.sources)
+            .filter(|(_, source)| source.tells_of_leaps())
+            .map(|(look, _)| look)
+            .peekable();
+        // A claim of after that second needs no explanation of it.
+        let anew = looks
+            .iter()
+            .any(|look| matches!(look.finding, Finding::Write(_)));
+        let told = anew || (witnesses.peek().is_some() && witnesses.all(can_tell_of_leaps));
+        if told {
+            self.unexplained_second = false;
+            if self.missed_leap(self.seen_real) {
+                self.drop_missed_leap();
+            }
+        } else if looks.iter().any(is_too_near) && self.knows_of_no_leap() {
+            self.unexplained_second = true;
+        }
+    }
+
+    /// Drops the claims that have a leap second on their scale which did not take place here. It may
+    /// have done so elsewhere, so only what is written from now on says where UTC is.
+    fn drop_missed_leap(&mut self) {
+        let leapt = self.leapt;
+        for record in &mut self.sources {
+            record.drop_if(|claim| {
+                claim
+                    .leap()
+                    .is_some_and(|leap| leapt != Some(leap.boundary))
+            });
+        }
+        self.rate.reset();
+    }
+
+    fn knows_of_no_leap(&self) -> bool {
+        self.in_force()
+            .is_some_and(|sync| sync.claim.leap().is_none())
+    }
+
     /// Puts a leap second on the scale of the claims in force, or takes it off again.
     fn note_leap(&mut self, looks: &[Look]) {
         let due = looks.iter().find_map(|look| match look.leap {
             LeapNotice::Pending(leap) | LeapNotice::Passed(leap) => Some(leap),
             LeapNotice::None => None,
         });
-        let all_deny = looks.iter().all(|look| {
-            look.leap == LeapNotice::None
-                && !matches!(
-                    look.finding,
-                    Finding::Unsettled
-                        | Finding::Refused(
-                            Refusal::Status(_)
-                                | Refusal::AwaitingWrite {
-                                    because: Awaiting::LeapSecond
-                                }
-                        )
-                )
-        });
+        let all_deny = looks
+            .iter()
+            .all(|look| look.leap == LeapNotice::None && can_tell_of_leaps(look));
         let (real, raw) = (Timestamp::from_unix_nanos(self.seen_real), self.seen_raw);
         // By the kernel's clock and by the claim itself: a step back from after a leap second takes
         // the one to before it, and the leap second back with it no more than time.

@@ -33,6 +33,7 @@ impl State {
         to.word(Disturbance::to_word(self.disturbed));
         to.word(Disturbance::to_word(self.broken));
         to.put(&self.unexplained_second);
+        to.put(&self.leapt);
         to.put(&self.real_offset);
         to.put(&self.boot_offset);
         to.put(&self.identity);
@@ -66,6 +67,7 @@ impl State {
             disturbed: Disturbance::from_word(from.word()),
             broken: Disturbance::from_word(from.word()),
             unexplained_second: from.take(),
+            leapt: from.take(),
             real_offset: from.take(),
             boot_offset: from.take(),
             identity: from.take(),
@@ -147,6 +149,7 @@ mod tests {
         state.disturbed = Some(Disturbance::Suspended);
         state.broken = Some(Disturbance::Stepped);
         state.unexplained_second = true;
+        state.leapt = Some(Timestamp::from_unix_nanos(-9));
         state.clocksource = 77;
         for at in [0, 61_000_000_000, 200_000_000_000] {
             let limits = RateLimits {
