@@ -878,3 +878,88 @@ fn no_claim_comes_from_a_report_that_is_to_be_rejected() {
     tried.unwrap();
     assert!(claims.get() > cases() / 10, "{} claims", claims.get());
 }
+
+/// reports, wherever in it the update was.
+#[test]
+fn what_somebody_else_slews_between_the_old_and_the_new_rate_is_charged() {
+    let mut scene = Scene::new();
+    scene.says(|said| said.update_interval = 600.0);
+    let clock = scene.clock();
+    clock.refresh().unwrap();
+    scene.machine.advance(SECOND);
+    scene.update();
+    scene.machine.advance(SECOND);
+    clock.refresh().unwrap();
+    assert_eq!(clock.read().state, ClockState::Synchronized);
+    // The oscillator runs 20 ppm fast from now on; chronyd sees it and makes up for it.
+    scene.machine.set_drift_ppb(-20_000);
+    scene.tracking.frequency_ppm = 20.0;
+    scene.update();
+    // Somebody else puts the frequency back: real time runs with raw time.
+    scene.machine.advance(Duration::from_secs(600));
+    let now = clock.refresh();
+    if let Ok(now) = now {
+        let truth = scene.machine.true_time();
+        assert!(
+            now.contains(truth),
+            "{now} at {truth}: off by {:?}, {:?}",
+            now.midpoint().abs_diff(truth),
+            clock.status().bound
+        );
+    }
+}
+
+/// the leap second, though its day is the next.
+#[test]
+fn a_report_in_the_tick_before_the_kernel_leaps_is_none_of_after_it() {
+    let mut wrong = Vec::new();
+    for (both, bound) in [(false, 0.000_010), (true, 0.000_010), (false, 0.004)] {
+        let midnight: epsilon_clock::Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+        let mut scene = Scene::new();
+        scene.machine =
+            ScriptedMachine::new(midnight.checked_sub(Duration::from_secs(20)).unwrap());
+        scene.machine.schedule_leap(LeapKind::Inserted);
+        scene.machine.announce_leap(LeapKind::Inserted);
+        scene.machine.write_maxerror(1_003);
+        scene.tracking.leap = 1;
+        scene.tracking.root_dispersion = bound;
+        scene.update();
+        let clock = if both { scene.both() } else { scene.clock() };
+        let wait = |until_ms: u64| {
+            let left = midnight.abs_diff(scene.machine.true_time());
+            scene
+                .machine
+                .advance(left - Duration::from_millis(until_ms));
+        };
+        let _ = clock.refresh();
+        wait(8_000);
+        let _ = clock.refresh();
+        // The clocks are disturbed, and chronyd updates 1.5 s before midnight.
+        scene.machine.suspend(Duration::from_secs(2));
+        assert!(clock.now().is_err());
+        wait(3_500);
+        let _ = clock.refresh();
+        wait(1_500);
+        scene.tracking.reference_ns = scene.real();
+        scene.chronyd.says(&scene.tracking);
+        wait(1_000);
+        let _ = clock.refresh();
+        scene.machine.advance(Duration::from_millis(1_001));
+        assert!(scene.real() > midnight.unix_nanos());
+        for step_ms in [0, 100, 300, 500, 300, 1_000, 2_000] {
+            scene.machine.advance(Duration::from_millis(step_ms));
+            let now = if step_ms == 0 {
+                clock.refresh()
+            } else {
+                clock.now()
+            };
+            if let Ok(now) = now {
+                let truth = scene.machine.true_time();
+                if !now.contains(truth) {
+                    wrong.push(format!("{now} at {truth} (both: {both}, bound {bound})"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -31,7 +31,7 @@ pub(super) struct Answer {
     pub(super) received: Sandwich,
     /// How far the clock is off the course that chronyd set it.
     strayed_ns: u64,
-    /// What of that cannot be seen, because the clocks were blurred when the course began.
+    /// What of that cannot be seen, because the course is not known any better.
     hidden_ns: u64,
     /// Whether chronyd was watched while it made its last update.
     pub(super) watched: bool,
@@ -119,7 +119,8 @@ struct Past {
 #[derive(Clone, Copy, Debug)]
 struct Course {
     expected: i128,
-    /// By how much the clocks were blurred where the course began: they are not read at one instant.
+    /// By how much it may be another: the clocks are not read at one instant, and what chronyd did
+    /// at the update is known so well and no better.
     blur: u64,
     /// It began before the last update, so that what was done to the clock since is known.
     watched: bool,
@@ -178,9 +179,11 @@ impl Past {
             expected.iter().min().copied().unwrap_or(from),
             expected.iter().max().copied().unwrap_or(from),
         ];
+        let between = u64::try_from(most - least).unwrap_or(u64::MAX);
         Course {
             expected: corrected.clamp(least, most),
-            blur: self.asked.bracket(),
+            // What anybody did between the two rates does not show.
+            blur: self.asked.bracket().saturating_add(between),
             watched: true,
         }
     }
