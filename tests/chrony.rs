@@ -424,6 +424,8 @@ fn after_a_suspend_only_a_later_reference_counts() {
     scene.machine.advance(SECOND);
     let cause = Disturbance::Suspended;
     assert_eq!(clock.refresh(), Err(ClockError::Disturbed { cause }));
+    // Surely later, though the oscillator may drift.
+    scene.machine.advance(Duration::from_millis(10));
     scene.update();
     scene.machine.advance(SECOND);
     assert!(clock.refresh().unwrap().contains(scene.machine.true_time()));
@@ -879,7 +881,36 @@ fn no_claim_comes_from_a_report_that_is_to_be_rejected() {
     assert!(claims.get() > cases() / 10, "{} claims", claims.get());
 }
 
-/// reports, wherever in it the update was.
+/// chronyd's reference time is on the scale of the corrected clock: with real time 0.3 s behind, that of
+/// an update before the pause is later than real time at the pause. And who watched the update knows
+/// nothing of the time since the pause.
+#[test]
+fn after_a_pause_an_update_just_before_it_does_not_count_however_far_real_time_is_off() {
+    let mut scene = Scene::new();
+    scene.machine.step(TimeDelta::from_nanos(-300_000_000));
+    scene.says(|said| said.correction = 0.3);
+    let clock = scene.clock();
+    clock.refresh().unwrap();
+    scene.machine.advance(SECOND);
+    clock.refresh().unwrap();
+    scene.machine.advance(Duration::from_millis(500));
+    // An update, 0.1 s before the pause.
+    scene.tracking.reference_ns = scene.real() + 300_000_000;
+    scene.says(|_| {});
+    scene.machine.advance(Duration::from_millis(100));
+    scene.machine.pause(Duration::from_secs(10));
+    assert!(clock.now().is_err());
+    for _ in 0..5 {
+        scene.machine.advance(Duration::from_millis(400));
+        if let Ok(now) = clock.refresh() {
+            let truth = scene.machine.true_time();
+            assert!(now.contains(truth), "{now} at {truth}");
+        }
+    }
+}
+
+/// Somebody else's slew hides between the old and the new rate, over all the time between two reports,
+/// wherever in it the update was.
 #[test]
 fn what_somebody_else_slews_between_the_old_and_the_new_rate_is_charged() {
     let mut scene = Scene::new();
@@ -909,6 +940,7 @@ fn what_somebody_else_slews_between_the_old_and_the_new_rate_is_charged() {
     }
 }
 
+/// The kernel falls back a tick after midnight. A report asked for in that tick is one of before
 /// the leap second, though its day is the next.
 #[test]
 fn a_report_in_the_tick_before_the_kernel_leaps_is_none_of_after_it() {

@@ -5,7 +5,7 @@ use super::report::{Leap, Report};
 use crate::bound::ErrorBound;
 use crate::claim::{Claim, RateBounds};
 use crate::interval::Interval;
-use crate::machine::Sandwich;
+use crate::machine::{Disruption, Sandwich};
 use crate::source::{ChronyRefusal, LookContext, SyncClaim};
 use crate::timestamp::Timestamp;
 
@@ -22,6 +22,15 @@ const SAME_REFERENCE: u64 = 1_000_000;
 const AHEAD: i64 = 1_000_000_000;
 
 const BILLION: i128 = 1_000_000_000;
+
+/// The clocks around a question and its answer, between which nothing happened to them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    pub(super) asked: Sandwich,
+    pub(super) received: Sandwich,
+    /// What the hypervisor said of pauses all the while.
+    pub(super) disruption: Disruption,
+}
 
 /// A report that parsed, with the clocks before and after it.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +97,30 @@ impl Answer {
         })
     }
 
+    /// Whether chronyd's last update was surely later than this instant of raw time.
+    ///
+    /// The reference time is on the scale of the corrected clock, whatever real time says. What that
+    /// clock has counted since then is compared with what raw time has counted since the instant.
+    pub(super) fn updated_after(&self, raw: i64, context: &LookContext<'_>) -> bool {
+        let report = &self.report;
+        let corrected = i128::from(self.asked.real) + i128::from(report.correction.signed());
+        let age = corrected - i128::from(report.reference_time.unix_nanos());
+        let elapsed = i128::from(self.asked.raw) - i128::from(raw);
+        // The corrected clock departs from raw time at the rate that chronyd reports, and by what
+        // anybody else did to it.
+        let rate = u64::from(context.max_drift_ppb).max(report.frequency_ppb.unsigned_abs());
+        let drift = age.max(0) * i128::from(rate) / BILLION + 1;
+        let blur = [
+            self.strayed_ns,
+            self.hidden_ns,
+            self.asked.bracket(),
+            self.wander(context),
+        ];
+        let latest = age + drift + blur.into_iter().map(i128::from).sum::<i128>();
+        // Of an answer from before that instant nothing is later, whatever it says.
+        elapsed > 0 && latest < elapsed
+    }
+
     /// How far real time may have moved against UTC from the asking to the instant that the report is
     /// about, which was any until its arrival: 12.5 % is the fastest slew there is.
     fn wander(&self, context: &LookContext<'_>) -> u64 {
@@ -108,6 +141,7 @@ pub(super) struct History {
 #[derive(Clone, Copy, Debug)]
 struct Past {
     reference: Timestamp,
+    disruption: Disruption,
     asked: Sandwich,
     /// Corrected time less raw time.
     corrected: i128,
@@ -196,7 +230,14 @@ impl History {
     /// with it runs evenly, at the rate that chronyd reports; at an update it moves by the offset that
     /// chronyd reports. What departs from that was done by somebody else, and chronyd does not know of
     /// it before its next update.
-    pub(super) fn note(&mut self, report: Report, asked: &Sandwich, received: &Sandwich) -> Answer {
+    pub(super) fn note(&mut self, report: Report, clocks: &Clocks) -> Answer {
+        let Clocks {
+            asked,
+            received,
+            disruption,
+        } = clocks;
+        // Of what happened before a pause nobody knows how it went on.
+        self.last = self.last.filter(|past| past.disruption == *disruption);
         let real = i128::from(asked.real) + i128::from(report.correction.signed());
         let corrected = real - i128::from(asked.raw);
         let same = self
@@ -214,6 +255,7 @@ impl History {
         self.last = Some(Past {
             // The first one: chronyd moves its own by what it slews.
             reference: same.map_or(report.reference_time, |past| past.reference),
+            disruption: *disruption,
             asked: *asked,
             corrected,
             frequency_ppb: report.frequency_ppb,
@@ -227,6 +269,91 @@ impl History {
             strayed_ns,
             hidden_ns,
             watched: course.watched,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Figure;
+    use super::*;
+    use crate::machine::SystemMachine;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn clocks(raw: i64, real: i64) -> Clocks {
+        let sandwich = Sandwich {
+            mono_before: raw,
+            boot: raw,
+            real,
+            raw,
+            mono_after: raw,
+        };
+        Clocks {
+            asked: sandwich,
+            received: sandwich,
+            disruption: Disruption::default(),
+        }
+    }
+
+    fn report(reference: i64, correction: i64) -> Report {
+        Report {
+            reference_id: 1,
+            stratum: 2,
+            leap: Leap::None,
+            reference_time: Timestamp::from_unix_nanos(reference),
+            correction: Figure {
+                negative: correction < 0,
+                magnitude: correction.unsigned_abs(),
+            },
+            last_offset: Figure::default(),
+            frequency_ppb: 0,
+            root_delay_ns: 0,
+            root_dispersion_ns: 0,
+            update_interval_ns: 16 * SECOND.unsigned_abs(),
+        }
+    }
+
+    #[test]
+    fn an_update_is_dated_by_the_corrected_clock() {
+        let machine = SystemMachine::new().unwrap();
+        let context = LookContext::new(&machine);
+        let (raw, real) = (100 * SECOND, 1_000 * SECOND);
+        for correction in [-SECOND, 0, SECOND / 3] {
+            // Updated two seconds ago.
+            let reference = real + correction - 2 * SECOND;
+            let report = report(reference, correction);
+            let answer = History::default().note(report, &clocks(raw, real));
+            assert!(answer.updated_after(raw - 2 * SECOND - SECOND / 100, &context));
+            // It may have been then, with an oscillator that drifts.
+            assert!(!answer.updated_after(raw - 2 * SECOND - 1_000, &context));
+            assert!(!answer.updated_after(raw - 2 * SECOND + 1, &context));
+        }
+    }
+
+    /// It may land in the mailbox later, whatever time it tells.
+    #[test]
+    fn an_answer_from_before_an_instant_tells_of_no_update_after_it() {
+        let machine = SystemMachine::new().unwrap();
+        let context = LookContext::new(&machine);
+        let (raw, real) = (100 * SECOND, 1_000 * SECOND);
+        let ahead = report(real + SECOND, 0);
+        let answer = History::default().note(ahead, &clocks(raw, real));
+        assert!(answer.updated_after(raw - SECOND, &context));
+        assert!(!answer.updated_after(raw, &context));
+        assert!(!answer.updated_after(raw + SECOND / 2, &context));
+    }
+
+    #[test]
+    fn an_update_that_was_watched_from_before_a_pause_was_not_watched() {
+        let (raw, real) = (100 * SECOND, 1_000 * SECOND);
+        for paused in [false, true] {
+            let mut history = History::default();
+            history.note(report(real - SECOND, 0), &clocks(raw, real));
+            let mut later = clocks(raw + SECOND, real + SECOND);
+            later.disruption.marker = u64::from(paused);
+            let answer = history.note(report(real + SECOND / 2, 0), &later);
+            assert_eq!(answer.watched, !paused);
         }
     }
 }

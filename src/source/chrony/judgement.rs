@@ -29,7 +29,7 @@ pub(super) fn look(
     };
     // Read after the answer, so that whatever happened to the clocks before it came in shows.
     let now = context.machine.sandwich();
-    let mut known = watch(context, memory, &contents, &now);
+    let mut known = watch(context, memory, &now);
     let finding = judge(context, &contents, &now, silence, &mut known);
     let leap = known
         .leap
@@ -40,15 +40,9 @@ pub(super) fn look(
 }
 
 /// What is known of the clocks, with a barrier where they were disturbed or are seen first.
-fn watch(
-    context: &LookContext<'_>,
-    memory: &SourceMemory,
-    contents: &Contents,
-    now: &Sandwich,
-) -> Remembered {
+fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Remembered {
     let barrier = |may_inherit| Barrier {
-        real: now.real,
-        serial: contents.serial,
+        raw: now.raw,
         may_inherit,
     };
     let Some(mut known) = Remembered::load(memory) else {
@@ -108,9 +102,9 @@ fn judge(
     if kind.is_some() && near_midnight(&answer, now) {
         return awaiting(Awaiting::LeapSecond);
     }
-    let beyond = known.barrier.is_none_or(|barrier| {
-        contents.serial > barrier.serial && answer.report.reference_time.unix_nanos() > barrier.real
-    });
+    let beyond = known
+        .barrier
+        .is_none_or(|barrier| answer.updated_after(barrier.raw, context));
     let vouched_since = beyond && answer.watched;
     if vouched_since {
         known.barrier = None;

@@ -6,7 +6,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use super::answer::{Answer, History};
+use super::answer::{Answer, Clocks, History};
 use super::exchange::Asker;
 use super::refusal::ChronyRefusal;
 use super::report::{BUFFER_LEN, Malformed, Report, request};
@@ -111,14 +111,10 @@ impl Mailbox {
         if let Some(mut kept) = self.lock_patiently() {
             let kept = &mut *kept;
             kept.contents.serial = kept.contents.serial.saturating_add(1);
-            let Exchange {
-                asked,
-                received,
-                report,
-            } = exchange;
-            let outcome = report.map(|report| kept.history.note(report, &asked, &received));
+            let Exchange { clocks, report } = exchange;
+            let outcome = report.map(|report| kept.history.note(report, &clocks));
             kept.contents.last = Some(Heard {
-                raw: received.raw,
+                raw: clocks.received.raw,
                 outcome,
             });
         }
@@ -135,12 +131,12 @@ impl Mailbox {
         let hash = self.sequences.hash_one((serial, attempt));
         let sequence = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
         let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
-        let disruption = machine.disruption();
+        let disruption = machine.disruption()?;
         let asked = sharp(machine);
         let mut datagram = [0; BUFFER_LEN];
         let length = asker.ask(&request(sequence, attempt), &mut datagram).ok()?;
         let received = machine.sandwich();
-        let undisturbed = disruption == machine.disruption()
+        let undisturbed = machine.disruption() == Some(disruption)
             && received.raw >= asked.raw
             && asked.real_offset().moved_to(&received.real_offset()) == 0
             && asked.boot_offset().moved_to(&received.boot_offset()) == 0;
@@ -152,8 +148,11 @@ impl Mailbox {
             _ => ChronyRefusal::Malformed,
         });
         undisturbed.then_some(Exchange {
-            asked,
-            received,
+            clocks: Clocks {
+                asked,
+                received,
+                disruption,
+            },
             report,
         })
     }
@@ -161,16 +160,18 @@ impl Mailbox {
 
 /// What one question came to.
 struct Exchange {
-    asked: Sandwich,
-    received: Sandwich,
+    clocks: Clocks,
     report: Result<Report, ChronyRefusal>,
 }
 
 impl Exchange {
     /// How much a claim from it is wider than what chronyd says, in ns.
     fn cost(&self) -> u64 {
-        let span = self.received.raw.abs_diff(self.asked.raw);
-        self.asked.bracket().saturating_add(span / 8)
+        let Clocks {
+            asked, received, ..
+        } = &self.clocks;
+        let span = received.raw.abs_diff(asked.raw);
+        asked.bracket().saturating_add(span / 8)
     }
 }
 

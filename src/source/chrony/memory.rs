@@ -26,10 +26,8 @@ pub(super) struct Remembered {
 /// watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Barrier {
-    /// Its reference time has to be later than this instant of real time...
-    pub(super) real: i64,
-    /// ... in an answer that came in later.
-    pub(super) serial: i64,
+    /// The instant of raw time that its last update has to be later than.
+    pub(super) raw: i64,
     /// Nothing was disturbed, as far as is known: reports that do not go beyond it may be inherited.
     pub(super) may_inherit: bool,
 }
@@ -90,12 +88,12 @@ impl Remembered {
             boot_hi,
             claimed,
             barrier,
-            barrier_real,
-            barrier_serial,
+            barrier_raw,
             leap_kind,
             leap_day,
             leap_stale,
             opened,
+            _,
             _,
             _,
             _,
@@ -107,8 +105,7 @@ impl Remembered {
             opened,
             claimed,
             barrier: (barrier != 0).then_some(Barrier {
-                real: barrier_real,
-                serial: barrier_serial,
+                raw: barrier_raw,
                 may_inherit: barrier == 2,
             }),
             leap: LeapFlag {
@@ -124,11 +121,10 @@ impl Remembered {
     }
 
     pub(super) fn store(&self) -> SourceMemory {
-        let barrier = match self.barrier {
-            None => [0; 3],
-            Some(b) => [1 + i64::from(b.may_inherit), b.real, b.serial],
+        let (standing, barrier_raw) = match self.barrier {
+            None => (0, 0),
+            Some(barrier) => (1 + i64::from(barrier.may_inherit), barrier.raw),
         };
-        let [standing, barrier_real, barrier_serial] = barrier;
         let leap_kind = match self.leap.kind {
             None => 0,
             Some(LeapKind::Inserted) => 1,
@@ -143,12 +139,12 @@ impl Remembered {
                 self.boot_offset.hi,
                 self.claimed,
                 standing,
-                barrier_real,
-                barrier_serial,
+                barrier_raw,
                 leap_kind,
                 self.leap.day,
                 self.leap.stale.into(),
                 self.opened,
+                0,
                 0,
                 0,
                 0,
@@ -178,8 +174,7 @@ mod tests {
         assert_eq!(Remembered::load(&remembered.store()), Some(remembered));
         for may_inherit in [false, true] {
             remembered.barrier = Some(Barrier {
-                real: 7,
-                serial: 9,
+                raw: 7,
                 may_inherit,
             });
             assert_eq!(Remembered::load(&remembered.store()), Some(remembered));
