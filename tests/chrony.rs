@@ -995,3 +995,42 @@ fn a_report_in_the_tick_before_the_kernel_leaps_is_none_of_after_it() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// Of two updates between two reports only the last one's offset is told; a slew by somebody else that
+/// undoes the first one is not seen.
+#[test]
+fn what_hides_behind_an_update_that_no_report_told_of_is_charged() {
+    let mut scene = Scene::new();
+    // Real time is 5 ms ahead, within what chronyd reports.
+    scene.machine.step(TimeDelta::from_nanos(5_000_000));
+    scene.says(|said| said.root_dispersion = 0.006);
+    let clock = scene.clock();
+    clock.refresh().unwrap();
+    scene.machine.advance(SECOND);
+    scene.update();
+    scene.machine.advance(SECOND);
+    let now = clock.refresh().unwrap();
+    assert!(now.contains(scene.machine.true_time()));
+    assert_eq!(clock.read().state, ClockState::Synchronized);
+    // An update finds the 5 ms and slews them away; the next one finds nothing.
+    scene.machine.set_hidden_slew_ppb(-50_000_000);
+    scene.machine.advance(Duration::from_millis(100));
+    scene.machine.set_hidden_slew_ppb(0);
+    scene.machine.advance(Duration::from_millis(400));
+    scene.tracking.root_dispersion = 0.000_010;
+    scene.tracking.update_interval = 0.499;
+    scene.update();
+    // Somebody else slews them in again.
+    scene.machine.set_hidden_slew_ppb(50_000_000);
+    scene.machine.advance(Duration::from_millis(100));
+    scene.machine.set_hidden_slew_ppb(0);
+    scene.machine.advance(Duration::from_millis(400));
+    if let Ok(now) = clock.refresh() {
+        let truth = scene.machine.true_time();
+        assert!(
+            now.contains(truth),
+            "{now} at {truth}, {:?}",
+            clock.status().bound
+        );
+    }
+}

@@ -145,6 +145,8 @@ struct Past {
     asked: Sandwich,
     /// Corrected time less raw time.
     corrected: i128,
+    /// How far off it may have been; `None` if chronyd was not to be believed.
+    off_ns: Option<u64>,
     frequency_ppb: i64,
     course: Course,
 }
@@ -202,9 +204,31 @@ impl Past {
         }
     }
 
+    /// What updates that no report told of may have done to the clock; `None` if nobody knows.
+    ///
+    /// They moved the corrected clock from as far off as the last report allows to as far off as it was
+    /// before the update that this one tells of.
+    fn untold(&self, now: &Sandwich, report: &Report) -> Option<u64> {
+        let elapsed = now.raw.abs_diff(self.asked.raw);
+        // It is not measured by raw time: 12.5 % is the fastest slew there is.
+        let interval = report.update_interval_ns;
+        if elapsed <= interval - interval / 8 {
+            return Some(0);
+        }
+        self.off_ns?
+            .checked_add(report.bound_ns()?)?
+            .checked_add(report.last_offset.magnitude)
+    }
+
     /// The course after an update: it begins anew from where the clock was, whatever had been done to
     /// it before, since chronyd has measured that.
-    fn course_after_update(&self, now: &Sandwich, report: &Report, corrected: i128) -> Course {
+    fn course_after_update(
+        &self,
+        now: &Sandwich,
+        report: &Report,
+        corrected: i128,
+    ) -> Option<Course> {
+        let untold = self.untold(now, report)?;
         let from = self.corrected - i128::from(report.last_offset.signed());
         // The rate may have changed with the update, which came at any time since.
         let rates = [self.frequency_ppb, report.frequency_ppb];
@@ -214,12 +238,17 @@ impl Past {
             expected.iter().max().copied().unwrap_or(from),
         ];
         let between = u64::try_from(most - least).unwrap_or(u64::MAX);
-        Course {
+        Some(Course {
             expected: corrected.clamp(least, most),
-            // What anybody did between the two rates does not show.
-            blur: self.asked.bracket().saturating_add(between),
+            // What anybody did between the two rates does not show, nor what an update that nobody told
+            // of did and somebody else undid.
+            blur: self
+                .asked
+                .bracket()
+                .saturating_add(between)
+                .saturating_add(untold),
             watched: true,
-        }
+        })
     }
 }
 
@@ -243,33 +272,37 @@ impl History {
         let same = self
             .last
             .filter(|past| past.has_reference(report.reference_time));
-        let course = match self.last.filter(|past| past.is_of_these_clocks(asked)) {
-            Some(past) if same.is_some() => past.course_at(asked, report.frequency_ppb),
-            Some(past) => past.course_after_update(asked, &report, corrected),
-            None => Course {
-                expected: corrected,
-                blur: asked.bracket(),
-                watched: false,
-            },
-        };
-        self.last = Some(Past {
-            // The first one: chronyd moves its own by what it slews.
-            reference: same.map_or(report.reference_time, |past| past.reference),
-            disruption: *disruption,
-            asked: *asked,
-            corrected,
-            frequency_ppb: report.frequency_ppb,
-            course,
+        let past = self.last.filter(|past| past.is_of_these_clocks(asked));
+        let course = past.and_then(|past| match same {
+            Some(_) => Some(past.course_at(asked, report.frequency_ppb)),
+            None => past.course_after_update(asked, &report, corrected),
+        });
+        let course = course.unwrap_or(Course {
+            expected: corrected,
+            blur: asked.bracket(),
+            watched: false,
         });
         let (strayed_ns, hidden_ns) = course.strayed(corrected, asked);
-        Answer {
+        let answer = Answer {
             report,
             asked: *asked,
             received: *received,
             strayed_ns,
             hidden_ns,
             watched: course.watched,
-        }
+        };
+        let believed = report.bound_ns().filter(|_| answer.refusal().is_none());
+        self.last = Some(Past {
+            // The first one: chronyd moves its own by what it slews.
+            reference: same.map_or(report.reference_time, |past| past.reference),
+            disruption: *disruption,
+            asked: *asked,
+            corrected,
+            off_ns: believed.and_then(|bound| bound.checked_add(strayed_ns)),
+            frequency_ppb: report.frequency_ppb,
+            course,
+        });
+        answer
     }
 }
 
