@@ -1034,3 +1034,42 @@ fn what_hides_behind_an_update_that_no_report_told_of_is_charged() {
         );
     }
 }
+
+/// Without the kernel as a source nobody ever says that a leap second has passed, and a look at chronyd's
+/// report does not say that none has.
+#[test]
+fn a_look_at_chronyd_alone_does_not_explain_a_second() {
+    let midnight: epsilon_clock::Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    let mut wrong = Vec::new();
+    for flag in [0, 1] {
+        let mut scene = Scene::new();
+        scene.machine =
+            ScriptedMachine::new(midnight.checked_sub(Duration::from_secs(300)).unwrap());
+        scene.machine.schedule_leap(LeapKind::Inserted);
+        scene.machine.announce_leap(LeapKind::Inserted);
+        scene.machine.write_maxerror(1_003);
+        scene.tracking.update_interval = 256.0;
+        scene.update();
+        let clock = scene.clock();
+        clock.refresh().unwrap();
+        scene.machine.advance(SECOND);
+        scene.update();
+        scene.machine.advance(SECOND);
+        clock.refresh().unwrap();
+        // chronyd is told now, and nobody looks until ten seconds after the leap second.
+        scene.says(|said| said.leap = flag);
+        scene.machine.advance(Duration::from_secs(310));
+        for _ in 0..4 {
+            scene.machine.advance(Duration::from_millis(300));
+            for now in [clock.now(), clock.refresh()] {
+                let truth = scene.machine.true_time();
+                if let Ok(now) = now
+                    && !now.contains(truth)
+                {
+                    wrong.push(format!("{now} at {truth} (flag {flag})"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -97,6 +97,13 @@ fn judge(
         Leap::Due(kind) => Some(kind),
         Leap::None | Leap::Unsynchronized => None,
     };
+    if known.leap.is_past(answer.asked.real) {
+        // Whether real time has leapt or not, chronyd knows only once it has asked a server since.
+        known.barrier = Some(Barrier {
+            raw: now.raw,
+            may_inherit: false,
+        });
+    }
     known.leap = known.leap.after(kind, answer.asked.real);
     // Also under a flag that seems to be of yesterday: the kernel falls back a tick after midnight.
     if kind.is_some() && near_midnight(&answer, now) {

@@ -54,14 +54,24 @@ impl LeapFlag {
         }
     }
 
-    /// The leap second that is still to come at this instant of real time.
-    pub(super) fn due(self, real: i64) -> Option<LeapSecond> {
+    /// The leap second that it announced, until it is seen set after that.
+    fn announced(self) -> Option<LeapSecond> {
         let kind = self.kind.filter(|_| !self.stale)?;
         let boundary = self.day.checked_add(1)?.checked_mul(DAY)?;
-        (real < boundary).then_some(LeapSecond {
-            boundary: Timestamp::from_unix_nanos(boundary),
-            kind,
-        })
+        let boundary = Timestamp::from_unix_nanos(boundary);
+        Some(LeapSecond { boundary, kind })
+    }
+
+    /// The leap second that is still to come at this instant of real time.
+    pub(super) fn due(self, real: i64) -> Option<LeapSecond> {
+        self.announced()
+            .filter(|leap| real < leap.boundary.unix_nanos())
+    }
+
+    /// Whether what it announced has come by this instant of real time.
+    pub(super) fn is_past(self, real: i64) -> bool {
+        self.announced()
+            .is_some_and(|leap| leap.boundary.unix_nanos() <= real)
     }
 }
 
@@ -192,8 +202,10 @@ mod tests {
             Some(DAY)
         );
         assert_eq!(flag.due(DAY), None);
+        assert!(!flag.is_past(DAY - 1) && flag.is_past(DAY));
         let lingering = flag.after(inserted, DAY + noon);
         assert_eq!(lingering.due(DAY + noon), None);
+        assert!(!lingering.is_past(DAY + noon));
         assert_eq!(
             lingering
                 .after(inserted, DAY + noon + 1)
