@@ -52,7 +52,10 @@ const SILENT_AFTER: u32 = 4;
 /// correct, departed since the last update from the course that chronyd set it (the rate, and at the
 /// update the offset, that it reports): what anybody else does to the clock is charged to the bound.
 ///
-/// After a step, a suspend or any other disturbance a report counts only if chronyd has taken over a
+/// (Asked more often than chronyd updates, that is: of two updates between two reports only the last one
+/// is told, and what the others may have done is charged in full.)
+///
+/// After a step, a suspend, a leap second or any other disturbance a report counts only if chronyd has taken over a
 /// server's time since: it ignores jumps of less than ten seconds and goes on reporting a tiny error.
 ///
 /// # What is not believed
