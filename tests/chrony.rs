@@ -22,9 +22,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use epsilon_clock::{
-    ChronyRefusal, ChronySource, Clock, ClockBuilder, ClockError, ClockState, Disturbance,
-    KernelSource, LeapKind, RefreshPolicy, Refusal, ScriptedMachine, Source, SourceStatus,
-    TimeDelta,
+    Awaiting, ChronyRefusal, ChronySource, Clock, ClockBuilder, ClockError, ClockState,
+    Disturbance, KernelSource, LeapKind, RefreshPolicy, Refusal, ScriptedMachine, Source,
+    SourceStatus, TimeDelta,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -1072,4 +1072,42 @@ fn a_look_at_chronyd_alone_does_not_explain_a_second() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A flag that was set a day early seems to be of the leap second before, in the tick before the kernel
+/// falls back.
+#[test]
+fn near_midnight_no_report_counts_under_a_flag_however_long_it_was_set() {
+    let mut scene = Scene::new();
+    let day = 86_400_000_000_000;
+    let first = (scene.real() / day + 1) * day;
+    let until = |scene: &Scene, real: i64| {
+        let left = Duration::from_nanos((real - scene.real()) as u64);
+        scene.machine.advance(left);
+    };
+    scene.tracking.leap = 1;
+    let clock = scene.clock();
+    for midnight in [first, first + day] {
+        until(&scene, midnight - 20_000_000_000);
+        scene.update();
+        let _ = clock.refresh();
+        for past in [-10_000_000_000, 5_000_000] {
+            until(&scene, midnight + past);
+            scene.update();
+            let _ = clock.refresh();
+        }
+        // At the first one the clock itself does not look.
+        let because = Awaiting::LeapSecond;
+        let refusal = named(&clock, "chrony").refusal;
+        let expected = (midnight != first).then_some(Refusal::AwaitingWrite { because });
+        assert_eq!(refusal, expected);
+        // Later in the day it counts again, flag or no flag.
+        for past in [10_000_000_000, 11_000_000_000, 12_000_000_000] {
+            until(&scene, midnight + past);
+            scene.update();
+            scene.machine.advance(Duration::from_millis(500));
+            let _ = clock.refresh();
+        }
+        clock.now().unwrap();
+    }
 }
