@@ -40,6 +40,8 @@ pub(crate) struct Played {
     pub(crate) accepted: u64,
     pub(crate) turned_away: u64,
     pub(crate) stale_without_fence: u64,
+    /// Bounds that the model's daemons wrote and that A2 does not allow.
+    pub(crate) short_writes: u64,
 }
 
 impl Played {
@@ -56,6 +58,7 @@ impl Played {
         self.accepted += other.accepted;
         self.turned_away += other.turned_away;
         self.stale_without_fence += other.stale_without_fence;
+        self.short_writes += other.short_writes;
     }
 }
 
@@ -229,9 +232,8 @@ impl Cluster<'_> {
             careless,
         };
         cluster.run();
-        let (played, checker) = (cluster.played, cluster.checker);
-        // Nothing in here breaks an assumption by accident.
-        assert_eq!(world.short_writes().0, 0, "seed {seed}");
+        let (mut played, checker) = (cluster.played, cluster.checker);
+        played.short_writes = world.short_writes().0;
         (played, checker)
     }
 }
