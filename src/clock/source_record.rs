@@ -149,9 +149,7 @@ impl SourceRecord {
 
     /// Changes the claims' scale, for a leap second.
     pub(super) fn revise(&mut self, revise: impl Fn(Claim) -> Claim) {
-        if let Some(last) = &mut self.last {
-            last.claim = revise(last.claim);
-        }
+        self.revise_last(&revise);
         self.older = self.older.map(&revise);
         self.younger = self.younger.map(&revise);
     }

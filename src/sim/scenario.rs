@@ -44,6 +44,8 @@ pub struct Scenario {
     expectation: Expectation,
     /// A healthy chrony with polls of 64 s: here epsilon's growth is compared with the kernel's.
     measures_growth: bool,
+    /// Nothing to be seen but a rate that was learned and a daemon that died: how far epsilon goes.
+    measures_holdover: bool,
     /// Why it refuses more than a thousandth of healthy time, where it is known to.
     refuses: Option<&'static str>,
     build: fn(&mut Stage),
@@ -57,6 +59,7 @@ impl Scenario {
             about,
             expectation: Expectation::True,
             measures_growth: false,
+            measures_holdover: false,
             refuses: None,
             build,
         }
@@ -86,6 +89,13 @@ impl Scenario {
     const fn measuring_growth(self) -> Self {
         Self {
             measures_growth: true,
+            ..self
+        }
+    }
+
+    const fn measuring_holdover(self) -> Self {
+        Self {
+            measures_holdover: true,
             ..self
         }
     }
@@ -159,9 +169,8 @@ impl Scenario {
         self.measures_growth
     }
 
-    /// Where nothing is to be seen but a rate that was learned and a daemon that died.
-    pub(super) fn measures_holdover(&self) -> bool {
-        self.name == "holdover"
+    pub(super) const fn measures_holdover(&self) -> bool {
+        self.measures_holdover
     }
 
     pub(super) fn stage(&self, seed: u64) -> Stage {
@@ -251,6 +260,21 @@ impl Stage {
         Daemon {
             poll: Duration::from_secs(poll_secs),
             ..Daemon::chrony(server)
+        }
+    }
+
+    /// chrony with any poll from 4 to 64 s.
+    fn any_chrony(&mut self) -> Daemon {
+        let poll = poll_of(self);
+        self.chrony(poll)
+    }
+
+    /// A leap second either way.
+    fn either_leap(&mut self) -> LeapKind {
+        if self.random.chance(500_000) {
+            LeapKind::Inserted
+        } else {
+            LeapKind::Deleted
         }
     }
 

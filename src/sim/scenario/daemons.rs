@@ -91,8 +91,7 @@ pub(super) static ALL: [Scenario; 17] = [
         |stage| {
             stage.restarts = true;
             for _ in 0..2 {
-                let poll = poll_of(stage);
-                let daemon = stage.chrony(poll);
+                let daemon = stage.any_chrony();
                 stage.ordinary(daemon);
             }
         },
@@ -129,8 +128,7 @@ pub(super) static ALL: [Scenario; 17] = [
         |stage| {
             stage.span = 5_400 * SECOND;
             stage.idle = 20 * SECOND;
-            let poll = poll_of(stage);
-            let daemon = stage.chrony(poll);
+            let daemon = stage.any_chrony();
             for _ in 0..2 {
                 let node = stage.ordinary(daemon.clone());
                 let at = stage.sometime(30, 600, &node, Fault::DaemonTerminated);

@@ -21,11 +21,7 @@ pub(super) static ALL: [Scenario; 4] = [
         "leap-in-holdover",
         "a leap second, either way, after the daemon died",
         |stage| {
-            let kind = if stage.random.chance(500_000) {
-                LeapKind::Inserted
-            } else {
-                LeapKind::Deleted
-            };
+            let kind = stage.either_leap();
             stage.with_leap(kind, 400);
             for killed in [true, false] {
                 let daemon = stage.chrony(16);
@@ -44,11 +40,7 @@ pub(super) static ALL: [Scenario; 4] = [
         "one node never hears of the leap second",
         "A5: one node without the leap flag",
         |stage| {
-            let kind = if stage.random.chance(500_000) {
-                LeapKind::Inserted
-            } else {
-                LeapKind::Deleted
-            };
+            let kind = stage.either_leap();
             stage.with_leap(kind, 300);
             let daemon = stage.chrony(16);
             stage.ordinary(daemon.clone());

@@ -14,8 +14,7 @@ pub(super) static ALL: [Scenario; 8] = [
         "steps",
         "somebody sets the clock, by a microsecond to a year, either way",
         |stage| {
-            let poll = poll_of(stage);
-            let daemon = stage.chrony(poll);
+            let daemon = stage.any_chrony();
             for _ in 0..2 {
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..6 {
@@ -34,8 +33,7 @@ pub(super) static ALL: [Scenario; 8] = [
         "slews",
         "somebody beside the daemon slews the clock, by up to 83 333 ppm",
         |stage| {
-            let poll = poll_of(stage);
-            let daemon = stage.chrony(poll);
+            let daemon = stage.any_chrony();
             for _ in 0..2 {
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..6 {
@@ -56,8 +54,7 @@ pub(super) static ALL: [Scenario; 8] = [
         "the machine sleeps for 25 ms to a day; precise wake-ups, or by a 1 s battery clock",
         |stage| {
             stage.span = 1_200 * SECOND;
-            let poll = poll_of(stage);
-            let daemon = stage.chrony(poll);
+            let daemon = stage.any_chrony();
             for _ in 0..2 {
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..5 {
@@ -80,8 +77,7 @@ pub(super) static ALL: [Scenario; 8] = [
         "vm-pause",
         "the machine is not run for a while: its kernel is told, or its counter ran on",
         |stage| {
-            let poll = poll_of(stage);
-            let daemon = stage.chrony(poll);
+            let daemon = stage.any_chrony();
             for _ in 0..2 {
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..5 {
@@ -101,8 +97,7 @@ pub(super) static ALL: [Scenario; 8] = [
         "status-refused",
         "adjtimex is refused for a while",
         |stage| {
-            let poll = poll_of(stage);
-            let daemon = stage.chrony(poll);
+            let daemon = stage.any_chrony();
             for _ in 0..2 {
                 let node = stage.ordinary(daemon.clone());
                 for _ in 0..4 {

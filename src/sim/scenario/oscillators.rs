@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use super::{Scenario, Stage, poll_of};
+use super::{Scenario, Stage};
 use crate::sim::daemon::{Daemon, Manner};
 use crate::sim::fault::Fault;
 use crate::sim::kernel::SECOND;
@@ -25,8 +25,7 @@ pub(super) static ALL: [Scenario; 11] = [
         |stage| {
             stage.settings = |builder| builder.max_wander_ppb(400_000);
             for sign in [1, -1] {
-                let poll = poll_of(stage);
-                let daemon = stage.chrony(poll);
+                let daemon = stage.any_chrony();
                 let node = stage.node(NodeConfig {
                     oscillator: Oscillator::steady(sign * 200_000),
                     ..NodeConfig::with_daemon(daemon)
@@ -132,7 +131,8 @@ pub(super) static ALL: [Scenario; 11] = [
                 jumps_within(stage, &node, lowest, taught, taught + dead);
             }
         },
-    ),
+    )
+    .measuring_holdover(),
     Scenario::honest(
         "wander-limit",
         "bounds as short as A2 allows, and a rate at one edge of its band or the other",

@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use super::{Scenario, Stage, poll_of};
-use crate::claim::LeapKind;
 use crate::sim::daemon::{Daemon, Manner};
 use crate::sim::fault::{Fault, Notice, Wake};
 use crate::sim::kernel::SECOND;
@@ -34,11 +33,7 @@ pub(super) static ALL: [Scenario; 4] = [
         "chrony-report-leap",
         "a leap second, inserted or deleted, seen by the kernel and by chronyd's report",
         |stage| {
-            let kind = if stage.random.chance(500_000) {
-                LeapKind::Inserted
-            } else {
-                LeapKind::Deleted
-            };
+            let kind = stage.either_leap();
             stage.with_leap(kind, 400);
             stage.span = 700 * SECOND;
             for sources in [Sources::KernelAndChrony, Sources::Chrony] {
