@@ -1,38 +1,28 @@
 //! The clock: readings as intervals that contain UTC.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::error::{BuildError, ClockError, WaitReason, WaitTimeout};
-use crate::interval::Interval;
-use crate::machine::{Disruption, Identity, Sandwich};
-use crate::ntp_status::{NtpStatus, NtpStatusError};
-use crate::timestamp::Timestamp;
+use crate::machine::{Disruption, Identity, NtpStatus, NtpStatusError, Sandwich};
+use crate::time::{Interval, Timestamp};
 
-mod any_machine;
-mod background;
 mod builder;
 mod counters;
-mod last_commit;
+mod error;
 mod latch;
-mod line;
 mod policy;
-mod refresher;
 mod shared;
-mod source_record;
 mod state;
 mod status;
-mod watch;
-mod words;
+mod threads;
 
 pub use builder::ClockBuilder;
-pub(crate) use policy::{DEFAULT_DAEMON_MARGIN, DEFAULT_MAX_DRIFT_PPB};
+pub use error::{BuildError, ClockError, WaitReason, WaitTimeout};
 pub use policy::{DriftLearning, RefreshPolicy};
 pub use status::{ClockState, Counters, Reading, SourceStatus, Status};
 
 use shared::Shared;
-pub(crate) use shared::{Estimate, GUARD_WIDTH_LIMIT, Instant};
+pub(crate) use shared::{Estimate, Instant};
 pub(crate) use state::SUSPEND_RESOLUTION;
 
 /// A clock that says how wrong it may be.

@@ -7,15 +7,14 @@
 //! 3. The release was before commit 2 began, and true time does not run backwards.
 //! 4. Commit 2 took at least the `latest` of a reading, which is not below true time (T1).
 //! 5. So `s1 <` true time at the release `<=` true time at the beginning `<= s2`.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use thiserror::Error;
 
-use crate::clock::Clock;
-use crate::error::{ClockError, Disturbance};
-use crate::timestamp::Timestamp;
+use crate::clock::{Clock, ClockError};
+use crate::machine::Disturbance;
+use crate::time::Timestamp;
 
 mod group;
 mod strategy;

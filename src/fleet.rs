@@ -1,13 +1,10 @@
 //! Agreement among clocks: which of them can be right at once, and who stands against a majority.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crate::claim::RateBounds;
-use crate::clock::Clock;
-use crate::error::{BuildError, ClockError};
-use crate::interval::Interval;
+use crate::clock::{BuildError, Clock, ClockError};
+use crate::time::{Interval, RateBounds};
 
 mod agreement;
 mod builder;

@@ -1,7 +1,6 @@
 //! The guide: what to use for what, what goes wrong, and what no clock can do about it.
 //!
 //! Pages of prose with examples that run. The reference is with the types themselves.
-#![forbid(unsafe_code)]
 
 #[doc = include_str!("guide/alerts.md")]
 pub mod alerts {}

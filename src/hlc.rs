@@ -1,11 +1,9 @@
 //! The hybrid logical clock: stamps that are close to UTC and never contradict causality.
-#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
 use crate::clock::{Clock, Estimate, Instant};
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 mod builder;
 mod commit;

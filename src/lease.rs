@@ -6,27 +6,28 @@
 //! 2. A claimant acts once `earliest > e`; true time then is not below `earliest` (T1).
 //! 3. So whoever holds does so at true instants before `e`, and whoever claims at ones after it.
 //! 4. A renewal never names an earlier `e` than before, so whoever was told an old one is safe.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockError};
 use crate::commit::CommitWaitError;
-use crate::error::ClockError;
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 mod age;
 mod error;
 mod expiry;
+mod fence;
 mod guard;
+mod pause;
 mod request;
 mod term;
 
 pub use error::{LeaseError, NotHeld};
 pub use expiry::{DecodeLeaseError, ImplausibleExpiry};
+pub use fence::{DecodeFenceError, Fence, FencingToken, StaleToken, TokenError};
 pub use guard::{Tenure, WorkGuard};
+pub use pause::{Pause, PauseDetector};
 pub use request::{GrantorClock, LeaseRequest};
 pub use term::TermLease;
 

@@ -241,81 +241,36 @@
 //! Linux 3.10 and later. Elsewhere the crate builds on the standard library's clocks: there is no
 //! `adjtimex`, so a clock gives intervals only with [`assume_error`](ClockBuilder::assume_error).
 
-mod bound;
-mod claim;
-mod clock;
-mod commit;
-#[cfg(feature = "chrono")]
-mod dates;
-mod error;
-mod fence;
-mod fleet;
+pub mod clock;
+pub mod commit;
+pub mod fleet;
 pub mod guide;
-mod hlc;
-mod interval;
-mod lease;
-#[cfg(feature = "tracing")]
-mod log;
-mod machine;
-mod ntp_status;
-mod ordering;
-mod pause;
+pub mod hlc;
+mod interop;
+pub mod lease;
+pub mod machine;
 mod primitive;
-mod rate;
-#[cfg(feature = "test-util")]
-mod scripted;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod source;
 #[cfg(feature = "test-util")]
-mod skewed;
-mod source;
-#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
-mod sys;
-mod timestamp;
-#[cfg(feature = "serde")]
-mod wire;
+pub mod testing;
+pub mod time;
+mod words;
 
-pub use bound::ErrorBound;
-pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
-pub use clock::{
-    Clock, ClockBuilder, ClockState, Counters, DriftLearning, Reading, RefreshPolicy, SourceStatus,
-    Status,
-};
-pub use commit::{CommitError, CommitGroup, CommitWait, CommitWaitError, GroupWait, WaitStrategy};
-pub use error::{BuildError, ClockError, Disturbance, WaitReason, WaitTimeout};
-pub use fence::{DecodeFenceError, Fence, FencingToken, StaleToken, TokenError};
-pub use fleet::{
-    Agreement, AgreementError, ClockReport, Contradiction, Direction, Exchange, ExchangeError,
-    FalsePeer, Falseticker, Fleet, FleetBuilder, Probe, ReportError, Standing, Verdict, agreement,
-};
-pub use hlc::{
-    DecodeHlcError, ForwardLimit, HlcCommit, HlcError, HlcRangeError, HlcTimestamp, HybridClock,
-    HybridClockBuilder, ParseHlcError, RemoteLimit, RemoteTimestamp, StampedInterval,
-    WideTimestamp,
-};
-pub use interval::{Interval, IntervalError, IntervalOrder};
-pub use lease::{
-    DecodeLeaseError, GrantorClock, ImplausibleExpiry, Lease, LeaseError, LeaseRequest, NotHeld,
-    Tenure, TermLease, WorkGuard,
-};
+pub use clock::*;
+pub use commit::*;
+pub use fleet::*;
+pub use hlc::*;
 #[cfg(feature = "tracing")]
-pub use log::{LogJson, LogTime};
-pub use machine::{Disruption, Identity, Machine, OffsetRange, Sample, Sandwich};
-pub use ntp_status::{NtpStatus, NtpStatusError};
-pub use ordering::{
-    EventGroup, ReadWindow, Visibility, WriteOrder, compare_writes, latest_writes, order_events,
-};
-pub use pause::{Pause, PauseDetector};
-pub use rate::LearnedRate;
+pub use interop::tracing::*;
+pub use lease::*;
+pub use machine::*;
+pub use source::*;
 #[cfg(feature = "test-util")]
-pub use scripted::{ScriptedMachine, ScriptedSource};
-#[cfg(feature = "test-util")]
-pub use skewed::{SkewError, Skewed, SkewedMachine, SkewedSource};
-pub use source::{
-    Awaiting, ChronyRefusal, ChronySource, Finding, KernelSource, LeapNotice, Look, LookContext,
-    Refusal, Source, SourceMemory, SyncClaim, VmClockState, Writer,
-};
-pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
+pub use testing::*;
+pub use time::ordering::*;
+pub use time::*;
 
 /// The examples of README.md, compiled and run as doctests.
 #[cfg(doctest)]

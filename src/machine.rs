@@ -1,20 +1,69 @@
 //! Time itself: the [`Machine`] trait, which a simulated world replaces whole, and the real one.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
 
-use crate::ntp_status::{NtpStatus, NtpStatusError};
-
+mod any;
+mod disturbance;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod linux;
+mod ntp_status;
 #[cfg(any(not(target_os = "linux"), epsilon_clock_portable, test))]
+#[cfg_attr(
+    all(target_os = "linux", not(epsilon_clock_portable)),
+    allow(dead_code, reason = "under Linux only its tests use it")
+)]
 mod portable;
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+mod sys;
+mod vmclock;
+
+pub(crate) use any::AnyMachine;
+pub use disturbance::Disturbance;
+pub use ntp_status::{NtpStatus, NtpStatusError};
+pub use vmclock::VmClockState;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use linux::LinuxMachine as SystemMachine;
 #[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
 pub(crate) use portable::PortableMachine as SystemMachine;
+
+#[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::zero_after;
+
+/// Zero. A fence is the nearest thing where the dependency cannot be spelled out.
+#[cfg(all(not(loom), any(not(target_os = "linux"), epsilon_clock_portable)))]
+pub(crate) fn zero_after(_value: i64) -> usize {
+    crate::primitive::fence(crate::primitive::Ordering::SeqCst);
+    0
+}
+
+/// Zero. Loom's clocks are atomics, whose order needs no help.
+#[cfg(loom)]
+pub(crate) const fn zero_after(_value: i64) -> usize {
+    0
+}
+
+/// How often the clocks are read again because an interruption made the comparison too coarse.
+const GUARD_ATTEMPTS: usize = 8;
+
+/// A comparison of clocks that took longer than this cannot tell a short suspend from the wait.
+pub(crate) const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
+
+/// Reads the clocks until no interruption blurs the comparison; the sharpest of a few attempts.
+pub(crate) fn sharp_sandwich(machine: &dyn Machine) -> Sandwich {
+    let mut sharpest = machine.sandwich();
+    for _ in 1..GUARD_ATTEMPTS {
+        if sharpest.width() <= GUARD_WIDTH_LIMIT {
+            break;
+        }
+        let again = machine.sandwich();
+        if again.width() < sharpest.width() {
+            sharpest = again;
+        }
+    }
+    sharpest
+}
 
 /// A machine whose clocks can be read: the real one, or one that a test or a simulation makes up.
 ///

@@ -1,6 +1,5 @@
 //! What the latch and the hybrid clock are built of: the real atomics, or loom's, which try every
 //! interleaving.
-#![forbid(unsafe_code)]
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
@@ -15,22 +14,6 @@ pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
-
-#[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
-pub(crate) use crate::sys::zero_after;
-
-/// Zero. A fence is the nearest thing where the dependency cannot be spelled out.
-#[cfg(all(not(loom), any(not(target_os = "linux"), epsilon_clock_portable)))]
-pub(crate) fn zero_after(_value: i64) -> usize {
-    fence(Ordering::SeqCst);
-    0
-}
-
-/// Zero. Loom's clocks are atomics, whose order needs no help.
-#[cfg(loom)]
-pub(crate) const fn zero_after(_value: i64) -> usize {
-    0
-}
 
 /// How long a thread steps aside that found another one at a word they both change.
 const PAUSES: u32 = 32;

@@ -76,7 +76,6 @@
 //! is one kernel for each node and no time namespaces. A
 //! [`RefreshPolicy::Background`](crate::RefreshPolicy::Background) thread would sleep here, and so
 //! let time go by as fast as it can: use the others.
-#![forbid(unsafe_code)]
 
 mod axis;
 mod broken;

@@ -1,5 +1,4 @@
 //! How a clock is put together.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
@@ -7,17 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Clock;
-use super::any_machine::AnyMachine;
 use super::policy::{
-    DEFAULT_DAEMON_MARGIN, DEFAULT_GUARD_INTERVAL, DEFAULT_LOOK_INTERVAL, DEFAULT_MAX_AGE,
-    DEFAULT_MAX_DRIFT_PPB, DEFAULT_MAX_ERROR, DEFAULT_MAX_WANDER_PPB, DriftLearning, Policy,
-    RefreshPolicy,
+    DEFAULT_GUARD_INTERVAL, DEFAULT_LOOK_INTERVAL, DEFAULT_MAX_AGE, DEFAULT_MAX_ERROR,
+    DEFAULT_MAX_WANDER_PPB, DriftLearning, Policy, RefreshPolicy,
 };
 use super::shared::Shared;
 use super::state::MAX_SOURCES;
-use crate::error::BuildError;
-use crate::machine::{Machine, SystemMachine};
-use crate::source::{ChronySource, KernelSource, Source, VmClockState};
+use crate::clock::error::BuildError;
+use crate::machine::{AnyMachine, Machine, SystemMachine};
+use crate::source::{ChronySource, DEFAULT_DAEMON_MARGIN, KernelSource, Source};
+use crate::time::DEFAULT_MAX_DRIFT_PPB;
 
 /// The most that `max_drift_ppb` may be: 10 %, what the kernel's own tick can be set off by.
 const MAX_DRIFT_LIMIT_PPB: u32 = 100_000_000;
@@ -296,12 +294,15 @@ impl ClockBuilder {
         self.check()?;
         let sources = self.sources_in_use();
         let named = !self.sources.is_empty();
-        let (machine, vmclock) = match self.machine {
-            Some(machine) => (AnyMachine::Other(machine), VmClockState::Unused),
+        let machine = match self.machine {
+            Some(machine) => AnyMachine::Other(machine),
             None => {
                 let system = SystemMachine::new();
                 let system = system.map_err(|clock| BuildError::MissingClock { clock })?;
-                AnyMachine::of_system(system, self.vmclock.as_deref())
+                AnyMachine::System(match &self.vmclock {
+                    Some(path) => system.with_vmclock(path),
+                    None => system,
+                })
             }
         };
         let policy = Policy {
@@ -317,11 +318,10 @@ impl ClockBuilder {
             assume_error: self.assume_error,
             accept_unsync_flag: self.accept_unsync_flag,
             sources,
-            vmclock,
         };
         let shared = Arc::new(Shared::new(machine, policy));
         if self.refresh != RefreshPolicy::Manual {
-            match super::refresher::start(&shared) {
+            match super::threads::start_asking(&shared) {
                 // Nobody asked for it: then the kernel has to do.
                 Err(_) if !named => {}
                 started => started?,
@@ -332,7 +332,7 @@ impl ClockBuilder {
         }
         shared.look();
         if self.refresh == RefreshPolicy::Background {
-            super::background::start(&shared)?;
+            super::threads::start_looking(&shared)?;
         }
         Ok(Clock { shared })
     }

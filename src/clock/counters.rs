@@ -1,5 +1,4 @@
 //! The counters behind [`Counters`]: shared, and only ever added to.
-#![forbid(unsafe_code)]
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

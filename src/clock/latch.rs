@@ -36,11 +36,17 @@
 //! | `i64::MIN` | being filled |
 //!
 //! Generations are never reused, so a compare-and-swap that comes too late cannot hit the wrong one.
-#![forbid(unsafe_code)]
 
-use crate::clock::line::Line;
-use crate::machine::Sample;
-use crate::primitive::{AtomicI64, AtomicU64, Ordering, fence, zero_after};
+use crate::machine::{Sample, zero_after};
+use crate::primitive::{AtomicI64, AtomicU64, Ordering, fence};
+
+mod last_commit;
+mod line;
+mod watch;
+
+pub(in crate::clock) use last_commit::LastCommit;
+pub(crate) use line::Line;
+pub(in crate::clock) use watch::Watch;
 
 /// How many slots a clock has: one is current, the others are there for lookers that were stopped.
 pub(crate) const SLOTS: usize = 8;

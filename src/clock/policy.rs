@@ -1,25 +1,15 @@
 //! A clock's settings, checked once when it is built.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::claim::{Claim, RateBounds};
-use crate::rate::RateLimits;
-use crate::source::{Source, VmClockState};
-
-/// Default of `max_drift_ppb`: 200 ppm. It covers an undisciplined oscillator of ±100 ppm on raw
-/// time, stays under the 500 ppm by which the kernel's own bound grows, and is what Spanner applies.
-pub(crate) const DEFAULT_MAX_DRIFT_PPB: u32 = 200_000;
+use crate::source::Source;
+use crate::time::{Claim, RateBounds, RateLimits};
 
 /// Default of `max_wander_ppb`: 50 ppm. See [`ClockBuilder::max_wander_ppb`] for what crystals do.
 ///
 /// [`ClockBuilder::max_wander_ppb`]: crate::ClockBuilder::max_wander_ppb
 pub(crate) const DEFAULT_MAX_WANDER_PPB: u32 = 50_000;
-
-/// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded
-/// it by up to 0.6 % of samples under extreme wander, never by more than this.
-pub(crate) const DEFAULT_DAEMON_MARGIN: Duration = Duration::from_micros(200);
 
 /// Default of `look_interval`: four looks of a microsecond each a second cost nothing, and a
 /// daemon's write is seen before the oscillator has drifted 50 µs since.
@@ -108,7 +98,6 @@ pub(crate) struct Policy {
     pub(crate) assume_error: Option<Duration>,
     pub(crate) accept_unsync_flag: bool,
     pub(crate) sources: Vec<Arc<dyn Source>>,
-    pub(crate) vmclock: VmClockState,
 }
 
 impl Policy {

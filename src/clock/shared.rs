@@ -1,34 +1,19 @@
 //! What all handles of a clock share: the latch, and the work that readers do off the hot path.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
-use super::any_machine::AnyMachine;
 use super::counters::CounterCells;
-use super::last_commit::LastCommit;
-use super::latch::{Caught, Found, Latch};
-use super::line::Line;
+use super::latch::{Caught, Found, LastCommit, Latch, Line, Watch};
 use super::policy::{Policy, RefreshPolicy};
 use super::state::{Events, STATE_WORDS, Serving, State, age};
 use super::status::{ClockState, Reading, SourceStatus, Status};
-use super::watch::Watch;
-use crate::bound::ErrorBound;
-use crate::error::{ClockError, Disturbance};
-use crate::interval::Interval;
-use crate::machine::{Machine, Sample, Sandwich};
-#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
-use crate::primitive::zero_after;
+use crate::clock::error::ClockError;
+use crate::machine::{AnyMachine, Disturbance, GUARD_WIDTH_LIMIT, Sandwich, sharp_sandwich};
 use crate::source::{Finding, Look, LookContext, SyncClaim};
-use crate::timestamp::Timestamp;
+use crate::time::{ErrorBound, Interval, Timestamp};
 
 /// How often a reading starts anew because the clock was republished under it.
 const ROUNDS: usize = 16;
-
-/// How often the clocks are read again because an interruption made the comparison too coarse.
-const GUARD_ATTEMPTS: usize = 8;
-
-/// A comparison of clocks that took longer than this cannot tell a short suspend from the wait.
-pub(crate) const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
 
 /// How often a look starts anew because the clocks were disturbed in the middle of it.
 const LOOK_ATTEMPTS: usize = 3;
@@ -161,34 +146,12 @@ impl Shared {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "part of the hot path")]
     fn line_plainly(&self) -> Option<(Line, i64)> {
-        match &self.machine {
-            AnyMachine::System(machine) => self.line_of(|| machine.sample(), |_| true),
-            #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
-            AnyMachine::Virtual(machine) => {
-                let known = self.watch.disruption();
-                self.line_of(
-                    || machine.sample(),
-                    |raw| machine.is_as_known(known, zero_after(raw)),
-                )
-            }
-            AnyMachine::Other(machine) => {
-                let known = self.watch.disruption();
-                self.line_of(|| machine.sample(), |_| machine.disruption() == Some(known))
-            }
-        }
-    }
-
-    /// The same, with the sample and the hypervisor's word read this way.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "part of the hot path")]
-    fn line_of(
-        &self,
-        sample: impl FnOnce() -> Sample,
-        undisrupted_at: impl FnOnce(i64) -> bool,
-    ) -> Option<(Line, i64)> {
-        let (line, sample) = self.latch.read_open(sample)?;
+        let known = self.watch.disruption();
+        let (line, sample) = self.latch.read_open(|| self.machine.sample())?;
         let elapsed = line.elapsed(sample.raw)?;
-        (self.watch.is_calm(&sample) && undisrupted_at(sample.raw)).then_some((line, elapsed))
+        let undisturbed =
+            self.watch.is_calm(&sample) && self.machine.is_undisrupted(known, sample.raw);
+        undisturbed.then_some((line, elapsed))
     }
 
     /// The same with everything that may be out of the ordinary.
@@ -580,7 +543,7 @@ impl Shared {
                     refuses_in: None,
                     refusal: None,
                     learned: None,
-                    vmclock: self.policy.vmclock,
+                    vmclock: self.machine.vmclock(),
                     counters,
                 };
             }
@@ -611,7 +574,7 @@ impl Shared {
             }),
             refusal: state.refusal(&self.policy),
             learned: state.rate.learned(),
-            vmclock: self.policy.vmclock,
+            vmclock: self.machine.vmclock(),
             counters,
         }
     }
@@ -628,21 +591,6 @@ impl Answer {
             _ => ClockState::Unavailable,
         }
     }
-}
-
-/// Reads the clocks until no interruption blurs the comparison; the sharpest of a few attempts.
-fn sharp_sandwich(machine: &dyn Machine) -> Sandwich {
-    let mut sharpest = machine.sandwich();
-    for _ in 1..GUARD_ATTEMPTS {
-        if sharpest.width() <= GUARD_WIDTH_LIMIT {
-            break;
-        }
-        let again = machine.sandwich();
-        if again.width() < sharpest.width() {
-            sharpest = again;
-        }
-    }
-    sharpest
 }
 
 /// The earliest end that a claim in force had reached when it closed at raw instant `rc`.

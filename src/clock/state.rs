@@ -2,27 +2,25 @@
 //!
 //! Nothing here reads a clock or waits. A looker computes the next state from the current one and
 //! publishes it through the latch; if it loses the race, what it computed is dropped.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
-use crate::claim::Claim;
-use crate::clock::line::Line;
+use crate::clock::error::ClockError;
+use crate::clock::latch::Line;
 use crate::clock::policy::Policy;
-use crate::clock::source_record::SourceRecord;
 use crate::clock::status::ClockState;
-use crate::error::{ClockError, Disturbance};
-use crate::interval::Interval;
-use crate::machine::{Disruption, Identity, OffsetRange, Sandwich};
-use crate::rate::{CAPACITY, RateHistory};
+use crate::machine::{Disruption, Disturbance, Identity, OffsetRange, Sandwich};
 use crate::source::{Refusal, SyncClaim};
-use crate::timestamp::Timestamp;
+use crate::time::{CAPACITY, Claim, Interval, RateHistory, Timestamp};
 
 mod floor;
 mod guard;
 mod learning;
 mod look;
+mod record;
 mod stored;
+
+use record::SourceRecord;
 
 pub(crate) use guard::SUSPEND_RESOLUTION;
 

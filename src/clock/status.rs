@@ -1,16 +1,12 @@
 //! What a clock tells about itself.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
 
-use crate::bound::ErrorBound;
-use crate::claim::RateBounds;
-use crate::error::ClockError;
-use crate::interval::Interval;
-use crate::rate::LearnedRate;
-use crate::source::{Refusal, VmClockState};
-use crate::timestamp::Timestamp;
+use crate::clock::error::ClockError;
+use crate::machine::VmClockState;
+use crate::source::Refusal;
+use crate::time::{ErrorBound, Interval, LearnedRate, RateBounds, Timestamp};
 
 /// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
 /// ntpd make by default, and a little.

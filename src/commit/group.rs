@@ -1,5 +1,4 @@
 //! One sleeper for many commit-waits.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::future::Future;
@@ -16,9 +15,8 @@ use std::thread::{self, Thread};
 
 use super::{CommitWait, CommitWaitError, WaitStrategy};
 use super::{check_timeout, left, patiently, since, spin};
-use crate::clock::Clock;
-use crate::error::ClockError;
-use crate::timestamp::Timestamp;
+use crate::clock::{Clock, ClockError};
+use crate::time::Timestamp;
 
 /// How many waiters are taken out before they are woken: so long newcomers may have to wait.
 const BATCH: usize = 128;

@@ -1,5 +1,4 @@
 //! How a wait spends its time: asleep, and spinning at the very end or not.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

@@ -1,11 +1,9 @@
 //! Marzullo's intersection: where true time is if most of those who were asked are right.
-#![forbid(unsafe_code)]
 
 use thiserror::Error;
 
 use super::contradiction::Contradiction;
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 /// Where true time is, if at most `max_faulty` of the intervals are false, and who is surely false.
 ///

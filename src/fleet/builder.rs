@@ -1,13 +1,11 @@
 //! Setting up a fleet.
-#![forbid(unsafe_code)]
 
 use core::marker::PhantomData;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::Fleet;
-use crate::clock::Clock;
-use crate::error::BuildError;
+use crate::clock::{BuildError, Clock};
 
 /// Older than this an exchange says little: true time may have drifted from raw time by 12 ms at the
 /// default rate, as much as a distant server's error.

@@ -1,10 +1,9 @@
 //! By how much two statements about one instant exclude each other, and which way.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
 
-use crate::interval::{Interval, IntervalOrder};
+use crate::time::{Interval, IntervalOrder};
 
 /// On which side of true time a clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,5 +1,4 @@
 //! Asking a peer for the time, and what its answer says about the two clocks.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -8,11 +7,9 @@ use thiserror::Error;
 
 use super::contradiction::Contradiction;
 use super::testimony::Moment;
-use crate::clock::Clock;
-use crate::error::ClockError;
-use crate::interval::Interval;
+use crate::clock::{Clock, ClockError};
 use crate::machine::OffsetRange;
-use crate::timestamp::{TimeDelta, Timestamp};
+use crate::time::{Interval, TimeDelta, Timestamp};
 
 /// Three readings: ours before a request was sent, the peer's while it had it, ours after the answer
 /// came.

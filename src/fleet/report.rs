@@ -1,12 +1,9 @@
 //! What one node tells another about its clock, in 24 bytes.
-#![forbid(unsafe_code)]
 
 use thiserror::Error;
 
-use crate::clock::Clock;
-use crate::error::ClockError;
-use crate::interval::{Interval, IntervalError};
-use crate::timestamp::Timestamp;
+use crate::clock::{Clock, ClockError};
+use crate::time::{Interval, IntervalError, Timestamp};
 
 /// A node's answer to a [`Probe`](crate::Probe): where UTC was, by its clock, between the arrival of
 /// the request and the sending of the answer.

@@ -1,13 +1,10 @@
 //! What was said about UTC at some raw instant that is not known exactly, carried to a later one.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
-use crate::claim::{Claim, RateBounds};
 use crate::clock::Clock;
-use crate::interval::Interval;
 use crate::machine::{Identity, OffsetRange, Sandwich};
-use crate::timestamp::Timestamp;
+use crate::time::{Claim, Interval, RateBounds, Timestamp};
 
 const SECOND: Duration = Duration::from_secs(1);
 

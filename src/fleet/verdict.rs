@@ -1,5 +1,4 @@
 //! What a fleet says about its clocks.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 

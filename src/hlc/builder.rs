@@ -1,5 +1,4 @@
 //! Setting up a hybrid clock.
-#![forbid(unsafe_code)]
 
 use core::error::Error as StdError;
 use core::fmt;
@@ -10,8 +9,7 @@ use super::jump::JumpGuard;
 use super::limits::{ForwardLimit, RemoteCheck, RemoteLimit};
 use super::reserve::{Reserve, Store};
 use super::timestamp::{HlcTimestamp, LOGICAL_BITS};
-use crate::clock::Clock;
-use crate::error::BuildError;
+use crate::clock::{BuildError, Clock};
 
 /// The longest reserve: a day.
 const LONGEST_RESERVE: Duration = Duration::from_secs(86_400);

@@ -1,10 +1,8 @@
 //! A commit stamp, and the wait until it is surely past.
-#![forbid(unsafe_code)]
 
 use super::timestamp::HlcTimestamp;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockError};
 use crate::commit::{CommitWait, CommitWaitError};
-use crate::error::ClockError;
 
 /// A commit stamp, and the wait until it is surely past.
 ///

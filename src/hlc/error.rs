@@ -1,5 +1,4 @@
 //! Why a hybrid clock issues no stamp.
-#![forbid(unsafe_code)]
 
 use core::error::Error as StdError;
 use core::time::Duration;
@@ -9,8 +8,8 @@ use thiserror::Error;
 
 use super::remote::RemoteTimestamp;
 use super::timestamp::HlcTimestamp;
-use crate::error::ClockError;
-use crate::timestamp::Timestamp;
+use crate::clock::ClockError;
+use crate::time::Timestamp;
 
 /// Why a hybrid clock issued no stamp. It is then as it was before the call.
 #[derive(Clone, Debug, Error)]

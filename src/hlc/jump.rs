@@ -1,5 +1,4 @@
 //! The forward-jump guard: a local clock that leaps ahead shall not take the stamps along.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
@@ -7,7 +6,7 @@ use super::error::HlcError;
 use super::timestamp::HlcTimestamp;
 use crate::clock::{Clock, Estimate};
 use crate::primitive::{AtomicI64, Ordering};
-use crate::timestamp::Timestamp;
+use crate::time::Timestamp;
 
 /// How often the clocks are read anew because the machine was suspended in the middle.
 const ATTEMPTS: usize = 4;

@@ -1,12 +1,10 @@
 //! How far ahead a remote stamp, or the local clock, may take the stamps.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use super::error::HlcError;
 use super::remote::RemoteTimestamp;
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 /// A microsecond: commit stamps are rounded up to whole ones.
 const UNIT: Duration = Duration::from_micros(1);

@@ -1,5 +1,4 @@
 //! A stamp that came from elsewhere, and has not been observed yet.
-#![forbid(unsafe_code)]
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -9,7 +8,7 @@ use thiserror::Error;
 
 use super::text::{self, ParseHlcError, Parsed};
 use super::timestamp::{HlcTimestamp, compose};
-use crate::timestamp::Timestamp;
+use crate::time::Timestamp;
 
 /// A hybrid logical timestamp that came from elsewhere: off the wire, out of a file or a text.
 ///

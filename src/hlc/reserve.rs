@@ -1,5 +1,4 @@
 //! The persisted upper bound: stamps are issued only below what was stored before.
-#![forbid(unsafe_code)]
 
 use core::error::Error as StdError;
 use core::fmt;

@@ -1,12 +1,11 @@
 //! Stamps as text: written at a fixed width, read strictly.
-#![forbid(unsafe_code)]
 
 use core::fmt::{self, Write as _};
 
 use thiserror::Error;
 
 use super::timestamp::HlcRangeError;
-use crate::timestamp::{Line, ParseTimestampError, Timestamp};
+use crate::time::{Line, ParseTimestampError, Timestamp};
 
 /// `2026-11-20T05:50:00.123456Z_0042`.
 const NARROW_LENGTH: usize = 32;

@@ -1,12 +1,11 @@
 //! A hybrid logical timestamp: one word that sorts, in bytes and in text, as causality does.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 
 use thiserror::Error;
 
 use super::text;
-use crate::timestamp::Timestamp;
+use crate::time::Timestamp;
 
 /// How many bits of a stamp count events within a microsecond.
 pub(super) const LOGICAL_BITS: u32 = 12;

@@ -1,5 +1,4 @@
 //! The twelve-byte form of other systems: nanoseconds and a counter of 32 bits.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,7 +6,7 @@ use core::str::FromStr;
 use super::remote::{DecodeHlcError, RemoteTimestamp};
 use super::text::{self, ParseHlcError, Parsed};
 use super::timestamp::{HlcRangeError, HlcTimestamp, compose};
-use crate::timestamp::Timestamp;
+use crate::time::Timestamp;
 
 /// A hybrid logical timestamp in twelve bytes: nanoseconds since the Unix epoch in an `i64`, and a
 /// counter in a `u32`. That is the shape of CockroachDB's.

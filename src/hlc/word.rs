@@ -1,5 +1,4 @@
 //! The one word that a hybrid clock is: the latest stamp issued or seen.
-#![forbid(unsafe_code)]
 
 use super::error::HlcError;
 use super::reserve::Reserve;

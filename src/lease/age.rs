@@ -1,9 +1,8 @@
 //! How old an event surely is: leases that a replicated log grants by itself.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
-use crate::interval::Interval;
+use crate::time::Interval;
 
 impl Interval {
     /// Whether an event stamped with this interval is surely more than `delta` old:

@@ -1,12 +1,11 @@
 //! Why a lease cannot be granted, or is not held.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use thiserror::Error;
 
-use crate::error::ClockError;
-use crate::timestamp::Timestamp;
+use crate::clock::ClockError;
+use crate::time::Timestamp;
 
 /// Why there is no lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

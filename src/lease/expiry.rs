@@ -1,13 +1,11 @@
 //! A lease's expiry as eight bytes that sort, and what must be true of those that come from elsewhere.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use thiserror::Error;
 
 use super::Lease;
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 /// Turned over in the first byte, it adds 2^63: then bytes sort as signed numbers do.
 const SIGN: u8 = 0x80;

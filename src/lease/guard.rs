@@ -1,5 +1,4 @@
 //! A guard around work done under a lease: afterwards it says whether the lease lasted.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;

@@ -1,15 +1,13 @@
 //! A lease for so long "from when you asked": what was read before asking is what counts.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use super::Lease;
 use super::error::LeaseError;
 use super::term::{Term, TermLease};
-use crate::clock::{Clock, GUARD_WIDTH_LIMIT, SUSPEND_RESOLUTION};
-use crate::error::{ClockError, Disturbance};
-use crate::machine::{Disruption, OffsetRange, Sandwich};
-use crate::timestamp::Timestamp;
+use crate::clock::{Clock, ClockError, SUSPEND_RESOLUTION};
+use crate::machine::{Disruption, Disturbance, GUARD_WIDTH_LIMIT, OffsetRange, Sandwich};
+use crate::time::Timestamp;
 
 /// The axis may jump by this much over a deleted leap second, in which no time goes by.
 const LEAP_SECOND: Duration = Duration::from_secs(1);

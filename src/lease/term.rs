@@ -1,5 +1,4 @@
 //! A lease that was granted for a duration, held by this process and counted on this machine.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
@@ -8,11 +7,9 @@ use super::Lease;
 use super::error::NotHeld;
 use super::guard::WorkGuard;
 use super::request::Anchor;
-use crate::clock::Clock;
-use crate::error::ClockError;
-use crate::interval::Interval;
+use crate::clock::{Clock, ClockError};
 use crate::primitive::{AtomicI64, Ordering};
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 const BILLION: u128 = 1_000_000_000;
 

@@ -1,14 +1,14 @@
 //! The machine this process runs on, under Linux.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use super::{Identity, Machine, Sample, Sandwich};
-use crate::ntp_status::{NtpStatus, NtpStatusError};
-use crate::sys;
+use super::ntp_status::{NtpStatus, NtpStatusError};
+use super::vmclock::{VmClock, VmClockState};
+use super::{Disruption, Identity, Machine, Sample, Sandwich, sys};
 
 /// Where Linux shows the time namespace of the calling process.
 const TIME_NAMESPACE: &str = "/proc/self/ns/time";
@@ -20,9 +20,11 @@ const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_
 const LONGEST_TICK: Duration = Duration::from_millis(10);
 
 /// The machine this process runs on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct LinuxMachine {
     coarse_tick: Duration,
+    /// The device that is watched, or why none is.
+    vmclock: Result<VmClock, VmClockState>,
 }
 
 impl LinuxMachine {
@@ -32,7 +34,32 @@ impl LinuxMachine {
             Some(name) => Err(name),
             None => Ok(Self {
                 coarse_tick: sys::coarse_tick().unwrap_or(LONGEST_TICK),
+                vmclock: Err(VmClockState::Unused),
             }),
+        }
+    }
+
+    /// Watches this vmclock device, if it is there and sound.
+    pub(crate) fn with_vmclock(self, path: &Path) -> Self {
+        Self {
+            vmclock: VmClock::open(path),
+            ..self
+        }
+    }
+
+    pub(crate) fn vmclock(&self) -> VmClockState {
+        match self.vmclock {
+            Ok(_) => VmClockState::Watched,
+            Err(state) => state,
+        }
+    }
+
+    /// Returns true if nothing was disrupted since `known`, before `raw` was read.
+    #[inline]
+    pub(crate) fn is_undisrupted(&self, known: Disruption, raw: i64) -> bool {
+        match &self.vmclock {
+            Ok(device) => device.glance(sys::zero_after(raw)) == known,
+            Err(_) => true,
         }
     }
 }
@@ -88,6 +115,13 @@ impl Machine for LinuxMachine {
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
                 (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
             })
+    }
+
+    fn disruption(&self) -> Option<Disruption> {
+        match &self.vmclock {
+            Ok(device) => device.read(),
+            Err(_) => Some(Disruption::default()),
+        }
     }
 
     fn sleep(&self, span: Duration) {

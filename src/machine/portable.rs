@@ -1,20 +1,22 @@
 //! A machine without `adjtimex`: the standard library's clocks, and nobody who vouches for them.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use super::{Identity, Machine, Sample, Sandwich};
-use crate::ntp_status::{NtpStatus, NtpStatusError};
-use crate::timestamp::Timestamp;
+use super::ntp_status::{NtpStatus, NtpStatusError};
+use super::vmclock::VmClockState;
+use super::{Disruption, Identity, Machine, Sample, Sandwich};
+use crate::time::Timestamp;
 
 /// What an instant that does not fit is read as; see `sys.rs` for why −1 is the safe answer.
 const UNREADABLE: i64 = -1;
 
 /// The standard library's clocks. A suspend is seen as a step of the wall clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct PortableMachine {
     origin: Instant,
+    vmclock: VmClockState,
 }
 
 impl PortableMachine {
@@ -22,7 +24,25 @@ impl PortableMachine {
     pub(crate) fn new() -> Result<Self, &'static str> {
         Ok(Self {
             origin: Instant::now(),
+            vmclock: VmClockState::Unused,
         })
+    }
+
+    /// There is no device to watch elsewhere than on Linux.
+    pub(crate) fn with_vmclock(self, _path: &Path) -> Self {
+        Self {
+            vmclock: VmClockState::Missing,
+            ..self
+        }
+    }
+
+    pub(crate) const fn vmclock(&self) -> VmClockState {
+        self.vmclock
+    }
+
+    #[allow(clippy::unused_self, reason = "as the machine of Linux has it")]
+    pub(crate) const fn is_undisrupted(&self, _known: Disruption, _raw: i64) -> bool {
+        true
     }
 
     fn raw(&self) -> i64 {

@@ -1,8 +1,7 @@
 //! The axes of true time: elapsed, as clocks that step show it, and made monotone.
-#![forbid(unsafe_code)]
 
 use super::kernel::SECOND;
-use crate::claim::{LeapKind, LeapSecond};
+use crate::time::{LeapKind, LeapSecond};
 
 /// True instants are nanoseconds since the world began; this says what UTC they are.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +52,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timestamp::Timestamp;
+    use crate::time::Timestamp;
 
     #[test]
     fn an_inserted_second_stands_still_or_repeats_and_a_deleted_one_is_jumped_over() {

@@ -1,18 +1,14 @@
 //! Clocks that are broken on purpose: a campaign that does not catch them proves nothing.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::node::Node;
 use super::reader::Reader;
-use crate::claim::{Claim, RateBounds};
-use crate::error::{ClockError, Disturbance};
-use crate::interval::Interval;
-use crate::machine::{Machine, OffsetRange, Sandwich};
-use crate::ntp_status::NtpStatus;
+use crate::clock::ClockError;
+use crate::machine::{Disturbance, Machine, NtpStatus, OffsetRange, Sandwich};
 use crate::source::{Awaiting, Refusal};
-use crate::timestamp::Timestamp;
+use crate::time::{Claim, Interval, RateBounds, Timestamp};
 
 const SECOND: i64 = 1_000_000_000;
 const MAX_DRIFT_PPB: i64 = 200_000;

@@ -1,5 +1,4 @@
 //! The campaign: plays scenarios and holds every reading against the truth.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
@@ -13,8 +12,7 @@ use super::random::{Random, mix};
 use super::reader::Reader;
 use super::scenario::{Expectation, Scenario, Stage};
 use super::tally::Tally;
-use crate::clock::{Clock, ClockBuilder, DriftLearning};
-use crate::error::BuildError;
+use crate::clock::{BuildError, Clock, ClockBuilder, DriftLearning};
 
 /// Plays scenarios, one seed after the other.
 ///

@@ -1,16 +1,13 @@
 //! The checker: holds every reading against what was true.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crate::claim::RateBounds;
-use crate::error::ClockError;
-use crate::fence::FencingToken;
+use crate::clock::ClockError;
 use crate::hlc::{HlcTimestamp, StampedInterval};
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::lease::FencingToken;
+use crate::time::{Interval, RateBounds, Timestamp};
 
 mod leases;
 

@@ -1,5 +1,4 @@
 //! chronyd's command port: what a simulated daemon reports of itself, and the way to it and back.
-#![forbid(unsafe_code)]
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use super::world::Hub;
 use crate::source::chrony::exchange::Asker;
 use crate::source::chrony::reply::reply;
 use crate::source::chrony::report::{Figure, Leap, Report};
-use crate::timestamp::Timestamp;
+use crate::time::Timestamp;
 
 /// What a datagram takes on the loopback interface, either way, in ns.
 const WAY: (i64, i64) = (5_000, 60_000);

@@ -1,5 +1,4 @@
 //! Time daemons: honest ones, which bound what they cannot know as NTP does, and the liars.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
@@ -8,8 +7,8 @@ use super::chronyd::Update;
 use super::kernel::{Adjustment, Kernel, SECOND};
 use super::network::{Server, ns};
 use super::random::Random;
-use crate::claim::LeapKind;
-use crate::ntp_status::NtpStatus;
+use crate::machine::NtpStatus;
+use crate::time::LeapKind;
 
 /// chrony leaves the clock alone so near to a leap second (`LEAP_SECOND_CLOSE`).
 const LEAP_CLOSE: i64 = 5 * SECOND;

@@ -1,5 +1,4 @@
 //! What can happen to a node, and when it is made to.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

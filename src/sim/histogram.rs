@@ -1,5 +1,4 @@
 //! How often which value occurred, to within two parts in a hundred and in little memory.
-#![forbid(unsafe_code)]
 
 /// Each power of two is divided into so many buckets.
 const PARTS: u32 = 64;

@@ -4,10 +4,9 @@
 //! kept to 2⁻³² ns with rates of 62 fractional bits: a second adds less than 2⁻³¹ ns of rounding, a
 //! simulated day less than a ten-thousandth of a nanosecond. What is read is rounded down to whole
 //! nanoseconds, as the real clocks do; that is all the difference there is between truth and clock.
-#![forbid(unsafe_code)]
 
 use super::random::{Random, mix};
-use crate::ntp_status::NtpStatus;
+use crate::machine::NtpStatus;
 
 pub(super) const SECOND: i64 = 1_000_000_000;
 pub(super) const DAY_SECS: i64 = 86_400;

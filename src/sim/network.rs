@@ -1,5 +1,4 @@
 //! Time servers, and the network between them and a node.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

@@ -1,5 +1,4 @@
 //! A node: one machine of the world, and the handle that tests hold of it.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::time::Duration;
@@ -12,10 +11,8 @@ use super::kernel::Adjustment;
 use super::network::ns;
 use super::oscillator::Oscillator;
 use super::world::Hub;
-use crate::clock::{Clock, ClockBuilder};
-use crate::error::BuildError;
-use crate::machine::{Disruption, Identity, Machine, Sample, Sandwich};
-use crate::ntp_status::{NtpStatus, NtpStatusError};
+use crate::clock::{BuildError, Clock, ClockBuilder};
+use crate::machine::{Disruption, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
 use crate::source::{ChronySource, KernelSource};
 
 /// What runs on a node while one of its threads is interrupted.

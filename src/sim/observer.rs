@@ -1,5 +1,4 @@
 //! Reads one node's clock, holds each reading against the truth, and keeps the books.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -10,12 +9,11 @@ use super::node::Node;
 use super::reader::Reader;
 use super::tally::{Tally, epsilon_ns};
 use super::world::Mark;
-use crate::clock::{ClockState, Status};
-use crate::error::{ClockError, Disturbance};
+use crate::clock::{ClockError, ClockState, Status};
 use crate::hlc::{HlcTimestamp, HybridClock};
-use crate::interval::Interval;
+use crate::machine::Disturbance;
 use crate::source::Refusal;
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 /// Readings within so many ns of a fault or a write count as near it.
 pub(super) const NEAR: i64 = 20_000_000;

@@ -1,5 +1,4 @@
 //! The oscillator that drives a machine's counter, and how it errs.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Chance that can be repeated: a small generator of pseudo-random numbers.
-#![forbid(unsafe_code)]
 
 /// A generator of pseudo-random numbers: the same seed gives the same sequence on every platform.
 ///

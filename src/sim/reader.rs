@@ -1,15 +1,11 @@
 //! Whatever can be read as a clock that bounds its error, so that the campaign can try it.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
-use crate::claim::OutOfRange;
-use crate::clock::{Clock, Status};
+use crate::clock::{Clock, ClockError, Status};
 use crate::commit::CommitError;
-use crate::error::ClockError;
 use crate::hlc::HybridClock;
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::time::{Interval, OutOfRange, Timestamp};
 
 /// A clock to be tried: the crate's own, or yours.
 pub trait Reader: Send + Sync {

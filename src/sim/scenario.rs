@@ -1,5 +1,4 @@
 //! Scenarios: what the campaign puts clocks through, and what it expects of them.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::sync::LazyLock;
@@ -12,9 +11,8 @@ use super::node::{Node, NodeConfig};
 use super::oscillator::Oscillator;
 use super::random::{Random, mix};
 use super::world::{Preemption, World};
-use crate::claim::{LeapKind, LeapSecond};
 use crate::clock::ClockBuilder;
-use crate::timestamp::Timestamp;
+use crate::time::{LeapKind, LeapSecond, Timestamp};
 
 mod daemons;
 mod leaps;

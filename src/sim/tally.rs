@@ -1,12 +1,11 @@
 //! The books of a campaign: what was read, how true and how tight it was.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::checker::{Law, Violation};
 use super::histogram::Histogram;
-use crate::interval::Interval;
+use crate::time::Interval;
 
 /// The ages at which claims in holdover are looked at: half of the learning window, all of it, and
 /// the default `max_age`.

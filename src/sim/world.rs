@@ -1,5 +1,4 @@
 //! The world: true time, the nodes in it, and everything that is going to happen.
-#![forbid(unsafe_code)]
 
 use core::cmp::Reverse;
 use core::fmt;
@@ -15,8 +14,7 @@ use super::network::ns;
 use super::node::{Hook, Hypervisor, Node, NodeConfig, Sources};
 use super::oscillator::Running;
 use super::random::Random;
-use crate::claim::LeapSecond;
-use crate::timestamp::Timestamp;
+use crate::time::{LeapSecond, Timestamp};
 
 /// How many happenings are kept for reports.
 const REMEMBERED: usize = 16;

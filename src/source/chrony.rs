@@ -6,7 +6,6 @@
 //!
 //! Nobody waits for that datagram but [`refresh`](Source::refresh), which puts the answer with the
 //! clocks that were read around it into a [`Mailbox`]. A look finds it there, or finds none.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -4,10 +4,9 @@
 //! departs from it was written by a time daemon, and only such a write makes a claim. In between
 //! the kernel's running figure is not believed: it promises that the clock strays no faster than
 //! 500 ppm, which a slew that was left behind or came late does not keep.
-#![forbid(unsafe_code)]
 
 use super::{Awaiting, Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
-use crate::ntp_status::NtpStatus;
+use crate::machine::NtpStatus;
 
 mod fingerprint;
 mod leap;

@@ -5,19 +5,16 @@
 //! Raw time is an atomic counter here. Where its order matters (T3) it is read with acquire and
 //! release, which stands for what `zero_after` and the fence in `close` do for a real counter; where
 //! it does not, relaxed, so that it lends the latch no order that a real one would not give.
-#![forbid(unsafe_code)]
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicI64, Ordering};
 use loom::thread;
 
 use super::Latch;
-use crate::claim::{Claim, RateBounds};
-use crate::clock::line::Line;
+use crate::clock::latch::Line;
 use crate::clock::status::ClockState;
-use crate::interval::Interval;
 use crate::machine::Sample;
-use crate::timestamp::Timestamp;
+use crate::time::{Claim, Interval, RateBounds, Timestamp};
 
 const PROCESS: u32 = 1;
 

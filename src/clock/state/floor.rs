@@ -1,10 +1,9 @@
 //! What the earliest end must not fall behind when one claim takes another's place.
-#![forbid(unsafe_code)]
 
 use super::{Serving, State};
 use crate::clock::policy::Policy;
 use crate::source::SyncClaim;
-use crate::timestamp::Timestamp;
+use crate::time::Timestamp;
 
 impl State {
     /// Whether a floor from `before` holds for this: within vouched or within assumed claims, and

@@ -1,11 +1,9 @@
 //! What suspends, steps and other disturbances do to what is known.
-#![forbid(unsafe_code)]
 
 use super::{Events, Serving, State};
-use crate::claim::{LeapKind, LeapSecond};
 use crate::clock::policy::Policy;
-use crate::error::Disturbance;
-use crate::machine::{Disruption, Identity, Sandwich};
+use crate::machine::{Disruption, Disturbance, Identity, Sandwich};
+use crate::time::{LeapKind, LeapSecond};
 
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;

@@ -1,5 +1,4 @@
 //! What the sources' writes teach about the oscillator's rate, and when it is to be forgotten.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

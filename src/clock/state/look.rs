@@ -1,17 +1,13 @@
 //! What looks do to what is known: claims, contradictions, leap seconds, and what serves.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
+use super::record::{SourceRecord, Verdict};
 use super::{Contradiction, Events, Serving, State, age, nanos};
-use crate::bound::ErrorBound;
-use crate::claim::{Claim, LeapSecond};
 use crate::clock::policy::Policy;
-use crate::clock::source_record::{SourceRecord, Verdict};
-use crate::interval::Interval;
 use crate::machine::Sandwich;
 use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SyncClaim};
-use crate::timestamp::Timestamp;
+use crate::time::{Claim, ErrorBound, Interval, LeapSecond, Timestamp};
 
 /// How near a leap second no look counts.
 const LEAP_VICINITY: Duration = Duration::from_secs(2);

@@ -1,11 +1,10 @@
 //! A state as the words of a slot.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use super::{Contradiction, STATE_WORDS, Serving, State};
-use crate::clock::words::{WordReader, WordWriter};
-use crate::error::Disturbance;
+use crate::machine::Disturbance;
+use crate::words::{WordReader, WordWriter};
 
 impl State {
     pub(crate) fn to_words(self) -> [i64; STATE_WORDS] {
@@ -84,16 +83,14 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bound::ErrorBound;
-    use crate::claim::{Claim, LeapKind, LeapSecond, RateBounds};
-    use crate::interval::Interval;
+    use crate::machine::NtpStatusError;
     use crate::machine::{Disruption, Identity, Sandwich};
-    use crate::ntp_status::NtpStatusError;
-    use crate::rate::RateLimits;
     use crate::source::{
         Awaiting, ChronyRefusal, Finding, Look, Refusal, SourceMemory, SyncClaim, Writer,
     };
-    use crate::timestamp::Timestamp;
+    use crate::time::{
+        Claim, ErrorBound, Interval, LeapKind, LeapSecond, RateBounds, RateLimits, Timestamp,
+    };
 
     fn sync(raw: i64) -> SyncClaim {
         let interval = Interval::new(

@@ -1,12 +1,10 @@
 //! Leases and fences, held against the truth (T7, W1).
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use super::{Checker, Law, RESOLUTION, Subject, miss};
-use crate::fence::FencingToken;
-use crate::interval::Interval;
-use crate::timestamp::Timestamp;
+use crate::lease::FencingToken;
+use crate::time::{Interval, Timestamp};
 
 /// Who took a lease over last.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,4 @@
 //! Scenarios of time daemons: healthy, far away, failing over, killed, lying.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

@@ -1,14 +1,13 @@
 //! Scenarios of leap seconds.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
 use super::{Scenario, Stage, poll_of};
-use crate::claim::LeapKind;
 use crate::sim::daemon::Daemon;
 use crate::sim::fault::{Fault, Wake};
 use crate::sim::kernel::SECOND;
 use crate::sim::network::Server;
+use crate::time::LeapKind;
 
 pub(super) static ALL: [Scenario; 4] = [
     Scenario::honest("leap-inserted", "a leap second is inserted", |stage| {

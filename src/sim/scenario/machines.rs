@@ -1,5 +1,4 @@
 //! Scenarios of machines: stepped and slewed, suspended, paused, refused, and all of it at once.
-#![forbid(unsafe_code)]
 
 use super::{Scenario, Stage, poll_of};
 use crate::sim::daemon::{Daemon, Manner};

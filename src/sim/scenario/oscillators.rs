@@ -1,5 +1,4 @@
 //! Scenarios of oscillators: what a learned rate has to stand, and what it cannot.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 

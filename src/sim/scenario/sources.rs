@@ -1,5 +1,4 @@
 //! Scenarios of other sources than the kernel: chronyd's own report, and a vmclock.
-#![forbid(unsafe_code)]
 
 use super::{Scenario, Stage, poll_of};
 use crate::sim::daemon::{Daemon, Manner};

@@ -1,13 +1,9 @@
 //! One report with the clocks that were read around it, and what it says beside the ones before.
-#![forbid(unsafe_code)]
 
 use super::report::{Leap, Report};
-use crate::bound::ErrorBound;
-use crate::claim::{Claim, RateBounds};
-use crate::interval::Interval;
 use crate::machine::{Disruption, Sandwich};
 use crate::source::{ChronyRefusal, LookContext, SyncClaim};
-use crate::timestamp::Timestamp;
+use crate::time::{Claim, ErrorBound, Interval, RateBounds, Timestamp};
 
 /// chronyd's own clock, `local` in its configuration: it reports no error at all.
 const LOCAL_REFERENCE: u32 = 0x7f7f_0101;

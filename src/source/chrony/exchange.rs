@@ -1,5 +1,4 @@
 //! Asking: one datagram there, one back, and no more patience than was granted.
-#![forbid(unsafe_code)]
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,5 +1,4 @@
 //! What a look makes of the last answer: a claim, or why there is none.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
@@ -8,8 +7,7 @@ use super::mailbox::{Contents, Heard, Mailbox};
 use super::memory::{Barrier, Remembered};
 use super::refusal::ChronyRefusal;
 use super::report::Leap;
-use crate::machine::Sandwich;
-use crate::ntp_status::NtpStatus;
+use crate::machine::{NtpStatus, Sandwich};
 use crate::source::{Awaiting, Finding, LeapNotice, Look, LookContext, Refusal, SourceMemory};
 
 const DAY: i64 = 86_400 * 1_000_000_000;

@@ -1,10 +1,8 @@
 //! What is remembered from one look at chronyd's answers to the next, and how it is written down.
-#![forbid(unsafe_code)]
 
-use crate::claim::{LeapKind, LeapSecond};
 use crate::machine::{OffsetRange, Sandwich};
 use crate::source::SourceMemory;
-use crate::timestamp::Timestamp;
+use crate::time::{LeapKind, LeapSecond, Timestamp};
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 

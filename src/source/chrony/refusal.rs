@@ -1,5 +1,4 @@
 //! Why chronyd's word is not taken.
-#![forbid(unsafe_code)]
 
 use thiserror::Error;
 

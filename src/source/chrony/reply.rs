@@ -1,9 +1,8 @@
 //! The other side: replies as chronyd makes them, for tests and for daemons that are simulated.
-#![forbid(unsafe_code)]
 
 use super::report::{ASK_TRACKING, REPLY, SUCCESS, TELL_TRACKING, VERSION};
 use super::report::{Leap, REPLY_LEN, Report};
-use crate::claim::LeapKind;
+use crate::time::LeapKind;
 
 /// A reply with these figures.
 pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {

@@ -2,10 +2,8 @@
 //!
 //! Everything here is integer arithmetic on bytes, and a datagram from anybody at all either becomes
 //! a [`Report`] whose every figure is in its range, or a [`Malformed`]. All fields are big-endian.
-#![forbid(unsafe_code)]
 
-use crate::claim::LeapKind;
-use crate::timestamp::Timestamp;
+use crate::time::{LeapKind, Timestamp};
 
 /// Requests are padded to the length of their reply, so that nobody can amplify traffic with them.
 pub(super) const REQUEST_LEN: usize = REPLY_LEN;

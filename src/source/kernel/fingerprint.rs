@@ -1,8 +1,7 @@
 //! Who wrote a bound that means nothing, told by what it looks like.
-#![forbid(unsafe_code)]
 
 use super::predictor::GROWTH_US;
-use crate::ntp_status::NtpStatus;
+use crate::machine::NtpStatus;
 use crate::source::Writer;
 
 /// The 16 µs that ntpd writes as both errors when it starts.

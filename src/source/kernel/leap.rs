@@ -1,12 +1,10 @@
 //! What the kernel knows of leap seconds, and when it must not be asked.
-#![forbid(unsafe_code)]
 
 use super::predictor::Baseline;
 use super::seen::Seen;
-use crate::claim::{LeapKind, LeapSecond};
-use crate::ntp_status::NtpStatus;
+use crate::machine::NtpStatus;
 use crate::source::LeapNotice;
-use crate::timestamp::Timestamp;
+use crate::time::{LeapKind, LeapSecond, Timestamp};
 
 const SECOND: i64 = 1_000_000_000;
 

@@ -1,5 +1,4 @@
 //! What is remembered from one look to the next, and how it is written down.
-#![forbid(unsafe_code)]
 
 use super::fingerprint::Opinion;
 use super::leap::LeapFlags;

@@ -1,9 +1,7 @@
 //! What the kernel does to `maxerror` by itself, and so what a daemon must have written.
-#![forbid(unsafe_code)]
 
 use super::seen::Seen;
-use crate::machine::OffsetRange;
-use crate::ntp_status::NtpStatus;
+use crate::machine::{NtpStatus, OffsetRange};
 use crate::source::LookContext;
 
 const SECOND: i64 = 1_000_000_000;

@@ -1,13 +1,8 @@
 //! One look at the kernel: its status, and the clocks read while it did not change.
-#![forbid(unsafe_code)]
 
-use crate::bound::ErrorBound;
-use crate::claim::{Claim, RateBounds};
-use crate::interval::Interval;
-use crate::machine::Sandwich;
-use crate::ntp_status::{NtpStatus, NtpStatusError};
+use crate::machine::{NtpStatus, NtpStatusError, Sandwich};
 use crate::source::{LookContext, SyncClaim};
-use crate::timestamp::Timestamp;
+use crate::time::{Claim, ErrorBound, Interval, RateBounds, Timestamp};
 
 /// How often a look is tried before the status counts as unsettled.
 const ATTEMPTS: usize = 4;

@@ -1,0 +1,8 @@
+//! The formats and types of other crates, each behind a feature of its own.
+
+#[cfg(feature = "chrono")]
+mod chrono;
+#[cfg(feature = "serde")]
+mod serde;
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing;

@@ -1,0 +1,401 @@
+//! The values on the wire and in files: text where people read the format, integers where they do not.
+//!
+//! The table of it is in [`guide::formats`](crate::guide::formats). Nothing is rounded. Reading is as strict
+//! as the types' own parsers, and all decoding of stamps ends in `RemoteTimestamp`, which a clock checks
+//! when it observes it:
+//!
+//! ```compile_fail,E0277
+//! let stamp: epsilon_clock::HlcTimestamp = serde_json::from_str("\"660aed092d44002a\"").unwrap();
+//! ```
+//!
+//! ```
+//! let remote: epsilon_clock::RemoteTimestamp = serde_json::from_str("\"660aed092d44002a\"").unwrap();
+//! ```
+
+use core::fmt::{self, Display};
+use core::marker::PhantomData;
+use core::str::FromStr;
+use core::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use crate::clock::{ClockError, ClockState, Counters, Reading, SourceStatus, Status};
+use crate::hlc::{HlcTimestamp, RemoteTimestamp, StampedInterval, WideTimestamp};
+use crate::machine::VmClockState;
+use crate::source::Refusal;
+use crate::time::{ErrorBound, Interval, RateBounds, Timestamp};
+
+// --- points and stamps ---------------------------------------------------------------------------
+
+/// The text of `Display` in people-readable formats, an `i64` of nanoseconds in others.
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.unix_nanos())
+        }
+    }
+}
+
+/// What `FromStr` reads, or any `i64` of nanoseconds.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            text(deserializer, "a timestamp, YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ")
+        } else {
+            i64::deserialize(deserializer).map(Timestamp::from_unix_nanos)
+        }
+    }
+}
+
+/// The text of `Display` in people-readable formats, the `u64` of `to_bits` in others. It is read back as a
+/// [`RemoteTimestamp`].
+impl Serialize for HlcTimestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u64(self.to_bits())
+        }
+    }
+}
+
+/// As [`HlcTimestamp`]'s.
+impl Serialize for RemoteTimestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.trust().serialize(serializer)
+    }
+}
+
+/// What `FromStr` reads, or any `u64`.
+impl<'de> Deserialize<'de> for RemoteTimestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            text(
+                deserializer,
+                "a stamp of 32 bytes, or 16 hexadecimal digits",
+            )
+        } else {
+            u64::deserialize(deserializer).map(RemoteTimestamp::from_bits)
+        }
+    }
+}
+
+/// The text of `Display` in people-readable formats, nanoseconds (`i64`) and counter (`u32`) in others.
+impl Serialize for WideTimestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (self.physical().unix_nanos(), self.logical()).serialize(serializer)
+        }
+    }
+}
+
+/// What `FromStr` reads, or any two such integers.
+impl<'de> Deserialize<'de> for WideTimestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            text(
+                deserializer,
+                "a stamp of 41 bytes, or 24 hexadecimal digits",
+            )
+        } else {
+            let (nanos, logical) = <(i64, u32)>::deserialize(deserializer)?;
+            Ok(WideTimestamp::new(
+                Timestamp::from_unix_nanos(nanos),
+                logical,
+            ))
+        }
+    }
+}
+
+/// Reads a text as the type itself does.
+fn text<'de, T, D>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    let of = PhantomData;
+    deserializer.deserialize_str(Text { expected, of })
+}
+
+struct Text<T> {
+    expected: &'static str,
+    of: PhantomData<T>,
+}
+
+impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+// --- intervals -----------------------------------------------------------------------------------
+
+/// An interval's ends as they are written, and as they come before they are checked.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "Interval", deny_unknown_fields)]
+struct Ends {
+    earliest: Timestamp,
+    latest: Timestamp,
+}
+
+/// `earliest` and `latest`, as timestamps.
+impl Serialize for Interval {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (earliest, latest) = (*self).into();
+        Ends { earliest, latest }.serialize(serializer)
+    }
+}
+
+/// Both ends and nothing else; the wrong way round they are an error, as in [`Interval::new`].
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Ends { earliest, latest } = Ends::deserialize(deserializer)?;
+        Interval::new(earliest, latest).map_err(de::Error::custom)
+    }
+}
+
+/// `timestamp` and `interval`.
+impl Serialize for StampedInterval {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct StampedInterval {
+            timestamp: HlcTimestamp,
+            interval: Interval,
+        }
+        let Self {
+            timestamp,
+            interval,
+        } = *self;
+        let written = StampedInterval {
+            timestamp,
+            interval,
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Rates as they are written, and as they come before they are checked.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "RateBounds", deny_unknown_fields)]
+struct Rates {
+    lo_ppb: i32,
+    hi_ppb: i32,
+}
+
+/// `lo_ppb` and `hi_ppb`, as integers.
+impl Serialize for RateBounds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (lo_ppb, hi_ppb) = (self.lo_ppb(), self.hi_ppb());
+        Rates { lo_ppb, hi_ppb }.serialize(serializer)
+    }
+}
+
+/// Both and nothing else; the wrong way round they are an error.
+impl<'de> Deserialize<'de> for RateBounds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Rates { lo_ppb, hi_ppb } = Rates::deserialize(deserializer)?;
+        RateBounds::new(lo_ppb, hi_ppb).ok_or_else(|| {
+            de::Error::custom(format_args!(
+                "the slowest rate {lo_ppb} ppb exceeds the fastest {hi_ppb} ppb"
+            ))
+        })
+    }
+}
+
+// --- the state of a clock ------------------------------------------------------------------------
+
+const STATES: [ClockState; 5] = [
+    ClockState::Synchronized,
+    ClockState::Inherited,
+    ClockState::Holdover,
+    ClockState::Assumed,
+    ClockState::Unavailable,
+];
+
+/// Its word in people-readable formats, an `i64` from 0 (synchronized) to 4 (unavailable) in others.
+impl Serialize for ClockState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(self.as_str())
+        } else {
+            serializer.serialize_i64(self.to_word())
+        }
+    }
+}
+
+/// One of the five words, or integers.
+impl<'de> Deserialize<'de> for ClockState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return deserializer.deserialize_str(StateName);
+        }
+        let word = i64::deserialize(deserializer)?;
+        STATES
+            .into_iter()
+            .find(|state| state.to_word() == word)
+            .ok_or_else(|| de::Error::custom(format_args!("{word} is no state of a clock: 0 to 4")))
+    }
+}
+
+struct StateName;
+
+impl Visitor<'_> for StateName {
+    type Value = ClockState;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a state of a clock: ")?;
+        for state in STATES {
+            let comma = if state == STATES[0] { "" } else { ", " };
+            write!(f, "{comma}{state}")?;
+        }
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ClockState, E> {
+        STATES
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
+// --- what a clock tells of itself ----------------------------------------------------------------
+
+/// `estimate`, `interval` or `error`, and `state`.
+impl Serialize for Reading {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Reading {
+            estimate: Timestamp,
+            interval: Option<Interval>,
+            error: Option<ClockError>,
+            state: ClockState,
+        }
+        let Self {
+            estimate,
+            interval,
+            state,
+        } = *self;
+        let written = Reading {
+            estimate,
+            interval: interval.ok(),
+            error: interval.err(),
+            state,
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// The fields by their names, with `interval` or `error`, and spans of time in whole nanoseconds.
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Status {
+            state: ClockState,
+            interval: Option<Interval>,
+            error: Option<ClockError>,
+            bound: Option<ErrorBound>,
+            source: Option<&'static str>,
+            age_ns: Option<u64>,
+            refuses_in_ns: Option<u64>,
+            refusal: Option<Refusal>,
+            rate: Option<RateBounds>,
+            learned: Option<Learned>,
+            vmclock: VmClockState,
+            counters: Counters,
+        }
+        #[derive(serde::Serialize)]
+        struct Learned {
+            bounds: RateBounds,
+            window_ns: Option<u64>,
+            claims: usize,
+        }
+        // All fields by name, so that a new one is not forgotten here.
+        let Self {
+            state,
+            interval,
+            bound,
+            source,
+            age,
+            rate,
+            refuses_in,
+            refusal,
+            learned,
+            vmclock,
+            counters,
+        } = *self;
+        let learned = match learned {
+            None => None,
+            Some(learned) => Some(Learned {
+                bounds: learned.bounds,
+                window_ns: nanos(Some(learned.window))?,
+                claims: learned.claims,
+            }),
+        };
+        let written = Status {
+            state,
+            interval: interval.ok(),
+            error: interval.err(),
+            bound,
+            source,
+            age_ns: nanos(age)?,
+            refuses_in_ns: nanos(refuses_in)?,
+            refusal,
+            rate,
+            learned,
+            vmclock,
+            counters,
+        };
+        written.serialize(serializer)
+    }
+}
+
+/// Its fields by name; the age in nanoseconds, as `age_ns`. It is not read back.
+impl Serialize for SourceStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct SourceStatus {
+            name: &'static str,
+            serves: bool,
+            interval: Option<Interval>,
+            bound: Option<ErrorBound>,
+            age_ns: Option<u64>,
+            refusal: Option<Refusal>,
+        }
+        let Self {
+            name,
+            serves,
+            interval,
+            bound,
+            age,
+            refusal,
+        } = *self;
+        let written = SourceStatus {
+            name,
+            serves,
+            interval,
+            bound,
+            age_ns: nanos(age)?,
+            refusal,
+        };
+        written.serialize(serializer)
+    }
+}
+
+fn nanos<E: serde::ser::Error>(span: Option<Duration>) -> Result<Option<u64>, E> {
+    let nanos = span.map(|span| u64::try_from(span.as_nanos()));
+    nanos
+        .transpose()
+        .map_err(|_| E::custom("a span of more than 584 years"))
+}

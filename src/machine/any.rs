@@ -1,0 +1,46 @@
+//! The machine a clock reads: the real one without indirection, or any other.
+
+use std::sync::Arc;
+
+use super::{Disruption, Machine, Sample, SystemMachine, VmClockState};
+
+/// The real machine is matched for and inlined: that is what the hot path is made of.
+#[derive(Debug)]
+pub(crate) enum AnyMachine {
+    System(SystemMachine),
+    Other(Arc<dyn Machine>),
+}
+
+impl AnyMachine {
+    #[inline]
+    pub(crate) fn sample(&self) -> Sample {
+        match self {
+            Self::System(machine) => machine.sample(),
+            Self::Other(machine) => machine.sample(),
+        }
+    }
+
+    /// Returns true if nothing was disrupted since `known`, before `raw` was read.
+    #[inline]
+    pub(crate) fn is_undisrupted(&self, known: Disruption, raw: i64) -> bool {
+        match self {
+            Self::System(machine) => machine.is_undisrupted(known, raw),
+            Self::Other(machine) => machine.disruption() == Some(known),
+        }
+    }
+
+    pub(crate) fn vmclock(&self) -> VmClockState {
+        match self {
+            Self::System(machine) => machine.vmclock(),
+            Self::Other(_) => VmClockState::Unused,
+        }
+    }
+
+    /// The rest of it, off the hot path.
+    pub(crate) fn as_dyn(&self) -> &dyn Machine {
+        match self {
+            Self::System(machine) => machine,
+            Self::Other(machine) => machine.as_ref(),
+        }
+    }
+}

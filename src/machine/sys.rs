@@ -1,0 +1,253 @@
+//! The operating system's side of the crate, and the only file with `unsafe`.
+//!
+//! Everything here is one call deep: a clock, the kernel's NTP status, a sleep. What the answers
+//! mean is decided elsewhere.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
+use core::time::Duration;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_getres, clock_gettime, clock_nanosleep};
+
+use crate::machine::{NtpStatus, NtpStatusError};
+
+const NANOS_PER_SEC: i64 = 1_000_000_000;
+
+/// What a clock that cannot be read returns: raw time is never negative, so a reader that meets it
+/// takes the slow path and finds its clock disturbed rather than trusting a made-up instant.
+const UNREADABLE: i64 = -1;
+
+/// One clock in nanoseconds; through the vDSO, so without a syscall where the platform has one.
+///
+/// Not through nix: it copies the `timespec` as one 16-byte load behind the vDSO's two 8-byte
+/// stores, which x86 cannot forward. That measured 5 ns on top of a read of 20.
+#[inline]
+fn clock_nanos(id: ClockId) -> i64 {
+    let mut t = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call writes one `timespec` through the pointer, which comes from a live exclusive
+    // reference to one.
+    if unsafe { libc::clock_gettime(id.as_raw(), &mut t) } != 0 {
+        return UNREADABLE;
+    }
+    t.tv_sec
+        .checked_mul(NANOS_PER_SEC)
+        .and_then(|s| s.checked_add(t.tv_nsec))
+        .unwrap_or(UNREADABLE)
+}
+
+/// `CLOCK_MONOTONIC_RAW`: never stepped, never slewed; stands still while the machine sleeps.
+#[inline]
+pub(crate) fn monotonic_raw() -> i64 {
+    clock_nanos(ClockId::CLOCK_MONOTONIC_RAW)
+}
+
+/// `CLOCK_MONOTONIC`: slewed exactly as `CLOCK_REALTIME` is, never stepped.
+#[inline]
+pub(crate) fn monotonic() -> i64 {
+    clock_nanos(ClockId::CLOCK_MONOTONIC)
+}
+
+/// `CLOCK_BOOTTIME`: `CLOCK_MONOTONIC` plus the time the machine slept.
+#[inline]
+pub(crate) fn boottime() -> i64 {
+    clock_nanos(ClockId::CLOCK_BOOTTIME)
+}
+
+/// `CLOCK_REALTIME`: the kernel's idea of UTC.
+#[inline]
+pub(crate) fn realtime() -> i64 {
+    clock_nanos(ClockId::CLOCK_REALTIME)
+}
+
+/// `CLOCK_REALTIME_COARSE`: `CLOCK_REALTIME` as of the last tick, at an eighth of the price.
+#[inline]
+pub(crate) fn realtime_coarse() -> i64 {
+    clock_nanos(ClockId::CLOCK_REALTIME_COARSE)
+}
+
+/// The tick: how far `CLOCK_REALTIME_COARSE` may lag. `None` where the clock does not exist.
+pub(crate) fn coarse_tick() -> Option<Duration> {
+    let res = clock_getres(ClockId::CLOCK_REALTIME_COARSE).ok()?;
+    Some(Duration::from(res))
+}
+
+/// Whether every clock the crate reads exists here; the first one that does not, by name.
+pub(crate) fn missing_clock() -> Option<&'static str> {
+    [
+        (ClockId::CLOCK_MONOTONIC_RAW, "CLOCK_MONOTONIC_RAW"),
+        (ClockId::CLOCK_MONOTONIC, "CLOCK_MONOTONIC"),
+        (ClockId::CLOCK_BOOTTIME, "CLOCK_BOOTTIME"),
+        (ClockId::CLOCK_REALTIME, "CLOCK_REALTIME"),
+        (ClockId::CLOCK_REALTIME_COARSE, "CLOCK_REALTIME_COARSE"),
+    ]
+    .into_iter()
+    .find(|(id, _)| clock_gettime(*id).is_err())
+    .map(|(_, name)| name)
+}
+
+/// Sleeps once on `CLOCK_MONOTONIC`; may return early (a signal) or late. Callers look again.
+pub(crate) fn sleep(span: Duration) {
+    // The error is either EINTR, which callers handle by looking at the clock again, or an invalid
+    // span, which a `Duration` cannot be.
+    let _ = clock_nanosleep(
+        ClockId::CLOCK_MONOTONIC,
+        ClockNanosleepFlags::empty(),
+        &TimeSpec::from(span),
+    );
+}
+
+/// Makes the kernel wake the calling thread on time: by default it may do so 50 µs late, in order to
+/// wake several threads at once.
+pub(crate) fn drop_timer_slack() {
+    // 0 would mean the default again. Where it is refused, sleeps are as they were.
+    let _ = nix::sys::prctl::set_timerslack(1);
+}
+
+/// The kernel's NTP status, read only: `adjtimex` with `modes = 0`.
+///
+/// A seccomp filter may forbid one of the two syscalls that answer it and allow the other: glibc's
+/// `adjtimex()` issues `clock_adjtime`, musl's the syscall of its own name. So a refusal is asked
+/// again by the other one before it counts.
+pub(crate) fn ntp_status() -> Result<NtpStatus, NtpStatusError> {
+    let first = read_timex(adjtimex_by_libc);
+    match first {
+        Err(NtpStatusError::Refused { .. }) => read_timex(adjtimex_by_other_syscall).or(first),
+        answer => answer,
+    }
+}
+
+fn read_timex(call: fn(&mut libc::timex) -> libc::c_int) -> Result<NtpStatus, NtpStatusError> {
+    // SAFETY: `timex` is a plain C struct of integers (its padding too); all zeroes is a valid
+    // value, and `modes = 0` makes the call a read.
+    let mut timex: libc::timex = unsafe { core::mem::zeroed() };
+    let state = call(&mut timex);
+    if state < 0 {
+        return Err(NtpStatusError::Refused {
+            errno: Errno::last_raw(),
+        });
+    }
+    Ok(NtpStatus::from_timex(state, &timex))
+}
+
+fn adjtimex_by_libc(timex: &mut libc::timex) -> libc::c_int {
+    // SAFETY: the pointer comes from a live exclusive reference to a `timex`, which is all the call
+    // reads and writes.
+    unsafe { libc::adjtimex(timex) }
+}
+
+/// The syscall that libc's `adjtimex()` did not use.
+fn adjtimex_by_other_syscall(timex: &mut libc::timex) -> libc::c_int {
+    let timex: *mut libc::timex = timex;
+    #[cfg(target_env = "musl")]
+    // SAFETY: `clock_adjtime(clockid, timex *)` reads and writes only the `timex`, which the
+    // exclusive reference above keeps alive; the libc struct is the one its own calls pass on.
+    let state = unsafe { libc::clock_adjtime(libc::CLOCK_REALTIME, timex) };
+    #[cfg(not(target_env = "musl"))]
+    // SAFETY: `adjtimex(timex *)` reads and writes only the `timex`, which the exclusive reference
+    // above keeps alive; on this libc the struct has the kernel's layout.
+    let state = unsafe { libc::syscall(libc::SYS_adjtimex, timex) };
+    // The kernel answers −1 to 5; anything else is a refusal too.
+    libc::c_int::try_from(state).unwrap_or(-1)
+}
+
+/// How long a [`MappedPage`] is: the smallest page there is.
+const PAGE_LEN: usize = 4096;
+const PAGE_WORDS: usize = PAGE_LEN / size_of::<AtomicU64>();
+
+/// The first page of a file or device, mapped to be read; somebody else writes to it.
+#[derive(Debug)]
+pub(crate) struct MappedPage {
+    words: NonNull<[AtomicU64; PAGE_WORDS]>,
+}
+
+// SAFETY: the page is only ever read, through atomics, and unmapped by its one owner.
+unsafe impl Send for MappedPage {}
+// SAFETY: as above; atomics may be read by any number of threads at once.
+unsafe impl Sync for MappedPage {}
+
+impl MappedPage {
+    /// Maps it. A regular file must not be empty, and must not be cut short while it is mapped: then
+    /// reading it would kill the process.
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        // SAFETY: the kernel chooses the place, so no memory of this process is replaced; the
+        // descriptor is open for as long as `file` is borrowed, and the mapping outlives it.
+        let page = unsafe {
+            libc::mmap(
+                core::ptr::null_mut(),
+                PAGE_LEN,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let words = NonNull::new(page.cast());
+        words
+            .map(|words| Self { words })
+            .ok_or_else(|| io::Error::other("mapped at zero"))
+    }
+
+    /// What is in it: every word may change at any time.
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64; PAGE_WORDS] {
+        // SAFETY: the mapping is page-aligned, `PAGE_LEN` long and readable until `self` is dropped,
+        // which the returned borrow outlives not; whoever else writes to it is what atomics are for.
+        unsafe { self.words.as_ref() }
+    }
+}
+
+impl Drop for MappedPage {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `of` with this length and is unmapped only here; no borrow
+        // of it is left. The call cannot fail for such a range.
+        let _ = unsafe { libc::munmap(self.words.as_ptr().cast(), PAGE_LEN) };
+    }
+}
+
+/// Zero, but only once `value` is known: an index added to it makes a load wait for `value`.
+///
+/// A counter read is not a load, so no fence of the memory model orders a later load after it, and
+/// processors do run such a load early. An address that depends on the value cannot be known
+/// before it. (Linux does the same on ARM to keep a sequence check behind the counter read.)
+#[cfg_attr(loom, allow(dead_code, reason = "loom's clocks are atomics"))]
+#[inline]
+pub(crate) fn zero_after(value: i64) -> usize {
+    let mut zero = value;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: one AND of a register with 0: touches neither memory nor stack. Unlike XOR with
+    // itself it is no idiom that processors resolve without waiting for the register.
+    unsafe {
+        core::arch::asm!("and {0}, 0", inout(reg) zero, options(pure, nomem, nostack));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: one AND of a register with the zero register: touches neither memory nor stack, and
+    // the architecture keeps the dependency.
+    unsafe {
+        core::arch::asm!("and {0}, {0}, xzr", inout(reg) zero, options(pure, nomem, nostack));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        zero = 0;
+    }
+    // Always zero, which the compiler cannot know.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "zero is zero in every width"
+    )]
+    let zero = zero as usize;
+    zero
+}

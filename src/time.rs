@@ -1,0 +1,17 @@
+//! Pure arithmetic: instants, intervals, itemised bounds, and claims carried along raw time.
+
+pub(crate) mod bound;
+pub(crate) mod claim;
+pub(crate) mod interval;
+pub mod ordering;
+pub(crate) mod rate;
+pub(crate) mod timestamp;
+
+pub use bound::ErrorBound;
+pub(crate) use claim::DEFAULT_MAX_DRIFT_PPB;
+pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
+pub use interval::{Interval, IntervalError, IntervalOrder};
+pub use rate::LearnedRate;
+pub(crate) use rate::{CAPACITY, RateHistory, RateLimits};
+pub(crate) use timestamp::Line;
+pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
