@@ -5,7 +5,8 @@
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark fails loudly")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use epsilon_clock::{Claim, Clock, Interval, RateBounds, Timestamp};
+use epsilon_clock::time::{Claim, RateBounds};
+use epsilon_clock::{Clock, Interval, Timestamp};
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};
 

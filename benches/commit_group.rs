@@ -38,7 +38,8 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use epsilon_clock::{Clock, CommitGroup, Timestamp, WaitStrategy};
+use epsilon_clock::commit::WaitStrategy;
+use epsilon_clock::{Clock, CommitGroup, Timestamp};
 
 /// Counts what is in use.
 struct Counting;

@@ -26,7 +26,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use epsilon_clock::{Clock, HybridClock, LogJson, LogTime};
+use epsilon_clock::log::{LogJson, LogTime};
+use epsilon_clock::{Clock, HybridClock};
 use tracing::Dispatch;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};

@@ -24,11 +24,11 @@
     reason = "a program that reports, or fails loudly"
 )]
 
-use epsilon_clock::{
-    Claim, Clock, ErrorBound, Finding, GrantorClock, HybridClock, Interval, Lease, Look,
-    LookContext, RateBounds, RefreshPolicy, Refusal, RemoteTimestamp, Source, SourceMemory,
-    SyncClaim, Timestamp,
-};
+use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::lease::GrantorClock;
+use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
+use epsilon_clock::time::{Claim, RateBounds};
+use epsilon_clock::{Clock, ErrorBound, HybridClock, Interval, Lease, RemoteTimestamp, Timestamp};
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -289,7 +289,7 @@ impl Source for Silent {
     }
 
     fn look(&self, _context: &LookContext<'_>, _memory: &mut SourceMemory) -> Look {
-        let maxerror_us = epsilon_clock::NtpStatus::MAXERROR_CAP;
+        let maxerror_us = epsilon_clock::machine::NtpStatus::MAXERROR_CAP;
         Look::new(Finding::Refused(Refusal::Unsynchronized { maxerror_us }))
     }
 }
@@ -368,7 +368,7 @@ impl Source for StatusCalls {
         for _ in 0..self.0.swap(0, Ordering::Relaxed) {
             let _ = black_box(context.machine.ntp_status());
         }
-        let maxerror_us = epsilon_clock::NtpStatus::MAXERROR_CAP;
+        let maxerror_us = epsilon_clock::machine::NtpStatus::MAXERROR_CAP;
         Look::new(Finding::Refused(Refusal::Unsynchronized { maxerror_us }))
     }
 }

@@ -21,7 +21,7 @@
     reason = "it is a program for people"
 )]
 
-use epsilon_clock::DriftLearning;
+use epsilon_clock::clock::DriftLearning;
 use epsilon_clock::sim::{Campaign, Report, Scenario, Sources, Tally, seed_of};
 use lexopt::prelude::{Long, ValueExt};
 use std::error::Error;

@@ -24,7 +24,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use epsilon_clock::{HlcTimestamp, HybridClock, RemoteTimestamp, Skewed, TimeDelta, Timestamp};
+use epsilon_clock::testing::Skewed;
+use epsilon_clock::{HlcTimestamp, HybridClock, RemoteTimestamp, TimeDelta, Timestamp};
 
 type Fault = Box<dyn Error + Send + Sync>;
 

@@ -6,7 +6,8 @@
     reason = "a command line program says what is wrong with its arguments"
 )]
 
-use epsilon_clock::{Clock, CommitError, CommitWaitError, Timestamp};
+use epsilon_clock::commit::{CommitError, CommitWaitError};
+use epsilon_clock::{Clock, Timestamp};
 use lexopt::ValueExt;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};

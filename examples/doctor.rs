@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{
-    Awaiting, Clock, ClockError, ClockState, NtpStatus, NtpStatusError, Refusal, Status,
-};
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::source::{Awaiting, Refusal};
+use epsilon_clock::{Clock, ClockError, ClockState, Status};
 use lexopt::ValueExt;
 
 const HELP: &str = "\

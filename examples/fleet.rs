@@ -25,7 +25,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{Clock, ClockReport, Fleet, Probe, Skewed, Standing, TimeDelta, Verdict};
+use epsilon_clock::fleet::{ClockReport, Probe, Standing, Verdict};
+use epsilon_clock::testing::Skewed;
+use epsilon_clock::{Clock, Fleet, TimeDelta};
 
 type Failure = Box<dyn Error + Send + Sync>;
 

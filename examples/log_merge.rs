@@ -28,9 +28,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use epsilon_clock::{
-    Clock, EventGroup, Interval, IntervalOrder, LogJson, Skewed, TimeDelta, Timestamp, order_events,
-};
+use epsilon_clock::log::LogJson;
+use epsilon_clock::order::{EventGroup, order_events};
+use epsilon_clock::testing::Skewed;
+use epsilon_clock::{Clock, Interval, IntervalOrder, TimeDelta, Timestamp};
 use lexopt::ValueExt;
 use serde_json::Value;
 

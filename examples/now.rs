@@ -6,11 +6,11 @@
     reason = "a command line program says what is wrong with its arguments"
 )]
 
-use epsilon_clock::{
-    BuildError, ChronySource, Clock, ClockError, ClockState, Counters, ErrorBound, Interval,
-    KernelSource, LearnedRate, NtpStatus, NtpStatusError, RateBounds, Refusal, SourceStatus,
-    Status,
-};
+use epsilon_clock::clock::{Counters, SourceStatus};
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::source::{ChronySource, KernelSource, Refusal};
+use epsilon_clock::time::{LearnedRate, RateBounds};
+use epsilon_clock::{BuildError, Clock, ClockError, ClockState, ErrorBound, Interval, Status};
 use lexopt::ValueExt;
 use serde_json::{Value, json};
 use std::io::{self, ErrorKind, IsTerminal, Write};

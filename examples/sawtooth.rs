@@ -21,8 +21,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::sim::{Daemon, NodeConfig, Oscillator, Random, Server, World};
-use epsilon_clock::{BuildError, Clock, NtpStatus, TimeDelta};
+use epsilon_clock::{BuildError, Clock, TimeDelta};
 use lexopt::ValueExt;
 use plotters::prelude::*;
 

@@ -54,10 +54,10 @@ mod soak {
     use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
     use std::time::{Duration, Instant};
 
-    use epsilon_clock::{
-        Clock, ClockError, CommitError, CommitWaitError, HlcError, HybridClock, NtpStatus,
-        Timestamp,
-    };
+    use epsilon_clock::commit::{CommitError, CommitWaitError};
+    use epsilon_clock::hlc::HlcError;
+    use epsilon_clock::machine::NtpStatus;
+    use epsilon_clock::{Clock, ClockError, HybridClock, Timestamp};
 
     use super::{fields, host};
 

@@ -73,7 +73,8 @@ mod node {
     use std::net::TcpStream;
     use std::time::Duration;
 
-    use epsilon_clock::{Clock, FencingToken, Lease, PauseDetector};
+    use epsilon_clock::lease::{FencingToken, PauseDetector};
+    use epsilon_clock::{Clock, Lease};
 
     use super::common::{DEPOSIT, Outcome, clock};
 
@@ -206,9 +207,8 @@ mod fate {
     use std::sync::{Arc, Mutex, PoisonError};
     use std::time::Duration;
 
-    use epsilon_clock::{
-        Clock, Fence, FencingToken, HlcTimestamp, HybridClock, Lease, RemoteTimestamp,
-    };
+    use epsilon_clock::lease::FencingToken;
+    use epsilon_clock::{Clock, Fence, HlcTimestamp, HybridClock, Lease, RemoteTimestamp};
     use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
     use super::common::{DEPOSIT, Outcome, clock};

@@ -192,7 +192,8 @@ impl Clock {
     /// As [`now`](Self::now).
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, RefreshPolicy};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::clock::RefreshPolicy;
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
     /// let clock = Clock::builder().refresh_policy(RefreshPolicy::Manual).build()?;
     /// match clock.look() {
@@ -211,14 +212,15 @@ impl Clock {
     ///
     /// A thread of the clock does this by itself once a second, unless the policy is
     /// [`RefreshPolicy::Manual`] or this is a forked child. Not for a thread in a hurry: a
-    /// [`ChronySource`](crate::ChronySource) waits for chronyd for up to a tenth of a second.
+    /// [`ChronySource`](crate::source::ChronySource) waits for chronyd for up to a tenth of a second.
     ///
     /// # Errors
     ///
     /// As [`now`](Self::now).
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, RefreshPolicy};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::clock::RefreshPolicy;
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
     /// let clock = Clock::builder().refresh_policy(RefreshPolicy::Manual).build()?;
     /// match clock.refresh() {

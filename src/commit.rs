@@ -109,7 +109,8 @@ impl Clock {
     /// As [`begin_commit`](Self::begin_commit), and [`CommitError::FloorTooFarAhead`].
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, CommitError, Timestamp};
+    /// # use epsilon_clock::{Clock, Timestamp};
+    /// # use epsilon_clock::commit::CommitError;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
@@ -217,7 +218,8 @@ impl CommitWait<'_> {
     /// The same wait with another strategy.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, WaitStrategy};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::commit::WaitStrategy;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
@@ -288,7 +290,8 @@ impl CommitWait<'_> {
     /// [`wait`](Self::wait). The wait can be taken up again.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, CommitWaitError};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::commit::CommitWaitError;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;

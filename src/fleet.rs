@@ -35,7 +35,8 @@ use testimony::{Moment, Testimony};
 /// [`ClockReport`], hand that to [`record`](Self::record):
 ///
 /// ```
-/// use epsilon_clock::{Clock, ClockReport, Fleet, Standing};
+/// use epsilon_clock::{Clock, Fleet};
+/// use epsilon_clock::fleet::{ClockReport, Standing};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -141,7 +142,8 @@ impl<P: Ord + Clone> Fleet<P> {
     /// [`ExchangeError`]; the fleet then stays as it was.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, ClockReport, ExchangeError, Fleet};
+    /// # use epsilon_clock::{Clock, Fleet};
+    /// # use epsilon_clock::fleet::{ClockReport, ExchangeError};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;

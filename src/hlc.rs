@@ -143,7 +143,8 @@ impl HybridClock {
     /// Starts putting a hybrid clock together.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, HybridClock, RemoteLimit};
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use epsilon_clock::hlc::RemoteLimit;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let hlc = HybridClock::builder(Clock::system()?)
     ///     .remote_limit(RemoteLimit::Unchecked)
@@ -270,7 +271,8 @@ impl HybridClock {
     /// [`tick`](Self::tick). Nothing changes then.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, HlcError, HybridClock, RemoteTimestamp};
+    /// # use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
+    /// # use epsilon_clock::hlc::HlcError;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let hlc = HybridClock::new(Clock::system()?);
     /// let old: RemoteTimestamp = "2001-01-01T00:00:00.000000Z_0000".parse()?;
@@ -333,7 +335,8 @@ impl HybridClock {
     /// [`ForwardLimit`] and you checked it.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, HlcError, HybridClock};
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use epsilon_clock::hlc::HlcError;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let hlc = HybridClock::new(Clock::system()?);
     /// if let Err(HlcError::ForwardJump { by, .. }) = hlc.tick() {

@@ -5,4 +5,4 @@ mod chrono;
 #[cfg(feature = "serde")]
 mod serde;
 #[cfg(feature = "tracing")]
-pub(crate) mod tracing;
+pub mod tracing;

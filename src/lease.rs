@@ -255,7 +255,8 @@ impl Lease {
     /// [`NotHeld`], with the figures.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, Lease, NotHeld};
+    /// # use epsilon_clock::{Clock, Lease};
+    /// # use epsilon_clock::lease::NotHeld;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
@@ -332,7 +333,8 @@ impl Lease {
     /// As [`check`](Self::check): the work must not begin.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, Lease, Tenure};
+    /// # use epsilon_clock::{Clock, Lease};
+    /// # use epsilon_clock::lease::Tenure;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;

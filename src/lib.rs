@@ -186,7 +186,8 @@
 //! write is wrong all the same.
 //!
 //! ```
-//! # use epsilon_clock::{Clock, Fence, FencingToken, Lease};
+//! # use epsilon_clock::{Clock, Fence, Lease};
+//! # use epsilon_clock::lease::FencingToken;
 //! # use std::time::Duration;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
@@ -258,19 +259,20 @@ pub mod testing;
 pub mod time;
 mod words;
 
-pub use clock::*;
-pub use commit::*;
-pub use fleet::*;
-pub use hlc::*;
+#[doc(inline)]
+pub use time::ordering as order;
+
 #[cfg(feature = "tracing")]
-pub use interop::tracing::*;
-pub use lease::*;
-pub use machine::*;
-pub use source::*;
-#[cfg(feature = "test-util")]
-pub use testing::*;
-pub use time::ordering::*;
-pub use time::*;
+#[doc(inline)]
+pub use interop::tracing as log;
+
+pub use clock::{BuildError, Clock, ClockBuilder, ClockError, ClockState, Reading, Status};
+pub use commit::{CommitGroup, CommitWait};
+pub use fleet::Fleet;
+pub use hlc::{HlcTimestamp, HybridClock, RemoteTimestamp};
+pub use lease::{Fence, Lease};
+pub use machine::Disturbance;
+pub use time::{ErrorBound, Interval, IntervalOrder, TimeDelta, Timestamp};
 
 /// The examples of README.md, compiled and run as doctests.
 #[cfg(doctest)]

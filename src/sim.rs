@@ -4,7 +4,7 @@
 //! true time is a number, everything that can go wrong with a clock does, and every reading is held
 //! against the truth. Nothing sleeps, one seed always gives the same run, and the clocks are the
 //! crate's own: an ordinary [`Clock`](crate::Clock) with the ordinary
-//! [`KernelSource`](crate::KernelSource), on the clocks and the NTP status of a simulated kernel.
+//! [`KernelSource`](crate::source::KernelSource), on the clocks and the NTP status of a simulated kernel.
 //!
 //! # For your own tests
 //!
@@ -74,7 +74,7 @@
 //! reaches every order of clock reads but no reordering of memory accesses (those are loom's). Time
 //! daemons are models: they bound their errors as NTP does, but filter less than the real ones. There
 //! is one kernel for each node and no time namespaces. A
-//! [`RefreshPolicy::Background`](crate::RefreshPolicy::Background) thread would sleep here, and so
+//! [`RefreshPolicy::Background`](crate::clock::RefreshPolicy::Background) thread would sleep here, and so
 //! let time go by as fast as it can: use the others.
 
 mod axis;

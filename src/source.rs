@@ -41,7 +41,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     ///
     /// A look must not wait, since it happens in a thread that reads the clock. So a clock has a
     /// thread of its own for this, unless its policy is
-    /// [`RefreshPolicy::Manual`](crate::RefreshPolicy::Manual); see
+    /// [`RefreshPolicy::Manual`](crate::clock::RefreshPolicy::Manual); see
     /// [`Clock::refresh`](crate::Clock::refresh).
     fn refresh(&self, machine: &dyn Machine) {
         let _ = machine;

@@ -3,6 +3,7 @@
 pub(crate) mod bound;
 pub(crate) mod claim;
 pub(crate) mod interval;
+#[doc(hidden)] // `order`, to the public
 pub mod ordering;
 pub(crate) mod rate;
 pub(crate) mod timestamp;

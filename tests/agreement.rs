@@ -9,10 +9,12 @@
 
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{
-    AgreementError, ClockReport, Contradiction, Direction, Exchange, ExchangeError, Interval,
-    OffsetRange, ReportError, Timestamp, agreement,
+use epsilon_clock::fleet::{
+    AgreementError, ClockReport, Contradiction, Direction, Exchange, ExchangeError, ReportError,
+    agreement,
 };
+use epsilon_clock::machine::OffsetRange;
+use epsilon_clock::{Interval, Timestamp};
 use proptest::prelude::*;
 
 const HOUR: i64 = 3_600_000_000_000;

@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use epsilon_clock::{
-    Awaiting, ChronyRefusal, ChronySource, Clock, ClockBuilder, ClockError, ClockState,
-    Disturbance, KernelSource, LeapKind, RefreshPolicy, Refusal, ScriptedMachine, Source,
-    SourceStatus, TimeDelta,
-};
+use epsilon_clock::clock::{RefreshPolicy, SourceStatus};
+use epsilon_clock::source::{Awaiting, ChronyRefusal, ChronySource, KernelSource, Refusal, Source};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+use epsilon_clock::{Clock, ClockBuilder, ClockError, ClockState, Disturbance, TimeDelta};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -207,7 +207,7 @@ impl Scene {
     }
 
     fn real(&self) -> i64 {
-        use epsilon_clock::Machine;
+        use epsilon_clock::machine::Machine;
         self.machine.sandwich().real
     }
 

@@ -8,7 +8,8 @@
 )]
 
 use chrono::{DateTime, FixedOffset, Utc};
-use epsilon_clock::{Interval, IntervalError, TimeDelta, Timestamp, TimestampRangeError};
+use epsilon_clock::time::{IntervalError, TimestampRangeError};
+use epsilon_clock::{Interval, TimeDelta, Timestamp};
 use proptest::prelude::*;
 
 proptest! {

@@ -9,7 +9,8 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{NtpStatus, NtpStatusError, ScriptedMachine};
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::testing::ScriptedMachine;
 
 #[allow(dead_code, reason = "its `main` and its arguments are not called here")]
 #[path = "../examples/doctor.rs"]

@@ -10,10 +10,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use epsilon_clock::{
-    DecodeFenceError, Fence, FencingToken, HlcTimestamp, HybridClock, RemoteTimestamp,
-    ScriptedMachine, StaleToken, TimeDelta, TokenError,
-};
+use epsilon_clock::lease::{DecodeFenceError, FencingToken, StaleToken, TokenError};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{Fence, HlcTimestamp, HybridClock, RemoteTimestamp, TimeDelta};
 use proptest::prelude::*;
 
 fn token(number: u64) -> FencingToken {

@@ -8,10 +8,8 @@
     reason = "a test that meets the unexpected has to fail"
 )]
 
-use epsilon_clock::{
-    DecodeHlcError, HlcRangeError, HlcTimestamp, ParseHlcError, RemoteTimestamp, Timestamp,
-    WideTimestamp,
-};
+use epsilon_clock::hlc::{DecodeHlcError, HlcRangeError, ParseHlcError, WideTimestamp};
+use epsilon_clock::{HlcTimestamp, RemoteTimestamp, Timestamp};
 use proptest::prelude::*;
 
 /// All sizes of numbers, and neighbours of where a part ends.

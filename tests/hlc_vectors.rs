@@ -12,7 +12,8 @@
     reason = "a test that meets the unexpected has to fail"
 )]
 
-use epsilon_clock::{HlcTimestamp, RemoteTimestamp, Timestamp, WideTimestamp};
+use epsilon_clock::hlc::WideTimestamp;
+use epsilon_clock::{HlcTimestamp, RemoteTimestamp, Timestamp};
 
 const VECTORS: &str = include_str!("hlc_vectors.tsv");
 

@@ -16,10 +16,9 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Duration;
 
-use epsilon_clock::{
-    Clock, Finding, Interval, Look, LookContext, RefreshPolicy, Refusal, Source, SourceMemory,
-    Timestamp,
-};
+use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory};
+use epsilon_clock::{Clock, Interval, Timestamp};
 use host::{TrustReal, skip};
 
 mod host;

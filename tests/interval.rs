@@ -1,7 +1,8 @@
 //! An interval: what it holds, what two of them say about order, how it prints.
 
 use approx::assert_relative_eq;
-use epsilon_clock::{Interval, IntervalError, IntervalOrder, TimeDelta, Timestamp};
+use epsilon_clock::time::IntervalError;
+use epsilon_clock::{Interval, IntervalOrder, TimeDelta, Timestamp};
 use proptest::array::uniform4;
 use proptest::prelude::*;
 use std::ops::RangeInclusive;

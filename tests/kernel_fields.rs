@@ -28,11 +28,13 @@
 use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{
-    Clock, ClockBuilder, ClockError, ClockState, KernelSource, LeapKind, LeapNotice, LeapSecond,
-    LookContext, NtpStatus, OffsetRange, RefreshPolicy, Refusal, Source, SourceMemory, Timestamp,
-    WaitReason, Writer,
+use epsilon_clock::clock::{RefreshPolicy, WaitReason};
+use epsilon_clock::machine::{NtpStatus, OffsetRange};
+use epsilon_clock::source::{
+    KernelSource, LeapNotice, LookContext, Refusal, Source, SourceMemory, Writer,
 };
+use epsilon_clock::time::{LeapKind, LeapSecond};
+use epsilon_clock::{Clock, ClockBuilder, ClockError, ClockState, Timestamp};
 use fields::{Lock, Saved, real_offset, status, write};
 use host::{HostMachine, eventually, is_true, send, skip, sleep_ms};
 

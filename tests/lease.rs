@@ -9,11 +9,13 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{
-    Clock, ClockError, DecodeLeaseError, GrantorClock, Interval, LeapKind, Lease, LeaseError,
-    NotHeld, NtpStatusError, PauseDetector, ScriptedMachine, Tenure, TermLease, TimeDelta,
-    Timestamp,
+use epsilon_clock::lease::{
+    DecodeLeaseError, GrantorClock, LeaseError, NotHeld, PauseDetector, Tenure, TermLease,
 };
+use epsilon_clock::machine::NtpStatusError;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+use epsilon_clock::{Clock, ClockError, Interval, Lease, TimeDelta, Timestamp};
 use proptest::prelude::*;
 
 const TEN: Duration = Duration::from_secs(10);
@@ -610,15 +612,23 @@ fn expiries_that_nobody_can_have_meant_are_refused() {
 #[test]
 fn leases_are_send_and_sync() {
     fn assert_send_sync<T: Send + Sync>() {}
-    assert_send_sync::<(Lease, TermLease, epsilon_clock::LeaseRequest, PauseDetector)>();
-    assert_send_sync::<(epsilon_clock::WorkGuard<'_>, NotHeld, LeaseError)>();
+    assert_send_sync::<(
+        Lease,
+        TermLease,
+        epsilon_clock::lease::LeaseRequest,
+        PauseDetector,
+    )>();
+    assert_send_sync::<(epsilon_clock::lease::WorkGuard<'_>, NotHeld, LeaseError)>();
 }
 
 /// A pause that only the hypervisor tells of stops raw time as a suspend does. Over an inserted
 /// leap second UTC loses a second too, and neither of the two counts what the grantor counts.
 #[test]
 fn t7_a_term_lease_does_not_survive_a_disruption() {
-    use epsilon_clock::{GrantorClock, LeapKind, ScriptedMachine, TimeDelta, Timestamp};
+    use epsilon_clock::lease::GrantorClock;
+    use epsilon_clock::testing::ScriptedMachine;
+    use epsilon_clock::time::LeapKind;
+    use epsilon_clock::{TimeDelta, Timestamp};
     use std::time::Duration;
     let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
     let machine = ScriptedMachine::new(midnight.checked_sub(Duration::from_secs(10)).unwrap());

@@ -14,10 +14,11 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::DateTime;
-use epsilon_clock::{
-    Clock, Finding, HlcError, HybridClock, Interval, LogJson, LogTime, Look, RemoteTimestamp,
-    ScriptedMachine, ScriptedSource, TimeDelta, Timestamp,
-};
+use epsilon_clock::hlc::HlcError;
+use epsilon_clock::log::{LogJson, LogTime};
+use epsilon_clock::source::{Finding, Look};
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
+use epsilon_clock::{Clock, HybridClock, Interval, RemoteTimestamp, TimeDelta, Timestamp};
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;

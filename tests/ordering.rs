@@ -9,10 +9,10 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{
-    EventGroup, Interval, IntervalOrder, ReadWindow, Timestamp, Visibility, WriteOrder,
-    compare_writes, latest_writes, order_events,
+use epsilon_clock::order::{
+    EventGroup, ReadWindow, Visibility, WriteOrder, compare_writes, latest_writes, order_events,
 };
+use epsilon_clock::{Interval, IntervalOrder, Timestamp};
 use proptest::prelude::*;
 
 fn at(nanos: i64) -> Timestamp {

@@ -3,8 +3,10 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::sim::{Adjustment, Daemon, Fault, Node, NodeConfig, Oscillator, Server, World};
-use epsilon_clock::{Clock, ClockError, Interval, NtpStatus, Refusal, Timestamp};
+use epsilon_clock::source::Refusal;
+use epsilon_clock::{Clock, ClockError, Interval, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 

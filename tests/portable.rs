@@ -12,7 +12,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use epsilon_clock::{Clock, ClockError, ClockState, NtpStatusError, Refusal, Timestamp};
+use epsilon_clock::machine::NtpStatusError;
+use epsilon_clock::source::Refusal;
+use epsilon_clock::{Clock, ClockError, ClockState, Timestamp};
 
 #[test]
 fn without_adjtimex_there_is_a_typed_error() {

@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{
-    Clock, ClockError, ClockState, CommitWaitError, Disturbance, Finding, Identity, Interval, Look,
-    LookContext, Machine, NtpStatus, NtpStatusError, RefreshPolicy, Refusal, Sample, Sandwich,
-    Source, SourceMemory,
-};
+use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::commit::CommitWaitError;
+use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
+use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory};
+use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, Interval};
 use host::{
     Calm, HostMachine, TrustReal, eventually, exit_child, fork_off, in_child, in_time, is_true,
     real_nanos, send, skip, sleep_ms, wait_for,

@@ -7,11 +7,12 @@
     reason = "tests fail by panicking"
 )]
 
+use epsilon_clock::Timestamp;
 use epsilon_clock::sim::{
     Adjustment, Campaign, Checker, Daemon, Fault, Law, NodeConfig, Report, Scenario, Server, Tally,
     Testimony, World, seed_of,
 };
-use epsilon_clock::{LeapKind, LeapSecond, Timestamp};
+use epsilon_clock::time::{LeapKind, LeapSecond};
 use proptest::prelude::*;
 use std::time::Duration;
 

@@ -16,8 +16,8 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use epsilon_clock::machine::{NtpStatus, OffsetRange};
 use epsilon_clock::sim::{Adjustment, Node, NodeConfig, World};
-use epsilon_clock::{NtpStatus, OffsetRange};
 
 mod fields;
 mod host;

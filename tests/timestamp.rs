@@ -1,6 +1,7 @@
 //! A timestamp: arithmetic at the edges of the range, strict text, conversions.
 
-use epsilon_clock::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
+use epsilon_clock::time::{ParseTimestampError, TimestampRangeError};
+use epsilon_clock::{TimeDelta, Timestamp};
 use proptest::prelude::*;
 use std::time::{Duration, SystemTime};
 

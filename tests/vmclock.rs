@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use epsilon_clock::{
-    Claim, Clock, ClockError, Disturbance, ErrorBound, Finding, Interval, Look, LookContext,
-    RateBounds, Source, SourceMemory, SyncClaim, Timestamp, VmClockState,
-};
+use epsilon_clock::machine::VmClockState;
+use epsilon_clock::source::{Finding, Look, LookContext, Source, SourceMemory, SyncClaim};
+use epsilon_clock::time::{Claim, RateBounds};
+use epsilon_clock::{Clock, ClockError, Disturbance, ErrorBound, Interval, Timestamp};
 
 const FLAG_GENERATION: u64 = 1 << 8;
 

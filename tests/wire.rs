@@ -10,9 +10,12 @@
 
 use std::time::Duration;
 
+use epsilon_clock::clock::Counters;
+use epsilon_clock::hlc::WideTimestamp;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::RateBounds;
 use epsilon_clock::{
-    Clock, ClockState, Counters, ErrorBound, HlcTimestamp, HybridClock, Interval, RateBounds,
-    RemoteTimestamp, ScriptedMachine, Timestamp, WideTimestamp,
+    Clock, ClockState, ErrorBound, HlcTimestamp, HybridClock, Interval, RemoteTimestamp, Timestamp,
 };
 use proptest::prelude::*;
 use serde::Serialize;

@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use epsilon_clock::{Clock, CommitGroup, CommitWait, WaitStrategy};
+use epsilon_clock::commit::WaitStrategy;
+use epsilon_clock::{Clock, CommitGroup, CommitWait};
 
 /// How long the waits take.
 const WAITS: [Duration; 3] = [

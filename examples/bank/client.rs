@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use epsilon_clock::ReadWindow;
+use epsilon_clock::order::ReadWindow;
 
 use crate::Fault;
 use crate::cluster::Cluster;

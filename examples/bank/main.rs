@@ -38,8 +38,8 @@
 //! `options.rs` the arguments; `report.rs` the figures.
 //!
 //! [`redb`]: https://docs.rs/redb
-//! [`Skewed`]: epsilon_clock::Skewed
-//! [`ReadWindow`]: epsilon_clock::ReadWindow
+//! [`Skewed`]: epsilon_clock::testing::Skewed
+//! [`ReadWindow`]: epsilon_clock::order::ReadWindow
 #![forbid(unsafe_code)]
 #![allow(
     clippy::indexing_slicing,

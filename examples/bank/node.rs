@@ -25,7 +25,9 @@ use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{Clock, CommitGroup, ReadWindow, Skewed, TimeDelta};
+use epsilon_clock::order::ReadWindow;
+use epsilon_clock::testing::Skewed;
+use epsilon_clock::{Clock, CommitGroup, TimeDelta};
 
 use crate::history::Transfer;
 use crate::horizon::Horizon;

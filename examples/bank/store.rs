@@ -6,7 +6,8 @@
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
-use epsilon_clock::{ReadWindow, Timestamp, Visibility};
+use epsilon_clock::Timestamp;
+use epsilon_clock::order::{ReadWindow, Visibility};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::Fault;

@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use epsilon_clock::{Interval, ReadWindow, Timestamp};
+use epsilon_clock::order::ReadWindow;
+use epsilon_clock::{Interval, Timestamp};
 
 use crate::Fault;
 use crate::history::{Commit, Transfer};

@@ -6,7 +6,8 @@
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
-use epsilon_clock::{Clock, CommitError, Timestamp};
+use epsilon_clock::commit::CommitError;
+use epsilon_clock::{Clock, Timestamp};
 
 use crate::Fault;
 use crate::history::{Commit, Transfer};

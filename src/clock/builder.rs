@@ -241,7 +241,8 @@ impl ClockBuilder {
     /// that vouch now.
     ///
     /// ```
-    /// use epsilon_clock::{Clock, KernelSource};
+    /// use epsilon_clock::Clock;
+    /// use epsilon_clock::source::KernelSource;
     ///
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
     /// // Opens no socket and starts no thread.

@@ -30,7 +30,8 @@ pub(crate) const DEFAULT_MAX_ERROR: Duration = Duration::from_millis(500);
 /// under a seccomp filter that kills for it, or with a deadline in the nanoseconds.
 ///
 /// ```
-/// use epsilon_clock::{Clock, RefreshPolicy};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::clock::RefreshPolicy;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let clock = Clock::builder()
@@ -64,7 +65,8 @@ pub enum RefreshPolicy {
 /// anybody owns. Epsilon then grows three to four times more slowly.
 ///
 /// ```
-/// use epsilon_clock::{Clock, DriftLearning};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::clock::DriftLearning;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // The second half of assumption A1 is not needed then.

@@ -110,7 +110,8 @@ impl CommitGroup {
     /// As [`start`](Self::start).
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, CommitGroup, WaitStrategy};
+    /// # use epsilon_clock::{Clock, CommitGroup};
+    /// # use epsilon_clock::commit::WaitStrategy;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;

@@ -16,7 +16,7 @@ use core::time::Duration;
 /// as much: early is slept again, late is overshoot.
 ///
 /// ```
-/// use epsilon_clock::WaitStrategy;
+/// use epsilon_clock::commit::WaitStrategy;
 /// use std::time::Duration;
 ///
 /// assert_eq!(WaitStrategy::default().stretch(), Duration::from_micros(140));

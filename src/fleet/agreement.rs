@@ -9,7 +9,7 @@ use crate::time::{Interval, Timestamp};
 ///
 /// This is Marzullo's intersection, by which NTP tells true servers from false ones. The intervals
 /// have to be about one and the same instant, one from each clock: readings taken one after the other
-/// have to be [carried](crate::Claim::carry) there first, as a [`Fleet`](crate::Fleet) does.
+/// have to be [carried](crate::time::Claim::carry) there first, as a [`Fleet`](crate::Fleet) does.
 ///
 /// The result reaches from the first to the last instant that at least `n − max_faulty` of the `n`
 /// intervals contain; intervals are closed, so a shared end counts. If no more than `max_faulty` are
@@ -30,7 +30,8 @@ use crate::time::{Interval, Timestamp};
 /// false, and [`AgreementError::NoAgreement`] if more than `max_faulty` must be.
 ///
 /// ```
-/// use epsilon_clock::{Direction, Interval, Timestamp, agreement};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::fleet::{Direction, agreement};
 /// use std::time::Duration;
 ///
 /// let ms = |a, b| -> Result<Interval, Box<dyn std::error::Error>> {
@@ -121,14 +122,15 @@ fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
 /// What [`agreement`] found.
 ///
 /// ```
-/// use epsilon_clock::{Interval, Timestamp, agreement};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::fleet::agreement;
 ///
 /// let at = |nanos| Interval::point(Timestamp::from_unix_nanos(nanos));
 /// let found = agreement(&[at(5), at(5), at(7)], 1)?;
 /// assert_eq!(found.interval(), at(5));
 /// assert_eq!(found.overlap(), 2);
 /// assert_eq!(found.falsetickers().len(), 1);
-/// # Ok::<(), epsilon_clock::AgreementError>(())
+/// # Ok::<(), epsilon_clock::fleet::AgreementError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "falsetickers that nobody looks at go on lying"]

@@ -29,7 +29,8 @@ impl fmt::Display for Direction {
 /// whatever delay, drift or rounding may have added has been taken off.
 ///
 /// ```
-/// use epsilon_clock::{Contradiction, Direction, Interval, Timestamp};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::fleet::{Contradiction, Direction};
 /// use std::time::Duration;
 ///
 /// let span = |a, b| Interval::new(Timestamp::from_unix_nanos(a), Timestamp::from_unix_nanos(b));
@@ -37,7 +38,7 @@ impl fmt::Display for Direction {
 /// let by = Duration::from_nanos(8);
 /// assert_eq!(found, Some(Contradiction { by, direction: Direction::Ahead }));
 /// assert_eq!(Contradiction::between(&span(12, 30)?, &span(5, 12)?), None); // a shared end will do
-/// # Ok::<(), epsilon_clock::IntervalError>(())
+/// # Ok::<(), epsilon_clock::time::IntervalError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Contradiction {

@@ -24,7 +24,8 @@ use crate::time::{Interval, TimeDelta, Timestamp};
 /// difference: quick exchanges are sharp ones.
 ///
 /// ```
-/// use epsilon_clock::{Contradiction, Direction, Exchange, Interval, Timestamp};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::fleet::{Contradiction, Direction, Exchange};
 /// use std::time::Duration;
 ///
 /// let ms = |a, b| -> Result<Interval, Box<dyn std::error::Error>> {
@@ -104,7 +105,8 @@ impl Exchange {
     /// [`contradiction`](Self::contradiction), which is exact over the whole range.
     ///
     /// ```
-    /// # use epsilon_clock::{Exchange, Interval, Timestamp};
+    /// # use epsilon_clock::{Interval, Timestamp};
+    /// # use epsilon_clock::fleet::Exchange;
     /// # let span = |a, b| Interval::new(Timestamp::from_unix_nanos(a), Timestamp::from_unix_nanos(b));
     /// let exchange = Exchange::new(span(10, 12)?, span(9, 14)?, span(20, 22)?)?;
     /// let offset = exchange.offset().ok_or("too far apart")?;
@@ -147,7 +149,7 @@ impl Probe {
     }
 
     /// What to send: the answer has to carry these bytes back, as a
-    /// [`ClockReport`](crate::ClockReport) does.
+    /// [`ClockReport`](crate::fleet::ClockReport) does.
     #[must_use]
     pub const fn request(&self) -> [u8; 8] {
         self.request

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::clock::{Clock, ClockError};
 use crate::time::{Interval, IntervalError, Timestamp};
 
-/// A node's answer to a [`Probe`](crate::Probe): where UTC was, by its clock, between the arrival of
+/// A node's answer to a [`Probe`](crate::fleet::Probe): where UTC was, by its clock, between the arrival of
 /// the request and the sending of the answer.
 ///
 /// It carries the request's eight bytes back, so that a late answer to an earlier request is not
@@ -18,7 +18,8 @@ use crate::time::{Interval, IntervalError, Timestamp};
 /// byte first.
 ///
 /// ```
-/// use epsilon_clock::{ClockReport, Interval, Timestamp};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::fleet::ClockReport;
 ///
 /// let reading = Interval::new(Timestamp::from_unix_nanos(-1), Timestamp::from_unix_nanos(258))?;
 /// let report = ClockReport::new(*b"request.", reading);
@@ -47,7 +48,8 @@ impl ClockReport {
     /// then like one that cannot be reached.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, ClockReport, Probe};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::fleet::{ClockReport, Probe};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
@@ -136,7 +138,7 @@ impl ClockReport {
 /// Exactly 24 bytes.
 ///
 /// ```
-/// # use epsilon_clock::ClockReport;
+/// # use epsilon_clock::fleet::ClockReport;
 /// let error = ClockReport::try_from(&[0_u8; 5][..]).unwrap_err();
 /// assert_eq!(error.to_string(), "a clock report of 24 bytes cannot be read from 5");
 /// ```

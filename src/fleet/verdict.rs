@@ -25,7 +25,8 @@ impl<P> Verdict<P> {
     /// and no more than a minority is false, one of them at least is right.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, Fleet, Standing};
+    /// # use epsilon_clock::{Clock, Fleet};
+    /// # use epsilon_clock::fleet::Standing;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;

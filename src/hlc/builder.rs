@@ -20,7 +20,8 @@ const SHORTEST_RESERVE: Duration = Duration::from_millis(1);
 /// Settings for a [`HybridClock`]; made by [`HybridClock::builder`].
 ///
 /// ```
-/// use epsilon_clock::{Clock, ForwardLimit, HybridClock, RemoteLimit};
+/// use epsilon_clock::{Clock, HybridClock};
+/// use epsilon_clock::hlc::{ForwardLimit, RemoteLimit};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -12,7 +12,8 @@ const UNIT: Duration = Duration::from_micros(1);
 /// How far ahead the physical part of a remote stamp may lie. Old ones are never rejected.
 ///
 /// ```
-/// use epsilon_clock::{Clock, HybridClock, RemoteLimit};
+/// use epsilon_clock::{Clock, HybridClock};
+/// use epsilon_clock::hlc::RemoteLimit;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -193,7 +193,7 @@ impl TryFrom<&[u8]> for RemoteTimestamp {
 /// assert_eq!(human, hex);
 /// assert!("660AED092D44002A".parse::<RemoteTimestamp>().is_err());
 /// assert!("2026-11-20T05:50:00.123456Z_42".parse::<RemoteTimestamp>().is_err());
-/// # Ok::<(), epsilon_clock::ParseHlcError>(())
+/// # Ok::<(), epsilon_clock::hlc::ParseHlcError>(())
 /// ```
 impl FromStr for RemoteTimestamp {
     type Err = ParseHlcError;

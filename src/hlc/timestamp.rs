@@ -113,7 +113,7 @@ impl HlcTimestamp {
     /// # use epsilon_clock::{HlcTimestamp, Timestamp};
     /// let stamp = HlcTimestamp::new(Timestamp::from_unix_nanos(1_000), 5)?;
     /// assert_eq!(stamp.to_bits(), 4_096 + 5);
-    /// # Ok::<(), epsilon_clock::HlcRangeError>(())
+    /// # Ok::<(), epsilon_clock::hlc::HlcRangeError>(())
     /// ```
     #[must_use]
     pub const fn to_bits(self) -> u64 {
@@ -126,7 +126,7 @@ impl HlcTimestamp {
     /// # use epsilon_clock::{HlcTimestamp, Timestamp};
     /// let stamp = HlcTimestamp::new(Timestamp::from_unix_nanos(7_000), 5)?;
     /// assert_eq!(stamp.physical(), Timestamp::from_unix_nanos(7_000));
-    /// # Ok::<(), epsilon_clock::HlcRangeError>(())
+    /// # Ok::<(), epsilon_clock::hlc::HlcRangeError>(())
     /// ```
     #[must_use]
     #[allow(

@@ -29,7 +29,8 @@ use crate::time::Timestamp;
 /// | RFC 3339 in UTC with nine digits and `Z`, then `_`, then the counter in ten decimal digits (`{}`): 41 bytes | `2026-11-20T05:50:00.123456789Z_0000000042` |
 ///
 /// ```
-/// use epsilon_clock::{RemoteTimestamp, WideTimestamp};
+/// use epsilon_clock::RemoteTimestamp;
+/// use epsilon_clock::hlc::WideTimestamp;
 ///
 /// let wide: WideTimestamp = "2026-11-20T05:50:00.123456000Z_0000000042".parse()?;
 /// let narrow = RemoteTimestamp::try_from(wide)?;
@@ -53,7 +54,7 @@ impl WideTimestamp {
     /// The least: the first instant there is, counter 0.
     ///
     /// ```
-    /// # use epsilon_clock::WideTimestamp;
+    /// # use epsilon_clock::hlc::WideTimestamp;
     /// assert_eq!(WideTimestamp::MIN.to_be_bytes(), [0; 12]);
     /// ```
     pub const MIN: Self = Self::new(Timestamp::MIN, 0);
@@ -61,7 +62,7 @@ impl WideTimestamp {
     /// The largest.
     ///
     /// ```
-    /// # use epsilon_clock::WideTimestamp;
+    /// # use epsilon_clock::hlc::WideTimestamp;
     /// assert_eq!(WideTimestamp::MAX.to_be_bytes(), [0xff; 12]);
     /// ```
     pub const MAX: Self = Self::new(Timestamp::MAX, u32::MAX);
@@ -69,7 +70,8 @@ impl WideTimestamp {
     /// The stamp of an instant and a counter; every pair is one.
     ///
     /// ```
-    /// # use epsilon_clock::{Timestamp, WideTimestamp};
+    /// # use epsilon_clock::Timestamp;
+    /// # use epsilon_clock::hlc::WideTimestamp;
     /// assert_eq!(WideTimestamp::new(Timestamp::UNIX_EPOCH, 7).logical(), 7);
     /// ```
     #[must_use]
@@ -80,7 +82,8 @@ impl WideTimestamp {
     /// The physical part.
     ///
     /// ```
-    /// # use epsilon_clock::{Timestamp, WideTimestamp};
+    /// # use epsilon_clock::Timestamp;
+    /// # use epsilon_clock::hlc::WideTimestamp;
     /// assert_eq!(WideTimestamp::MAX.physical(), Timestamp::MAX);
     /// ```
     #[must_use]
@@ -91,7 +94,7 @@ impl WideTimestamp {
     /// The counter.
     ///
     /// ```
-    /// # use epsilon_clock::WideTimestamp;
+    /// # use epsilon_clock::hlc::WideTimestamp;
     /// assert_eq!(WideTimestamp::MAX.logical(), u32::MAX);
     /// ```
     #[must_use]
@@ -102,7 +105,8 @@ impl WideTimestamp {
     /// The twelve bytes, which sort as the stamps do.
     ///
     /// ```
-    /// # use epsilon_clock::{Timestamp, WideTimestamp};
+    /// # use epsilon_clock::Timestamp;
+    /// # use epsilon_clock::hlc::WideTimestamp;
     /// let epoch = WideTimestamp::new(Timestamp::UNIX_EPOCH, 1);
     /// assert_eq!(epoch.to_be_bytes(), [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     /// ```
@@ -116,7 +120,7 @@ impl WideTimestamp {
     /// The stamp of these twelve bytes; all of them are one.
     ///
     /// ```
-    /// # use epsilon_clock::WideTimestamp;
+    /// # use epsilon_clock::hlc::WideTimestamp;
     /// assert_eq!(WideTimestamp::from_be_bytes([0; 12]), WideTimestamp::MIN);
     /// ```
     #[must_use]

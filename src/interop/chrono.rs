@@ -15,7 +15,7 @@ const NANOS_PER_SEC: u32 = 1_000_000_000;
 ///
 /// let date = DateTime::<Utc>::from(Timestamp::from_unix_secs(1_795_153_800)?);
 /// assert_eq!(date.to_string(), "2026-11-20 05:50:00 UTC");
-/// # Ok::<(), epsilon_clock::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
 /// ```
 impl From<Timestamp> for DateTime<Utc> {
     fn from(timestamp: Timestamp) -> Self {
@@ -80,7 +80,7 @@ impl From<TimeDelta> for chrono::TimeDelta {
 /// let span = TimeDelta::try_from(chrono::TimeDelta::milliseconds(-2))?;
 /// assert_eq!(span, TimeDelta::from_nanos(-2_000_000));
 /// assert!(TimeDelta::try_from(chrono::TimeDelta::MAX).is_err());
-/// # Ok::<(), epsilon_clock::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
 /// ```
 impl TryFrom<chrono::TimeDelta> for TimeDelta {
     type Error = TimestampRangeError;
@@ -127,7 +127,7 @@ impl From<Interval> for (DateTime<Utc>, DateTime<Utc>) {
 /// let interval = Interval::try_from((a, b))?;
 /// assert_eq!(interval.latest(), Timestamp::from_unix_nanos(7));
 /// assert!(Interval::try_from((b, a)).is_err());
-/// # Ok::<(), epsilon_clock::IntervalError>(())
+/// # Ok::<(), epsilon_clock::time::IntervalError>(())
 /// ```
 impl<Z: TimeZone> TryFrom<(DateTime<Z>, DateTime<Z>)> for Interval {
     type Error = IntervalError;

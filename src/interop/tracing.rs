@@ -26,7 +26,8 @@ pub use json::LogJson;
 /// both ends of the interval, and gets them from [`LogJson`].
 ///
 /// ```
-/// use epsilon_clock::{Clock, LogTime};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::log::LogTime;
 ///
 /// # fn main() -> Result<(), epsilon_clock::BuildError> {
 /// let subscriber = tracing_subscriber::fmt()
@@ -56,7 +57,8 @@ impl LogTime {
     /// vouched for the clock at that moment, and the time is whatever the machine's clock said.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, LogTime};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::log::LogTime;
     /// # use std::time::Duration;
     /// # use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -80,7 +82,8 @@ impl LogTime {
     /// A line then no longer tells what its order is worth.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, LogTime, Timestamp};
+    /// # use epsilon_clock::{Clock, Timestamp};
+    /// # use epsilon_clock::log::LogTime;
     /// # use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut line = String::new();
@@ -98,16 +101,17 @@ impl LogTime {
     /// A stamp of the hybrid clock, `2026-11-20T05:50:00.123456Z_0042`: each line ticks it.
     ///
     /// Lines sort by it as causality goes, across all nodes whose clocks have seen each other's
-    /// stamps. Where the hybrid clock issues none ([`HlcError`](crate::HlcError)), four question
+    /// stamps. Where the hybrid clock issues none ([`HlcError`](crate::hlc::HlcError)), four question
     /// marks take the counter's place: such a line has only a time.
     ///
     /// No line stores a bound, so that none waits for the disk, or for itself where storing is
-    /// logged: a hybrid clock with a [`reserve`](crate::HybridClockBuilder::reserve) is refilled by
+    /// logged: a hybrid clock with a [`reserve`](crate::hlc::HybridClockBuilder::reserve) is refilled by
     /// its other users, or by [`refill_reserve`](HybridClock::refill_reserve), and until then lines
     /// go without a stamp.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, HybridClock, LogTime, RemoteTimestamp};
+    /// # use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
+    /// # use epsilon_clock::log::LogTime;
     /// # use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let hlc = HybridClock::new(Clock::system()?);

@@ -40,7 +40,8 @@ impl Lease {
     /// were never written have, or ones that count another unit; and for bytes that are all ones.
     ///
     /// ```
-    /// # use epsilon_clock::{DecodeLeaseError, Lease};
+    /// # use epsilon_clock::Lease;
+    /// # use epsilon_clock::lease::DecodeLeaseError;
     /// let blank = Lease::from_be_bytes([0; 8]);
     /// assert!(matches!(blank, Err(DecodeLeaseError::NotAnExpiry { .. })));
     /// ```
@@ -101,7 +102,8 @@ const fn turned(bytes: [u8; 8]) -> [u8; 8] {
 /// Exactly eight bytes, most significant first.
 ///
 /// ```
-/// # use epsilon_clock::{DecodeLeaseError, Lease};
+/// # use epsilon_clock::Lease;
+/// # use epsilon_clock::lease::DecodeLeaseError;
 /// let row: &[u8] = &[0x98, 0xe9];
 /// assert_eq!(Lease::try_from(row), Err(DecodeLeaseError::Length { found: 2 }));
 /// ```

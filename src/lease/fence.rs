@@ -19,7 +19,7 @@ use crate::hlc::{HlcError, HlcTimestamp, HybridClock};
 /// - **A lock service's own number**, which consensus has made strict. etcd: the `create_revision`
 ///   of the lock's key. ZooKeeper: the `czxid` of the lock's node. (Not the version of a node, which
 ///   begins anew with the node; and not the suffix of a sequential node, which is an `i32`.)
-/// - **A [`HybridClock`]** with a [`reserve`](crate::HybridClockBuilder::reserve), by
+/// - **A [`HybridClock`]** with a [`reserve`](crate::hlc::HybridClockBuilder::reserve), by
 ///   [`fencing_token`](HybridClock::fencing_token): no stamp is issued twice, crash or not (H8, H9).
 ///   A grantor that takes over from another one [observes](HybridClock::observe) the last token
 ///   that was granted, before it grants.
@@ -29,11 +29,11 @@ use crate::hlc::{HlcError, HlcTimestamp, HybridClock};
 /// which is the safe way round (etcd has `--bump-revision` for it).
 ///
 /// ```
-/// use epsilon_clock::FencingToken;
+/// use epsilon_clock::lease::FencingToken;
 ///
 /// let (older, newer) = (FencingToken::try_from(33_i64)?, FencingToken::try_from(34_i64)?);
 /// assert!(older < newer);
-/// # Ok::<(), epsilon_clock::TokenError>(())
+/// # Ok::<(), epsilon_clock::lease::TokenError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FencingToken(NonZeroU64);
@@ -42,7 +42,7 @@ impl FencingToken {
     /// The token of this number; `None` for 0, which is what a forgotten field holds.
     ///
     /// ```
-    /// # use epsilon_clock::FencingToken;
+    /// # use epsilon_clock::lease::FencingToken;
     /// assert_eq!(FencingToken::new(7).map(FencingToken::number), Some(7));
     /// assert_eq!(FencingToken::new(0), None);
     /// ```
@@ -63,7 +63,7 @@ impl FencingToken {
     /// The eight bytes of the number, most significant first: they sort as tokens do.
     ///
     /// ```
-    /// # use epsilon_clock::FencingToken;
+    /// # use epsilon_clock::lease::FencingToken;
     /// let token = FencingToken::new(258).ok_or("zero")?;
     /// assert_eq!(token.to_be_bytes(), [0, 0, 0, 0, 0, 0, 1, 2]);
     /// assert_eq!(FencingToken::try_from(&token.to_be_bytes()[..])?, token);
@@ -79,7 +79,7 @@ impl FencingToken {
 /// signed, and never 0 or less.
 ///
 /// ```
-/// # use epsilon_clock::FencingToken;
+/// # use epsilon_clock::lease::FencingToken;
 /// assert!(FencingToken::try_from(0x1_0000_0001_i64).is_ok());
 /// assert!(FencingToken::try_from(-1_i64).is_err());
 /// ```
@@ -129,11 +129,12 @@ impl HybridClock {
     /// # Errors
     ///
     /// [`TokenError::NotPersisted`] for a hybrid clock without a
-    /// [`reserve`](crate::HybridClockBuilder::reserve), which could give out the same token again
+    /// [`reserve`](crate::hlc::HybridClockBuilder::reserve), which could give out the same token again
     /// after a restart; [`TokenError::Clock`] as [`tick`](Self::tick).
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, HybridClock, RemoteTimestamp, TokenError};
+    /// # use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
+    /// # use epsilon_clock::lease::TokenError;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # fn stored() -> RemoteTimestamp { RemoteTimestamp::from_bits(7) }
@@ -168,7 +169,8 @@ impl HybridClock {
 /// as the data it protects**:
 ///
 /// ```
-/// use epsilon_clock::{Fence, FencingToken, StaleToken};
+/// use epsilon_clock::Fence;
+/// use epsilon_clock::lease::{FencingToken, StaleToken};
 ///
 /// /// One row: what is protected, and its fence. Stands for a transaction on your database.
 /// struct Row { data: String, fence: [u8; 9] }
@@ -213,7 +215,8 @@ impl HybridClock {
 /// resource that does not ask for tokens. It makes stale writes impossible, not reads.
 ///
 /// ```
-/// # use epsilon_clock::{Fence, FencingToken};
+/// # use epsilon_clock::Fence;
+/// # use epsilon_clock::lease::FencingToken;
 /// # let token = FencingToken::try_from(34_i64)?;
 /// // The successor's first act, on each resource: raise the fence; then read.
 /// let raised = Fence::OPEN.admit(token)?;
@@ -243,7 +246,8 @@ impl Fence {
     /// [`StaleToken`] with both tokens, for one that is older: the write must not happen.
     ///
     /// ```
-    /// # use epsilon_clock::{Fence, FencingToken, StaleToken};
+    /// # use epsilon_clock::Fence;
+    /// # use epsilon_clock::lease::{FencingToken, StaleToken};
     /// # let [older, newer] = [33_i64, 34].map(FencingToken::try_from);
     /// # let (older, newer) = (older?, newer?);
     /// let fence = Fence::OPEN.admit(newer)?;
@@ -271,7 +275,8 @@ impl Fence {
     /// byte first. They sort as fences rise.
     ///
     /// ```
-    /// # use epsilon_clock::{Fence, FencingToken};
+    /// # use epsilon_clock::Fence;
+    /// # use epsilon_clock::lease::FencingToken;
     /// let fence = Fence::OPEN.admit(FencingToken::try_from(258_i64)?)?;
     /// assert_eq!(fence.to_be_bytes(), [1, 0, 0, 0, 0, 0, 0, 1, 2]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -292,7 +297,8 @@ impl Fence {
 /// Bytes that were never written are not an open fence.
 ///
 /// ```
-/// # use epsilon_clock::{DecodeFenceError, Fence};
+/// # use epsilon_clock::Fence;
+/// # use epsilon_clock::lease::DecodeFenceError;
 /// assert_eq!(Fence::try_from(&Fence::OPEN.to_be_bytes()[..]), Ok(Fence::OPEN));
 /// assert_eq!(Fence::try_from(&[0; 9][..]), Err(DecodeFenceError::Format { found: 0 }));
 /// ```

@@ -17,7 +17,8 @@ use crate::clock::Clock;
 /// [`Fence`](crate::Fence) is for.
 ///
 /// ```
-/// use epsilon_clock::{Clock, Lease, Tenure};
+/// use epsilon_clock::{Clock, Lease};
+/// use epsilon_clock::lease::Tenure;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -21,7 +21,8 @@ const BILLION: u128 = 1_000_000_000;
 /// by setting the clock.
 ///
 /// ```
-/// use epsilon_clock::{Clock, PauseDetector};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::lease::PauseDetector;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -89,7 +90,8 @@ impl PauseDetector {
     /// Five clock reads without a syscall, about a tenth of a microsecond.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, PauseDetector};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::lease::PauseDetector;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
     /// let mut detector = PauseDetector::new(&Clock::system()?, Duration::from_secs(5));

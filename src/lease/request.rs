@@ -25,7 +25,8 @@ const SLOWEST_SLEW_PPB: u64 = 142_857_143;
 /// A reading taken when the answer arrives makes a lease that outlives the grantor's by the trip.
 ///
 /// ```
-/// use epsilon_clock::{Clock, GrantorClock};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::lease::GrantorClock;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,7 +141,8 @@ impl LeaseRequest {
     /// [`LeaseError::OutOfRange`] for a term past the year 2262.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, GrantorClock};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::lease::GrantorClock;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;

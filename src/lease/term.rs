@@ -36,7 +36,8 @@ const LOST: i64 = i64::MAX;
 /// machine or in another process: what travels is the term.
 ///
 /// ```
-/// use epsilon_clock::{Clock, GrantorClock, TermLease};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::lease::{GrantorClock, TermLease};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -96,7 +97,8 @@ impl TermLease {
     /// The same lease with its holder giving up so much earlier; see [`Lease::with_margin`].
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, GrantorClock};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::lease::GrantorClock;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
@@ -157,7 +159,8 @@ impl TermLease {
     /// [`NotHeld`], with the figures.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, GrantorClock, NotHeld};
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::lease::{GrantorClock, NotHeld};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;

@@ -5,13 +5,13 @@ use thiserror::Error;
 /// What `adjtimex` with `modes = 0` answers, field by field and in the kernel's own units.
 ///
 /// Nothing here is checked or converted: old kernels and odd daemons leave any value in any field,
-/// and [`KernelSource`](crate::KernelSource) must cope with all of them. The fields that the crate
+/// and [`KernelSource`](crate::source::KernelSource) must cope with all of them. The fields that the crate
 /// has no use for are left out.
 ///
 /// # Example
 ///
 /// ```
-/// use epsilon_clock::NtpStatus;
+/// use epsilon_clock::machine::NtpStatus;
 ///
 /// let mut status = NtpStatus::default(); // an unsynchronised kernel just after boot
 /// assert_eq!(status.maxerror, NtpStatus::MAXERROR_CAP);
@@ -76,7 +76,7 @@ impl NtpStatus {
     /// Whether all the bits of `flag` (one of the `STA_*` constants) are set.
     ///
     /// ```
-    /// # use epsilon_clock::NtpStatus;
+    /// # use epsilon_clock::machine::NtpStatus;
     /// assert!(NtpStatus::default().has(NtpStatus::STA_UNSYNC));
     /// ```
     #[must_use]
@@ -124,7 +124,7 @@ impl Default for NtpStatus {
 /// Why a machine did not tell its NTP status.
 ///
 /// ```
-/// use epsilon_clock::NtpStatusError;
+/// use epsilon_clock::machine::NtpStatusError;
 ///
 /// let refused = NtpStatusError::Refused { errno: 1 };
 /// assert!(refused.to_string().contains("errno 1"));

@@ -147,7 +147,7 @@ impl Node {
 
     /// A clock of this node with other settings.
     ///
-    /// [`RefreshPolicy::Background`](crate::RefreshPolicy::Background) is of no use here: its thread
+    /// [`RefreshPolicy::Background`](crate::clock::RefreshPolicy::Background) is of no use here: its thread
     /// would sleep, and so let time go by, as fast as it can.
     ///
     /// # Errors

@@ -69,12 +69,13 @@ const SILENT_AFTER: u32 = 4;
 /// # Who asks
 ///
 /// A thread of the clock, once a second; a look never waits. Under
-/// [`RefreshPolicy::Manual`](crate::RefreshPolicy::Manual), and in a forked child, it is
+/// [`RefreshPolicy::Manual`](crate::clock::RefreshPolicy::Manual), and in a forked child, it is
 /// [`Clock::refresh`](crate::Clock::refresh). When nobody asks or nobody answers for four intervals
 /// the source refuses, and another one serves.
 ///
 /// ```no_run
-/// use epsilon_clock::{ChronySource, Clock, KernelSource};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::source::{ChronySource, KernelSource};
 /// use std::time::Duration;
 ///
 /// // What a clock with no source named has, spelt out.

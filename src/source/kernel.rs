@@ -36,7 +36,7 @@ const INHERITED_UNSEEN: u64 = 550_000;
 /// # Who is not believed
 ///
 /// Writers that report no bound are refused with an error that names the likely one; see
-/// [`Writer`](crate::Writer). A bound that merely *looks* like theirs (an honest one does once in 500 times) is
+/// [`Writer`](crate::source::Writer). A bound that merely *looks* like theirs (an honest one does once in 500 times) is
 /// not used, and once two writes in a row look so their writer is refused.
 ///
 /// What cannot be told from an honest writer: ntpd-rs in steady state, which reports its root delay

@@ -59,7 +59,8 @@ type Hook = Box<dyn FnOnce(&ScriptedMachine) + Send>;
 /// # Example
 ///
 /// ```
-/// use epsilon_clock::{ScriptedMachine, TimeDelta};
+/// use epsilon_clock::TimeDelta;
+/// use epsilon_clock::testing::ScriptedMachine;
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -269,7 +270,8 @@ impl ScriptedMachine {
     /// A machine whose real time is right, at this instant, with a kernel that nobody synchronised.
     ///
     /// ```
-    /// # use epsilon_clock::{ScriptedMachine, Timestamp};
+    /// # use epsilon_clock::Timestamp;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// let start = Timestamp::from_unix_nanos(1_000_000_000);
     /// assert_eq!(ScriptedMachine::new(start).true_time(), start);
     /// ```
@@ -283,7 +285,7 @@ impl ScriptedMachine {
     /// A builder for clocks on this machine.
     ///
     /// ```
-    /// # use epsilon_clock::ScriptedMachine;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
     /// let clock = ScriptedMachine::default().builder().max_drift_ppb(50_000).build()?;
     /// # drop(clock);
@@ -347,7 +349,7 @@ impl ScriptedMachine {
     /// taken for 0.
     ///
     /// ```
-    /// # use epsilon_clock::ScriptedMachine;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// # use std::time::Duration;
     /// let machine = ScriptedMachine::default();
     /// let sync = machine.truth(Duration::from_millis(1));
@@ -373,7 +375,7 @@ impl ScriptedMachine {
     /// Lets so much true time pass; all clocks go along, at the rates that were set.
     ///
     /// ```
-    /// # use epsilon_clock::ScriptedMachine;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// # use std::time::Duration;
     /// let machine = ScriptedMachine::default();
     /// let before = machine.real_time();
@@ -405,7 +407,7 @@ impl ScriptedMachine {
     /// Runs `hook` once so much true time has passed, whoever lets it pass.
     ///
     /// ```
-    /// # use epsilon_clock::ScriptedMachine;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let machine = ScriptedMachine::default();
@@ -451,7 +453,8 @@ impl ScriptedMachine {
     /// [`Machine::disruption`] tells of it.
     ///
     /// ```
-    /// # use epsilon_clock::{ClockError, Disturbance, ScriptedMachine};
+    /// # use epsilon_clock::{ClockError, Disturbance};
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let machine = ScriptedMachine::default();
@@ -479,7 +482,9 @@ impl ScriptedMachine {
     /// Steps real time as `date -s` does, which makes the kernel forget that it was synchronised.
     ///
     /// ```
-    /// # use epsilon_clock::{NtpStatus, ScriptedMachine, TimeDelta};
+    /// # use epsilon_clock::TimeDelta;
+    /// # use epsilon_clock::machine::NtpStatus;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// let machine = ScriptedMachine::default();
     /// machine.write_maxerror(1_003);
     /// machine.set_date(TimeDelta::from_nanos(1));
@@ -519,7 +524,8 @@ impl ScriptedMachine {
     /// status then say. Kept within ±50 %.
     ///
     /// ```
-    /// # use epsilon_clock::{NtpStatus, ScriptedMachine};
+    /// # use epsilon_clock::machine::NtpStatus;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// let machine = ScriptedMachine::default();
     /// machine.set_slew_ppb(-83_333_000); // chrony's fastest
     /// let status = machine.status();
@@ -579,7 +585,8 @@ impl ScriptedMachine {
     /// replies its own leap state.
     ///
     /// ```
-    /// # use epsilon_clock::{NtpStatus, ScriptedMachine};
+    /// # use epsilon_clock::machine::NtpStatus;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// let machine = ScriptedMachine::default();
     /// machine.edit_status(|status| {
     ///     status.maxerror = 0; // systemd-timesyncd
@@ -621,7 +628,7 @@ impl ScriptedMachine {
     /// the kernel's seconds stand still, all other clocks go on.
     ///
     /// ```
-    /// # use epsilon_clock::ScriptedMachine;
+    /// # use epsilon_clock::testing::ScriptedMachine;
     /// # use std::time::Duration;
     /// let machine = ScriptedMachine::default();
     /// machine.write_maxerror(1_003);
@@ -667,7 +674,8 @@ impl ScriptedMachine {
     /// Gives UTC a leap second at the end of the present UTC day; the boundary.
     ///
     /// ```
-    /// # use epsilon_clock::{LeapKind, ScriptedMachine};
+    /// # use epsilon_clock::testing::ScriptedMachine;
+    /// # use epsilon_clock::time::LeapKind;
     /// # use std::time::Duration;
     /// let machine = ScriptedMachine::new("2016-12-31T23:59:59.500000000Z".parse().unwrap());
     /// let midnight = machine.schedule_leap(LeapKind::Inserted);

@@ -25,7 +25,8 @@ use crate::time::{Claim, ErrorBound, Interval, RateBounds, TimeDelta, Timestamp}
 /// play. A step of the real clock does.
 ///
 /// ```
-/// use epsilon_clock::{Skewed, TimeDelta, Timestamp};
+/// use epsilon_clock::{TimeDelta, Timestamp};
+/// use epsilon_clock::testing::Skewed;
 /// use std::time::{Duration, SystemTime};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +51,8 @@ pub struct Skewed {
 /// Why there is no such [`Skewed`] machine.
 ///
 /// ```
-/// use epsilon_clock::{Skewed, TimeDelta};
+/// use epsilon_clock::TimeDelta;
+/// use epsilon_clock::testing::Skewed;
 /// use std::time::Duration;
 ///
 /// let too_sure = Skewed::new(TimeDelta::from_nanos(-5_000_000), Duration::from_millis(2));
@@ -94,7 +96,9 @@ impl Skewed {
     /// A builder for clocks on this machine, which ask its honest source alone.
     ///
     /// ```
-    /// # use epsilon_clock::{RefreshPolicy, Skewed, TimeDelta};
+    /// # use epsilon_clock::TimeDelta;
+    /// # use epsilon_clock::clock::RefreshPolicy;
+    /// # use epsilon_clock::testing::Skewed;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let clock = Skewed::new(TimeDelta::ZERO, Duration::from_millis(1))?

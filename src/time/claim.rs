@@ -20,7 +20,7 @@ const SECOND: i64 = 1_000_000_000;
 /// True seconds per raw second, that way round, so that `elapsed raw time × rate` is exact.
 ///
 /// ```
-/// use epsilon_clock::RateBounds;
+/// use epsilon_clock::time::RateBounds;
 ///
 /// let guess = RateBounds::symmetric(200_000); // ±200 ppm
 /// assert_eq!((guess.lo_ppb(), guess.hi_ppb()), (-200_000, 200_000));
@@ -61,7 +61,7 @@ impl RateBounds {
     /// The rates that both bounds allow; `None` if there are none.
     ///
     /// ```
-    /// use epsilon_clock::RateBounds;
+    /// use epsilon_clock::time::RateBounds;
     ///
     /// let learned = RateBounds::new(-12_000, 91_000).unwrap();
     /// let narrowed = RateBounds::symmetric(50_000).intersect(learned);
@@ -169,7 +169,8 @@ impl LeapSecond {
 /// widens on both sides by what the rate leaves open. Rounding always goes outward.
 ///
 /// ```
-/// use epsilon_clock::{Claim, Interval, RateBounds, Timestamp};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::time::{Claim, RateBounds};
 ///
 /// let at_sync = Interval::new(
 ///     Timestamp::from_unix_nanos(1_000_000),

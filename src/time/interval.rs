@@ -79,7 +79,7 @@ impl Interval {
     /// let (a, b) = (Timestamp::from_unix_nanos(3), Timestamp::from_unix_nanos(7));
     /// assert_eq!(Interval::new(a, b)?.earliest(), a);
     /// assert!(Interval::new(b, a).is_err());
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     pub const fn new(earliest: Timestamp, latest: Timestamp) -> Result<Interval, IntervalError> {
         if earliest.unix_nanos() <= latest.unix_nanos() {
@@ -118,7 +118,7 @@ impl Interval {
     /// let i = Interval::around(Timestamp::UNIX_EPOCH, Duration::from_nanos(5))?;
     /// assert_eq!((i.earliest().unix_nanos(), i.latest().unix_nanos()), (-5, 5));
     /// assert!(Interval::around(Timestamp::MAX, Duration::from_nanos(1)).is_err());
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     pub const fn around(
         middle: Timestamp,
@@ -140,7 +140,7 @@ impl Interval {
     ///
     /// let i = Interval::new(Timestamp::from_unix_nanos(3), Timestamp::from_unix_nanos(7))?;
     /// assert_eq!(i.earliest().unix_nanos(), 3);
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub const fn earliest(&self) -> Timestamp {
@@ -154,7 +154,7 @@ impl Interval {
     ///
     /// let i = Interval::new(Timestamp::from_unix_nanos(3), Timestamp::from_unix_nanos(7))?;
     /// assert_eq!(i.latest().unix_nanos(), 7);
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub const fn latest(&self) -> Timestamp {
@@ -170,7 +170,7 @@ impl Interval {
     ///
     /// let i = Interval::new(Timestamp::from_unix_nanos(-4), Timestamp::from_unix_nanos(-1))?;
     /// assert_eq!(i.midpoint().unix_nanos(), -3);
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub const fn midpoint(&self) -> Timestamp {
@@ -189,7 +189,7 @@ impl Interval {
     ///
     /// let i = Interval::new(Timestamp::from_unix_nanos(-4), Timestamp::from_unix_nanos(-1))?;
     /// assert_eq!(i.epsilon(), Duration::from_nanos(2));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub const fn epsilon(&self) -> Duration {
@@ -204,7 +204,7 @@ impl Interval {
     ///
     /// let all = Interval::new(Timestamp::MIN, Timestamp::MAX)?;
     /// assert_eq!(all.width(), Duration::from_nanos(u64::MAX));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub const fn width(&self) -> Duration {
@@ -224,7 +224,7 @@ impl Interval {
     /// let line = Interval::around(Timestamp::UNIX_EPOCH, Duration::from_micros(100))?;
     /// assert!(line.within(Duration::from_micros(100)));
     /// assert!(!line.within(Duration::from_nanos(99_999)));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn within(&self, limit: Duration) -> bool {
@@ -241,7 +241,7 @@ impl Interval {
     /// let now = Interval::new(Timestamp::from_unix_nanos(3), Timestamp::from_unix_nanos(7))?;
     /// assert!(now.after(Timestamp::from_unix_nanos(2)));
     /// assert!(!now.after(Timestamp::from_unix_nanos(3)));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn after(&self, instant: Timestamp) -> bool {
@@ -256,7 +256,7 @@ impl Interval {
     /// let now = Interval::new(Timestamp::from_unix_nanos(3), Timestamp::from_unix_nanos(7))?;
     /// assert!(now.before(Timestamp::from_unix_nanos(8)));
     /// assert!(!now.before(Timestamp::from_unix_nanos(7)));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn before(&self, instant: Timestamp) -> bool {
@@ -271,7 +271,7 @@ impl Interval {
     /// let now = Interval::new(Timestamp::from_unix_nanos(3), Timestamp::from_unix_nanos(7))?;
     /// assert!(now.contains(now.earliest()) && now.contains(now.latest()));
     /// assert!(!now.contains(Timestamp::from_unix_nanos(8)));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn contains(&self, instant: Timestamp) -> bool {
@@ -286,7 +286,7 @@ impl Interval {
     /// let now = Interval::new(Timestamp::from_unix_nanos(3), Timestamp::from_unix_nanos(7))?;
     /// assert!(now.contains_interval(&now));
     /// assert!(now.contains_interval(&Interval::point(now.midpoint())));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn contains_interval(&self, other: &Interval) -> bool {
@@ -359,7 +359,7 @@ impl Interval {
     /// let span = |a, b| Interval::new(Timestamp::from_unix_nanos(a), Timestamp::from_unix_nanos(b));
     /// assert!(span(1, 3)?.overlaps(&span(3, 5)?));
     /// assert!(!span(1, 3)?.overlaps(&span(4, 5)?));
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn overlaps(&self, other: &Interval) -> bool {
@@ -374,7 +374,7 @@ impl Interval {
     /// let span = |a, b| Interval::new(Timestamp::from_unix_nanos(a), Timestamp::from_unix_nanos(b));
     /// assert_eq!(span(1, 5)?.intersection(&span(3, 9)?), Some(span(3, 5)?));
     /// assert_eq!(span(1, 2)?.intersection(&span(3, 9)?), None);
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn intersection(&self, other: &Interval) -> Option<Interval> {
@@ -392,7 +392,7 @@ impl Interval {
     ///
     /// let span = |a, b| Interval::new(Timestamp::from_unix_nanos(a), Timestamp::from_unix_nanos(b));
     /// assert_eq!(span(1, 2)?.hull(&span(5, 9)?), span(1, 9)?);
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn hull(&self, other: &Interval) -> Interval {
@@ -412,7 +412,7 @@ impl Interval {
     /// let span = |a, b| Interval::new(Timestamp::from_unix_nanos(a), Timestamp::from_unix_nanos(b));
     /// assert_eq!(span(1, 2)?.gap(&span(5, 9)?), Some(Duration::from_nanos(3)));
     /// assert_eq!(span(1, 5)?.gap(&span(5, 9)?), None);
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub fn gap(&self, other: &Interval) -> Option<Duration> {
@@ -432,7 +432,7 @@ impl Interval {
     /// let i = Interval::point(Timestamp::UNIX_EPOCH).widen(Duration::from_nanos(5));
     /// assert_eq!(i, Some(Interval::around(Timestamp::UNIX_EPOCH, Duration::from_nanos(5))?));
     /// assert_eq!(Interval::point(Timestamp::MAX).widen(Duration::from_nanos(1)), None);
-    /// # Ok::<(), epsilon_clock::IntervalError>(())
+    /// # Ok::<(), epsilon_clock::time::IntervalError>(())
     /// ```
     #[must_use]
     pub const fn widen(&self, margin: Duration) -> Option<Interval> {
@@ -493,7 +493,7 @@ impl Interval {
 /// assert_eq!(epsilon(5_100)?.to_string(), "1970-01-01T00:00:00.000000000Z ±5.100µs");
 /// assert_eq!(epsilon(1_203_001)?.to_string(), "1970-01-01T00:00:00.000000000Z ±1.204ms");
 /// assert_eq!(epsilon(999_999_001)?.to_string(), "1970-01-01T00:00:00.000000000Z ±1.000s");
-/// # Ok::<(), epsilon_clock::IntervalError>(())
+/// # Ok::<(), epsilon_clock::time::IntervalError>(())
 /// ```
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -556,7 +556,7 @@ impl From<Interval> for (Timestamp, Timestamp) {
 /// let due = BTreeMap::from([(at(1), "backup"), (at(5), "compaction"), (at(9), "report")]);
 /// let now = Interval::new(at(4), at(9))?;
 /// assert_eq!(due.range(RangeInclusive::from(now)).count(), 2);
-/// # Ok::<(), epsilon_clock::IntervalError>(())
+/// # Ok::<(), epsilon_clock::time::IntervalError>(())
 /// ```
 impl From<Interval> for RangeInclusive<Timestamp> {
     fn from(interval: Interval) -> Self {

@@ -6,7 +6,8 @@ use super::timestamp::Timestamp;
 /// One place in the order of events: an event whose place is certain, or a group without an order.
 ///
 /// ```
-/// use epsilon_clock::{EventGroup, Interval, Timestamp, order_events};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::order::{EventGroup, order_events};
 ///
 /// let at = |lo, hi| Interval::new(Timestamp::from_unix_nanos(lo), Timestamp::from_unix_nanos(hi));
 /// let events = [("c", at(15, 25)?), ("a", at(1, 5)?), ("b", at(10, 20)?)];
@@ -18,7 +19,7 @@ use super::timestamp::Timestamp;
 ///         EventGroup::Concurrent(vec![&events[2], &events[0]]),
 ///     ]
 /// );
-/// # Ok::<(), epsilon_clock::IntervalError>(())
+/// # Ok::<(), epsilon_clock::time::IntervalError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EventGroup<'a, T> {
@@ -36,7 +37,8 @@ pub enum EventGroup<'a, T> {
 /// Sorts once; the events themselves stay where they are.
 ///
 /// ```
-/// use epsilon_clock::{EventGroup, Interval, Timestamp, order_events};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::order::{EventGroup, order_events};
 ///
 /// let stamp = |nanos: &i64| Interval::point(Timestamp::from_unix_nanos(*nanos));
 /// let order = order_events(&[3, 1], stamp);
@@ -90,7 +92,8 @@ pub enum WriteOrder {
 /// write was made.
 ///
 /// ```
-/// use epsilon_clock::{Interval, Timestamp, WriteOrder, compare_writes};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::order::{WriteOrder, compare_writes};
 /// use std::time::Duration;
 ///
 /// // x = 1 at 42.004 s; then x = 2 on a node that lags, at 42.003 s; each node ± 5 ms.
@@ -114,13 +117,14 @@ pub fn compare_writes(stored: &Interval, incoming: &Interval) -> WriteOrder {
 /// In the order in which they were given; none only of none.
 ///
 /// ```
-/// use epsilon_clock::{Interval, Timestamp, latest_writes};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::order::latest_writes;
 ///
 /// let at = |lo, hi| Interval::new(Timestamp::from_unix_nanos(lo), Timestamp::from_unix_nanos(hi));
 /// let writes = [("old", at(1, 5)?), ("x = 1", at(10, 20)?), ("x = 2", at(9, 19)?)];
 /// let siblings = latest_writes(&writes, |(_, stamp)| *stamp);
 /// assert_eq!(siblings, [&writes[1], &writes[2]]);
-/// # Ok::<(), epsilon_clock::IntervalError>(())
+/// # Ok::<(), epsilon_clock::time::IntervalError>(())
 /// ```
 #[must_use]
 pub fn latest_writes<T>(writes: &[T], stamp: impl Fn(&T) -> Interval) -> Vec<&T> {
@@ -145,14 +149,15 @@ pub fn latest_writes<T>(writes: &[T], stamp: impl Fn(&T) -> Interval) -> Vec<&T>
 /// [`new`](Self::new) a limit that is so much later.
 ///
 /// ```
-/// use epsilon_clock::{Interval, ReadWindow, Timestamp, Visibility};
+/// use epsilon_clock::{Interval, Timestamp};
+/// use epsilon_clock::order::{ReadWindow, Visibility};
 ///
 /// let at = Timestamp::from_unix_nanos;
 /// let window = ReadWindow::began(&Interval::new(at(100), at(200))?);
 /// assert_eq!(window.of(at(100)), Visibility::Visible);
 /// assert_eq!(window.of(at(150)), Visibility::Uncertain { until: at(150) });
 /// assert_eq!(window.of(at(201)), Visibility::Invisible);
-/// # Ok::<(), epsilon_clock::IntervalError>(())
+/// # Ok::<(), epsilon_clock::time::IntervalError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReadWindow {
@@ -208,7 +213,8 @@ impl ReadWindow {
     /// restarts only as often as there are versions in its first window.
     ///
     /// ```
-    /// use epsilon_clock::{ReadWindow, Timestamp, Visibility};
+    /// use epsilon_clock::Timestamp;
+    /// use epsilon_clock::order::{ReadWindow, Visibility};
     ///
     /// let at = Timestamp::from_unix_nanos;
     /// let window = ReadWindow::new(at(100), at(200)).restarted_at(at(150));

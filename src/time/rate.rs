@@ -55,7 +55,7 @@ pub(crate) struct RateLimits {
 }
 
 /// What a clock has learned of its oscillator's rate: see
-/// [`DriftLearning`](crate::DriftLearning).
+/// [`DriftLearning`](crate::clock::DriftLearning).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LearnedRate {

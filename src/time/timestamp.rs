@@ -21,7 +21,7 @@ const SECS_PER_DAY: i64 = 86_400;
 /// let t: Timestamp = "2026-11-20T05:50:00.123456789Z".parse()?;
 /// assert_eq!(t.unix_nanos(), 1_795_153_800_123_456_789);
 /// assert_eq!(t.to_string(), "2026-11-20T05:50:00.123456789Z");
-/// # Ok::<(), epsilon_clock::ParseTimestampError>(())
+/// # Ok::<(), epsilon_clock::time::ParseTimestampError>(())
 /// ```
 ///
 /// # Comparisons
@@ -114,7 +114,7 @@ impl Timestamp {
     ///
     /// assert_eq!(Timestamp::from_unix_micros(-5)?.unix_nanos(), -5_000);
     /// assert!(Timestamp::from_unix_micros(i64::MAX).is_err());
-    /// # Ok::<(), epsilon_clock::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
     /// ```
     pub const fn from_unix_micros(micros: i64) -> Result<Timestamp, TimestampRangeError> {
         Timestamp::from_units(micros, 1_000)
@@ -131,7 +131,7 @@ impl Timestamp {
     ///
     /// assert_eq!(Timestamp::from_unix_millis(1_500)?.unix_nanos(), 1_500_000_000);
     /// assert!(Timestamp::from_unix_millis(i64::MIN).is_err());
-    /// # Ok::<(), epsilon_clock::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
     /// ```
     pub const fn from_unix_millis(millis: i64) -> Result<Timestamp, TimestampRangeError> {
         Timestamp::from_units(millis, 1_000_000)
@@ -151,7 +151,7 @@ impl Timestamp {
     ///
     /// // Milliseconds handed over as seconds do not pass for a date.
     /// assert!(Timestamp::from_unix_secs(1_795_153_800_000).is_err());
-    /// # Ok::<(), epsilon_clock::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
     /// ```
     pub const fn from_unix_secs(secs: i64) -> Result<Timestamp, TimestampRangeError> {
         Timestamp::from_units(secs, NANOS_PER_SEC)
@@ -544,7 +544,7 @@ pub enum TimestampRangeError {
 ///
 /// let t = Timestamp::try_from(SystemTime::UNIX_EPOCH + Duration::from_secs(1))?;
 /// assert_eq!(t.unix_nanos(), 1_000_000_000);
-/// # Ok::<(), epsilon_clock::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
 /// ```
 impl TryFrom<SystemTime> for Timestamp {
     type Error = TimestampRangeError;
@@ -570,7 +570,7 @@ impl TryFrom<SystemTime> for Timestamp {
 ///
 /// let time = SystemTime::try_from(Timestamp::from_unix_secs(-1)?)?;
 /// assert_eq!(time, SystemTime::UNIX_EPOCH - Duration::from_secs(1));
-/// # Ok::<(), epsilon_clock::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
 /// ```
 impl TryFrom<Timestamp> for SystemTime {
     type Error = TimestampRangeError;
@@ -679,7 +679,8 @@ impl FromStr for Timestamp {
 /// Why a text is not a [`Timestamp`], and at which byte that shows.
 ///
 /// ```
-/// use epsilon_clock::{ParseTimestampError, Timestamp};
+/// use epsilon_clock::Timestamp;
+/// use epsilon_clock::time::ParseTimestampError;
 ///
 /// let error = "2026-11-20t05:50:00.123456789Z".parse::<Timestamp>().unwrap_err();
 /// assert!(matches!(error, ParseTimestampError::Unexpected { found: 't', .. }));

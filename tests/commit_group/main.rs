@@ -21,10 +21,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{
-    Clock, ClockError, CommitGroup, CommitWaitError, Finding, GroupWait, ScriptedMachine,
-    ScriptedSource, Timestamp, WaitStrategy,
-};
+use epsilon_clock::commit::{CommitWaitError, GroupWait, WaitStrategy};
+use epsilon_clock::source::Finding;
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
+use epsilon_clock::{Clock, ClockError, CommitGroup, Timestamp};
 
 const fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -252,7 +252,7 @@ fn when_the_clock_refuses_everybody_gets_its_error() {
 fn in_holdover_the_group_goes_on() {
     let (machine, clock, group) = driven();
     let (mut waits, _) = queue_up(&group, &[in_millis(&clock, 500)]);
-    machine.refuse(epsilon_clock::NtpStatusError::Unsupported);
+    machine.refuse(epsilon_clock::machine::NtpStatusError::Unsupported);
     drive(&machine, &group);
     assert_eq!(poll(&mut waits[0], Waker::noop()), Poll::Ready(Ok(())));
 }

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use epsilon_clock::{
-    Clock, ClockError, CommitError, Finding, Interval, ScriptedMachine, Timestamp,
-};
+use epsilon_clock::commit::CommitError;
+use epsilon_clock::source::Finding;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{Clock, ClockError, Interval, Timestamp};
 
 use crate::{millis, synchronized};
 
@@ -148,7 +149,7 @@ fn the_limit_on_floors_can_be_set() {
 fn t10_at_the_end_of_the_range_there_is_an_error() {
     let last = Timestamp::MAX.saturating_sub(Duration::from_secs(2));
     let machine = ScriptedMachine::new(last);
-    let source = epsilon_clock::ScriptedSource::new("oracle");
+    let source = epsilon_clock::testing::ScriptedSource::new("oracle");
     source.push(Finding::Write(machine.truth(millis(1))));
     let clock = machine.builder().source(source).build().unwrap();
     let _ = clock.begin_commit().unwrap();

@@ -1,6 +1,7 @@
 //! T5 among nodes: whoever begins after a commit was released gets a larger timestamp.
 
-use epsilon_clock::{Clock, CommitWait, Timestamp, WaitStrategy};
+use epsilon_clock::commit::WaitStrategy;
+use epsilon_clock::{Clock, CommitWait, Timestamp};
 
 use crate::world::{Rng, Worlds};
 

@@ -13,7 +13,8 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ScriptedMachine};
+use epsilon_clock::Clock;
+use epsilon_clock::testing::ScriptedMachine;
 
 mod begins;
 mod external_consistency;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use epsilon_clock::commit::WaitStrategy;
 use epsilon_clock::sim::{
     Daemon, Fault, Node, NodeConfig, Oscillator, Preemption, Server, Wake, World,
 };
-use epsilon_clock::{Clock, Timestamp, WaitStrategy};
+use epsilon_clock::{Clock, Timestamp};
 
 use crate::world::Rng;
 use crate::{millis, secs};

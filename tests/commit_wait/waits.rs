@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use epsilon_clock::commit::{CommitWaitError, GroupWait, WaitStrategy};
+use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
+use epsilon_clock::source::{Finding, LeapNotice, Look, Refusal};
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
+use epsilon_clock::time::{LeapKind, LeapSecond};
 use epsilon_clock::{
-    Clock, ClockError, CommitGroup, CommitWait, CommitWaitError, Disturbance, Finding, GroupWait,
-    Identity, Interval, LeapKind, LeapNotice, LeapSecond, Look, Machine, NtpStatus, NtpStatusError,
-    Refusal, Sample, Sandwich, ScriptedMachine, ScriptedSource, TimeDelta, Timestamp, WaitStrategy,
+    Clock, ClockError, CommitGroup, CommitWait, Disturbance, Interval, TimeDelta, Timestamp,
 };
 
 use crate::{micros, millis, secs, synchronized};
@@ -406,9 +409,9 @@ fn t6_a_contradiction_meanwhile_is_an_error() {
     source.push_with(move |context| {
         let raw = context.machine.sample().raw;
         let far = Interval::point("2030-01-01T00:00:00.000000000Z".parse().unwrap());
-        let rate = epsilon_clock::RateBounds::symmetric(context.max_drift_ppb);
-        Look::new(Finding::Write(epsilon_clock::SyncClaim {
-            claim: epsilon_clock::Claim::new(raw, far, rate),
+        let rate = epsilon_clock::time::RateBounds::symmetric(context.max_drift_ppb);
+        Look::new(Finding::Write(epsilon_clock::source::SyncClaim {
+            claim: epsilon_clock::time::Claim::new(raw, far, rate),
             bound: epsilon_clock::ErrorBound::default(),
         }))
     });

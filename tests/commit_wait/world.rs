@@ -7,11 +7,12 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use epsilon_clock::{
-    Claim, Clock, ErrorBound, Finding, Identity, Interval, LeapKind, LeapNotice, LeapSecond, Look,
-    LookContext, Machine, NtpStatus, NtpStatusError, RateBounds, Refusal, Sample, Sandwich, Source,
-    SourceMemory, SyncClaim, Timestamp,
+use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
+use epsilon_clock::source::{
+    Finding, LeapNotice, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim,
 };
+use epsilon_clock::time::{Claim, LeapKind, LeapSecond, RateBounds};
+use epsilon_clock::{Clock, ErrorBound, Interval, Timestamp};
 
 const BILLION: i128 = 1_000_000_000;
 const SECOND: i64 = 1_000_000_000;

@@ -19,7 +19,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{Machine, NtpStatus, OffsetRange};
+use epsilon_clock::machine::{Machine, NtpStatus, OffsetRange};
 
 use crate::host::{HostMachine, adjtimex, exit_child, sleep_ms, timex};
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
+use epsilon_clock::fleet::{ClockReport, Contradiction, Direction, FalsePeer, Standing, Verdict};
 use epsilon_clock::sim::Random;
-use epsilon_clock::{
-    ClockReport, Contradiction, Direction, FalsePeer, Fleet, Interval, Standing, TimeDelta,
-    Timestamp, Verdict,
-};
+use epsilon_clock::{Fleet, Interval, TimeDelta, Timestamp};
 
 use crate::{Node, missed, scale, secs};
 

@@ -17,11 +17,12 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{
-    Claim, Clock, ErrorBound, Finding, Interval, LeapKind, LeapNotice, LeapSecond, Look,
-    LookContext, RateBounds, ScriptedMachine, Source, SourceMemory, SyncClaim, TimeDelta,
-    Timestamp,
+use epsilon_clock::source::{
+    Finding, LeapNotice, Look, LookContext, Source, SourceMemory, SyncClaim,
 };
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::{Claim, LeapKind, LeapSecond, RateBounds};
+use epsilon_clock::{Clock, ErrorBound, Interval, TimeDelta, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use epsilon_clock::sim::Random;
-use epsilon_clock::{
-    BuildError, ClockReport, Contradiction, Direction, Exchange, ExchangeError, Fleet, Identity,
-    Interval, LeapKind, Probe, ScriptedMachine, Standing, TimeDelta, Timestamp,
+use epsilon_clock::fleet::{
+    ClockReport, Contradiction, Direction, Exchange, ExchangeError, Probe, Standing,
 };
+use epsilon_clock::machine::Identity;
+use epsilon_clock::sim::Random;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+use epsilon_clock::{BuildError, Fleet, Interval, TimeDelta, Timestamp};
 
 use crate::{Node, millis, secs};
 

@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use epsilon_clock::fleet::{ClockReport, Contradiction, Direction, Probe, Standing};
 use epsilon_clock::sim::{
     Daemon, Fault, Node, NodeConfig, Notice, Oscillator, Preemption, RESOLUTION, Random, Server,
     Wake, World,
 };
-use epsilon_clock::{
-    Clock, ClockError, ClockReport, Contradiction, Direction, Fleet, Interval, Probe, Standing,
-    Timestamp,
-};
+use epsilon_clock::{Clock, ClockError, Fleet, Interval, Timestamp};
 
 use crate::{missed, scale, secs};
 

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use epsilon_clock::hlc::{HlcCommit, HlcError, RemoteLimit};
+use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
+use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::{Claim, RateBounds};
 use epsilon_clock::{
-    Claim, Clock, ErrorBound, Finding, HlcCommit, HlcError, HlcTimestamp, HybridClock, Identity,
-    Interval, Look, LookContext, Machine, NtpStatus, NtpStatusError, RateBounds, Refusal,
-    RemoteLimit, RemoteTimestamp, Sample, Sandwich, ScriptedMachine, Source, SourceMemory,
-    SyncClaim, TimeDelta, Timestamp,
+    Clock, ErrorBound, HlcTimestamp, HybridClock, Interval, RemoteTimestamp, TimeDelta, Timestamp,
 };
 
 use crate::checker::{Checker, Event, Message};

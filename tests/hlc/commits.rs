@@ -95,11 +95,11 @@ fn without_an_interval_there_is_no_interval_and_no_commit() {
     let before = hlc.tick().unwrap();
     assert!(matches!(
         hlc.tick_with_interval(),
-        Err(epsilon_clock::HlcError::Clock(_))
+        Err(epsilon_clock::hlc::HlcError::Clock(_))
     ));
     assert!(matches!(
         hlc.begin_commit(),
-        Err(epsilon_clock::HlcError::Clock(_))
+        Err(epsilon_clock::hlc::HlcError::Clock(_))
     ));
     assert_eq!(hlc.last(), before);
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use epsilon_clock::{
-    ForwardLimit, HlcError, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich,
-};
+use epsilon_clock::hlc::{ForwardLimit, HlcError};
+use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! The forward-jump guard: what is a jump, and what is only time that passed.
 
 use super::*;
-use epsilon_clock::{ForwardLimit, HlcError};
+use epsilon_clock::hlc::{ForwardLimit, HlcError};
 
 /// Asserts a jump by about so much; what it was.
 #[track_caller]
@@ -185,7 +185,8 @@ fn a_source_that_jumps_takes_no_stamp_along() {
         let middle = machine.true_time().saturating_add(HOUR);
         let interval = Interval::around(middle, millis(1)).unwrap();
         let mut sync = truth;
-        sync.claim = epsilon_clock::Claim::new(truth.claim.raw(), interval, truth.claim.rate());
+        sync.claim =
+            epsilon_clock::time::Claim::new(truth.claim.raw(), interval, truth.claim.rate());
         source.push(Finding::Write(sync));
         let _ = clock.look();
     }

@@ -18,9 +18,10 @@
 
 use std::time::Duration;
 
+use epsilon_clock::source::Finding;
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
 use epsilon_clock::{
-    Clock, Finding, HlcTimestamp, HybridClock, Interval, RemoteTimestamp, ScriptedMachine,
-    ScriptedSource, TimeDelta, Timestamp,
+    Clock, HlcTimestamp, HybridClock, Interval, RemoteTimestamp, TimeDelta, Timestamp,
 };
 
 mod checker;
@@ -86,12 +87,12 @@ fn micros(stamp: HlcTimestamp) -> u64 {
 fn handles_are_send_and_sync() {
     fn shared<T: Send + Sync + Clone>() {}
     shared::<HybridClock>();
-    shared::<epsilon_clock::HlcCommit>();
-    shared::<epsilon_clock::HlcError>();
+    shared::<epsilon_clock::hlc::HlcCommit>();
+    shared::<epsilon_clock::hlc::HlcError>();
     shared::<HlcTimestamp>();
     shared::<RemoteTimestamp>();
-    shared::<epsilon_clock::WideTimestamp>();
-    shared::<epsilon_clock::StampedInterval>();
+    shared::<epsilon_clock::hlc::WideTimestamp>();
+    shared::<epsilon_clock::hlc::StampedInterval>();
 }
 
 /// Small numbers that look random, and are the same in each run.

@@ -1,7 +1,7 @@
 //! The remote check: what `observe` takes over, and what it refuses without a trace.
 
 use super::*;
-use epsilon_clock::{HlcError, RemoteLimit};
+use epsilon_clock::hlc::{HlcError, RemoteLimit};
 
 /// Asserts that the stamp is refused by so much, without a trace.
 #[track_caller]
@@ -135,7 +135,7 @@ fn the_default_tolerance_covers_the_commit_of_the_worst_honest_peer_and_no_more(
         let mut sync = machine.truth(Duration::ZERO);
         let interval = Interval::new(earliest, latest).unwrap();
         assert!(interval.contains(utc));
-        sync.claim = epsilon_clock::Claim::new(sync.claim.raw(), interval, sync.claim.rate());
+        sync.claim = epsilon_clock::time::Claim::new(sync.claim.raw(), interval, sync.claim.rate());
         let source = ScriptedSource::new("oracle");
         source.push(Finding::Write(sync));
         machine.builder().source(source).build().unwrap()

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use epsilon_clock::{BuildError, HlcError};
+use epsilon_clock::BuildError;
+use epsilon_clock::hlc::HlcError;
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use epsilon_clock::RefreshPolicy;
+use epsilon_clock::clock::RefreshPolicy;
 
 use super::*;
 

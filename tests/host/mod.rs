@@ -22,11 +22,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{
-    Claim, Clock, ClockError, Disturbance, ErrorBound, Finding, Identity, Interval, Look,
-    LookContext, Machine, NtpStatus, NtpStatusError, RateBounds, Sample, Sandwich, Source,
-    SourceMemory, Status, SyncClaim, Timestamp,
-};
+use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
+use epsilon_clock::source::{Finding, Look, LookContext, Source, SourceMemory, SyncClaim};
+use epsilon_clock::time::{Claim, RateBounds};
+use epsilon_clock::{Clock, ClockError, Disturbance, ErrorBound, Interval, Status, Timestamp};
 
 /// Says that a part of the tests cannot be run here, in one line that the harness does not swallow,
 /// and notes it for the end (`tests/zz_what_was_skipped.rs`).

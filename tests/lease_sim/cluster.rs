@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use epsilon_clock::lease::{FencingToken, Tenure, WorkGuard};
 use epsilon_clock::sim::{
     Checker, Daemon, Fault, Manner, Node, NodeConfig, Notice, Oscillator, Preemption, Random,
     Server, Subject, Wake, World,
 };
-use epsilon_clock::{Clock, Fence, FencingToken, Interval, Lease, Tenure, Timestamp, WorkGuard};
+use epsilon_clock::{Clock, Fence, Interval, Lease, Timestamp};
 
 const US: i64 = 1_000;
 const MS: i64 = 1_000_000;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use epsilon_clock::PauseDetector;
+use epsilon_clock::lease::PauseDetector;
 use epsilon_clock::sim::{Fault, NodeConfig, Notice, Oscillator, Random, Wake, World, seed_of};
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use epsilon_clock::lease::{GrantorClock, LeaseRequest, TermLease};
 use epsilon_clock::sim::{
     Checker, Daemon, Fault, Node, NodeConfig, Notice, Oscillator, Preemption, Random, Server,
     Subject, Wake, World,
 };
-use epsilon_clock::{
-    Clock, GrantorClock, LeapKind, LeapSecond, LeaseRequest, TermLease, Timestamp,
-};
+use epsilon_clock::time::{LeapKind, LeapSecond};
+use epsilon_clock::{Clock, Timestamp};
 
 const US: i64 = 1_000;
 const MS: i64 = 1_000_000;

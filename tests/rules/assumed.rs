@@ -1,8 +1,9 @@
 //! An error that the caller assumes, where nobody reports one.
 
-use epsilon_clock::{
-    ClockError, ClockState, Disturbance, LeapKind, NtpStatusError, ScriptedMachine, Timestamp,
-};
+use epsilon_clock::machine::NtpStatusError;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+use epsilon_clock::{ClockError, ClockState, Disturbance, Timestamp};
 
 use crate::{delta_millis, micros, millis, read_truly, run_truly, secs, write_honestly};
 
@@ -103,7 +104,7 @@ fn an_assumption_never_takes_the_place_of_a_claim_that_is_carried_on() {
         .max_age(secs(60))
         .build()
         .unwrap();
-    machine.edit_status(|status| *status = epsilon_clock::NtpStatus::default());
+    machine.edit_status(|status| *status = epsilon_clock::machine::NtpStatus::default());
     machine.advance(secs(30));
     clock.now().unwrap();
     assert_eq!(clock.read().state, ClockState::Holdover);
@@ -188,7 +189,7 @@ fn nothing_is_assumed_while_a_write_is_awaited() {
     assert!(matches!(
         clock.now(),
         Err(ClockError::Unvouched(
-            epsilon_clock::Refusal::AwaitingWrite { .. }
+            epsilon_clock::source::Refusal::AwaitingWrite { .. }
         ))
     ));
 }

@@ -1,8 +1,9 @@
 //! The arithmetic of claims, against exact rational arithmetic over the whole range.
 
-use epsilon_clock::{
-    Claim, Interval, LeapKind, LeapSecond, RateBounds, RefreshPolicy, ScriptedMachine, Timestamp,
-};
+use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::{Claim, LeapKind, LeapSecond, RateBounds};
+use epsilon_clock::{Interval, Timestamp};
 use proptest::prelude::*;
 
 const BILLION: i128 = 1_000_000_000;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{ClockError, ClockState, Finding, ScriptedMachine, ScriptedSource};
+use epsilon_clock::source::Finding;
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
+use epsilon_clock::{ClockError, ClockState};
 
 use crate::{
     claim, micros, millis, read_truly, run_truly, secs, sync_claim, synchronized, write_honestly,
@@ -235,7 +237,7 @@ fn a_source_that_no_longer_vouches_does_not_hold_up_the_others() {
     let (machine, [oracle, sundial], clock) = two_sources();
     sundial.push(claim(&machine, 10, 2));
     clock.look().unwrap_err();
-    let refusal = epsilon_clock::Refusal::Unsynchronized {
+    let refusal = epsilon_clock::source::Refusal::Unsynchronized {
         maxerror_us: 16_000_000,
     };
     for _ in 0..3 {

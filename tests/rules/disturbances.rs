@@ -1,8 +1,8 @@
 //! Suspends, steps, preemptions and moves, wherever they strike.
 
-use epsilon_clock::{
-    Clock, ClockError, ClockState, Disturbance, Identity, ScriptedMachine, TimeDelta,
-};
+use epsilon_clock::machine::Identity;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, TimeDelta};
 
 use crate::{
     delta_millis, micros, millis, read_truly, run_truly, secs, synchronized, write_honestly,

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 
-use epsilon_clock::{
-    Awaiting, BuildError, Claim, Clock, ClockError, Disturbance, Finding, Interval, NtpStatus,
-    NtpStatusError, Refusal, ScriptedMachine, ScriptedSource, SyncClaim, TimeDelta, Timestamp,
-    WaitTimeout, Writer,
-};
+use epsilon_clock::clock::WaitTimeout;
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::source::{Awaiting, Finding, Refusal, SyncClaim, Writer};
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
+use epsilon_clock::time::Claim;
+use epsilon_clock::{BuildError, Clock, ClockError, Disturbance, Interval, TimeDelta, Timestamp};
 
 use crate::{NO_LIMIT, claim, delta_millis, millis, secs, synchronized};
 
@@ -168,7 +169,7 @@ fn disturbed_and_assumption_broken_by_each_cause() {
         (
             |m| {
                 m.jump_uptime(delta_millis(60_000));
-                m.set_identity(epsilon_clock::Identity::default());
+                m.set_identity(epsilon_clock::machine::Identity::default());
             },
             Disturbance::Moved,
             "namespace",
@@ -211,7 +212,7 @@ fn an_unexplained_second_at_midnight() {
     machine.write_maxerror(1_003);
     let clock = machine
         .builder()
-        .refresh_policy(epsilon_clock::RefreshPolicy::Manual)
+        .refresh_policy(epsilon_clock::clock::RefreshPolicy::Manual)
         .build()
         .unwrap();
     clock.now().unwrap();
@@ -326,7 +327,7 @@ const STARVED: &str = "EPSILON_CLOCK_TEST_STARVED";
 fn a_background_thread_that_cannot_be_started() {
     if std::env::var_os(STARVED).is_some() {
         let error = Clock::builder()
-            .refresh_policy(epsilon_clock::RefreshPolicy::Background)
+            .refresh_policy(epsilon_clock::clock::RefreshPolicy::Background)
             .machine(std::sync::Arc::new(ScriptedMachine::default()))
             .build()
             .unwrap_err();

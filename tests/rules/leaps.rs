@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{
-    Awaiting, Clock, ClockError, LeapKind, NtpStatus, NtpStatusError, Refusal, ScriptedMachine,
-    TimeDelta,
-};
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::source::{Awaiting, Refusal};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+use epsilon_clock::{Clock, ClockError, TimeDelta};
 
 use crate::{delta_millis, millis, read_truly, run_truly, secs, write_honestly};
 

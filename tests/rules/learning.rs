@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{
-    Clock, ClockError, ClockState, DriftLearning, LeapKind, LearnedRate, ScriptedMachine, TimeDelta,
-};
+use epsilon_clock::clock::DriftLearning;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::{LeapKind, LearnedRate};
+use epsilon_clock::{Clock, ClockError, ClockState, TimeDelta};
 
 use crate::{delta_millis, millis, read_truly, run_truly, secs, write_honestly};
 

@@ -1,8 +1,9 @@
 //! Writers that report no bound, and honest ones that look like them for once.
 
-use epsilon_clock::{
-    Awaiting, Clock, ClockError, ClockState, NtpStatus, Refusal, ScriptedMachine, Writer,
-};
+use epsilon_clock::machine::NtpStatus;
+use epsilon_clock::source::{Awaiting, Refusal, Writer};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{Clock, ClockError, ClockState};
 
 use crate::{millis, read_truly, secs, synchronized};
 

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Barrier, Mutex};
 
-use epsilon_clock::{
-    Clock, ClockError, Disturbance, Finding, Interval, ScriptedMachine, ScriptedSource,
-};
+use epsilon_clock::source::Finding;
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
+use epsilon_clock::{Clock, ClockError, Disturbance, Interval};
 
 use crate::{claim, millis, read_truly, secs, synchronized, write_honestly};
 
@@ -181,7 +181,7 @@ fn a_reader_that_meets_a_replacement_half_done_is_held_and_not_kept_waiting() {
         machine.advance(millis(20));
         source.push_with(|context| {
             let _ = context;
-            epsilon_clock::Look::new(Finding::Nothing)
+            epsilon_clock::source::Look::new(Finding::Nothing)
         });
         clock.look().unwrap();
         source.push(claim(&machine, 0, 10));
@@ -236,7 +236,7 @@ fn the_right_to_look_goes_to_one_reader_at_a_time() {
         for _ in 0..100 {
             other.now().unwrap();
         }
-        epsilon_clock::Look::new(Finding::Nothing)
+        epsilon_clock::source::Look::new(Finding::Nothing)
     });
     clock.now().unwrap();
     assert_eq!(source.looks(), before + 1);

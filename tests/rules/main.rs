@@ -15,10 +15,9 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{
-    Clock, ClockError, ClockState, Finding, Interval, ScriptedMachine, SyncClaim, TimeDelta,
-    Timestamp,
-};
+use epsilon_clock::source::{Finding, SyncClaim};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{Clock, ClockError, ClockState, Interval, TimeDelta, Timestamp};
 
 mod assumed;
 mod claims;
@@ -137,6 +136,6 @@ fn sync_claim(machine: &ScriptedMachine, by_ms: i64, epsilon_ms: u64) -> SyncCla
         .checked_add_delta(delta_millis(by_ms))
         .unwrap();
     let interval = Interval::around(middle, millis(epsilon_ms)).unwrap();
-    sync.claim = epsilon_clock::Claim::new(sync.claim.raw(), interval, sync.claim.rate());
+    sync.claim = epsilon_clock::time::Claim::new(sync.claim.raw(), interval, sync.claim.rate());
     sync
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{ClockError, Disturbance, RefreshPolicy, ScriptedMachine};
+use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{ClockError, Disturbance};
 
 use crate::{millis, read_truly, run_truly, secs, write_honestly};
 

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{
-    LeapKind, NtpStatus, NtpStatusError, RefreshPolicy, ScriptedMachine, TimeDelta, Timestamp,
-};
+use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+use epsilon_clock::{TimeDelta, Timestamp};
 use proptest::prelude::*;
 
 /// Any value at all, the extremes and the interesting ones more often.

@@ -1,6 +1,9 @@
 //! Waiting for a synchronised clock; the time that passes is the machine's.
 
-use epsilon_clock::{ClockError, Refusal, ScriptedMachine, WaitReason};
+use epsilon_clock::ClockError;
+use epsilon_clock::clock::WaitReason;
+use epsilon_clock::source::Refusal;
+use epsilon_clock::testing::ScriptedMachine;
 
 use crate::{millis, secs, synchronized, write_honestly};
 

@@ -1,9 +1,9 @@
 //! What counts as a write of the time daemon, and what a claim made of one is worth.
 
-use epsilon_clock::{
-    Awaiting, ClockError, ClockState, NtpStatus, NtpStatusError, Refusal, ScriptedMachine,
-    TimeDelta,
-};
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::source::{Awaiting, Refusal};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{ClockError, ClockState, TimeDelta};
 
 use crate::{NO_LIMIT, micros, millis, read_truly, run_truly, secs, synchronized, write_honestly};
 

@@ -28,7 +28,8 @@ use crate::clock::{Clock, Reading};
 /// twice. A wrapped format that writes no object gets one with these fields before each line.
 ///
 /// ```
-/// use epsilon_clock::{Clock, LogJson};
+/// use epsilon_clock::Clock;
+/// use epsilon_clock::log::LogJson;
 ///
 /// # fn main() -> Result<(), epsilon_clock::BuildError> {
 /// let clock = Clock::system()?;

@@ -15,7 +15,8 @@ type Answer = Box<dyn FnOnce(&LookContext<'_>) -> Look + Send>;
 /// clone and share the line, so a test keeps one and gives one to the clock.
 ///
 /// ```
-/// use epsilon_clock::{Finding, ScriptedMachine, ScriptedSource};
+/// use epsilon_clock::source::Finding;
+/// use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,7 +54,8 @@ impl ScriptedSource {
     /// Lines up a finding, with no leap second in sight.
     ///
     /// ```
-    /// # use epsilon_clock::{Finding, ScriptedSource};
+    /// # use epsilon_clock::source::Finding;
+    /// # use epsilon_clock::testing::ScriptedSource;
     /// let source = ScriptedSource::new("oracle");
     /// source.push(Finding::Unsettled);
     /// assert_eq!(source.waiting(), 1);
@@ -65,7 +67,8 @@ impl ScriptedSource {
     /// Lines up a finding with what is known of leap seconds.
     ///
     /// ```
-    /// # use epsilon_clock::{Finding, Look, ScriptedSource};
+    /// # use epsilon_clock::source::{Finding, Look};
+    /// # use epsilon_clock::testing::ScriptedSource;
     /// let source = ScriptedSource::new("oracle");
     /// source.push_look(Look::new(Finding::Nothing));
     /// assert_eq!(source.waiting(), 1);
@@ -78,7 +81,8 @@ impl ScriptedSource {
     /// or the clock.
     ///
     /// ```
-    /// # use epsilon_clock::{Finding, Look, ScriptedSource};
+    /// # use epsilon_clock::source::{Finding, Look};
+    /// # use epsilon_clock::testing::ScriptedSource;
     /// let source = ScriptedSource::new("oracle");
     /// source.push_with(|context| {
     ///     assert!(context.may_inherit);

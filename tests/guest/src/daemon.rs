@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use epsilon_clock::{Machine, NtpStatus};
+use epsilon_clock::machine::{Machine, NtpStatus};
 
 use crate::host::{HostMachine, eventually, sleep_ms};
 use crate::system::unpacked;

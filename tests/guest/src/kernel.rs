@@ -1,6 +1,6 @@
 //! What a time daemon, or an operator, does to the kernel's clock: all of it is allowed in here.
 
-use epsilon_clock::NtpStatus;
+use epsilon_clock::machine::NtpStatus;
 
 use crate::host::{adjtimex, timex};
 use crate::starved::starved;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{Awaiting, Clock, ClockError, ClockState, NtpStatus, RefreshPolicy, Refusal};
+use epsilon_clock::{Clock, ClockError, ClockState};
+use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::machine::NtpStatus;
+use epsilon_clock::source::{Awaiting, Refusal};
 
 use crate::host::{Calm, eventually, sleep_ms};
 use crate::kernel::{self, FIELDS, Fields, write_honestly};

@@ -1,6 +1,6 @@
 //! True time as the guest defines it: raw time, from an instant that was set by hand.
 
-use epsilon_clock::{LeapKind, LeapSecond};
+use epsilon_clock::time::{LeapKind, LeapSecond};
 
 use crate::host::clock_nanos;
 
