@@ -92,6 +92,15 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// [`NtpStatusError`] where the call is refused or does not exist.
     fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError>;
 
+    /// Asks the kernel how much of an `adjtime` slew is left, in µs; by default there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`NtpStatusError`] where the call is refused or does not exist.
+    fn adjtime_remaining(&self) -> Result<i64, NtpStatusError> {
+        Ok(0)
+    }
+
     /// How far coarse real time may lag behind real time: a tick of the kernel.
     fn coarse_tick(&self) -> Duration;
 

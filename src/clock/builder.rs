@@ -14,7 +14,9 @@ use super::shared::Shared;
 use super::state::MAX_SOURCES;
 use crate::clock::error::BuildError;
 use crate::machine::{AnyMachine, Machine, SystemMachine};
-use crate::source::{ChronySource, DEFAULT_DAEMON_MARGIN, KernelSource, Source};
+use crate::source::{
+    ChronySource, DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, KernelSource, Source,
+};
 use crate::time::DEFAULT_MAX_DRIFT_PPB;
 
 /// The most that `max_drift_ppb` may be: 10 %, what the kernel's own tick can be set off by.
@@ -54,6 +56,7 @@ pub struct ClockBuilder {
     max_wander_ppb: u32,
     learning: DriftLearning,
     daemon_margin: Duration,
+    report_wander_ppb: u32,
     look_interval: Duration,
     guard_interval: Duration,
     refresh: RefreshPolicy,
@@ -73,6 +76,7 @@ impl fmt::Debug for ClockBuilder {
             .field("max_wander_ppb", &self.max_wander_ppb)
             .field("learning", &self.learning)
             .field("daemon_margin", &self.daemon_margin)
+            .field("report_wander_ppb", &self.report_wander_ppb)
             .field("look_interval", &self.look_interval)
             .field("guard_interval", &self.guard_interval)
             .field("refresh", &self.refresh)
@@ -94,6 +98,7 @@ impl Default for ClockBuilder {
             max_wander_ppb: DEFAULT_MAX_WANDER_PPB,
             learning: DriftLearning::default(),
             daemon_margin: DEFAULT_DAEMON_MARGIN,
+            report_wander_ppb: DEFAULT_REPORT_WANDER_PPB,
             look_interval: DEFAULT_LOOK_INTERVAL,
             guard_interval: DEFAULT_GUARD_INTERVAL,
             refresh: RefreshPolicy::default(),
@@ -165,6 +170,16 @@ impl ClockBuilder {
     /// runs up to 0.6 % of samples exceeded it under extreme wander, none by more than this.
     pub const fn daemon_margin(mut self, margin: Duration) -> Self {
         self.daemon_margin = margin;
+        self
+    }
+
+    /// Sets how fast the oscillator may wander from chronyd's forecast, in parts per billion (A2).
+    ///
+    /// From 0 to 100 000 000; by default 15 000, NTP's own 15 ppm. A report of chronyd is a forecast:
+    /// between its updates it grows by the skew that it knows of and 1 ppm, so a rate that changed
+    /// since does not show. Each report is charged this much for each second since the update.
+    pub const fn report_wander_ppb(mut self, ppb: u32) -> Self {
+        self.report_wander_ppb = ppb;
         self
     }
 
@@ -311,6 +326,7 @@ impl ClockBuilder {
             max_wander_ppb: self.max_wander_ppb,
             learning: self.learning,
             daemon_margin: self.daemon_margin,
+            report_wander_ppb: self.report_wander_ppb,
             look_interval: self.look_interval,
             guard_interval: self.guard_interval,
             refresh: self.refresh,
@@ -345,7 +361,11 @@ impl ClockBuilder {
 
     fn sources_in_use(&self) -> Vec<Arc<dyn Source>> {
         match (self.sources.as_slice(), &self.machine) {
-            ([], None) => vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())],
+            // Where any process may bind chronyd's port, what answers there need not be chronyd.
+            ([], None) if SystemMachine::protects_port(ChronySource::PORT) => {
+                vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())]
+            }
+            ([], None) => vec![Arc::new(KernelSource::new())],
             // What answers on this machine's command port knows nothing of another machine.
             ([], Some(_)) => vec![Arc::new(KernelSource::new())],
             (named, _) => named.to_vec(),
@@ -375,6 +395,13 @@ impl ClockBuilder {
                     allowed: "from 1 to 100000000 ppb",
                 });
             }
+        }
+        if self.report_wander_ppb > MAX_DRIFT_LIMIT_PPB {
+            return Err(BuildError::Setting {
+                setting: "report_wander_ppb",
+                value: self.report_wander_ppb.to_string(),
+                allowed: "at most 100000000 ppb",
+            });
         }
         let (tiny, year) = (Duration::from_nanos(1), SPAN_LIMIT);
         let up_to_a_year = "more than nothing, and at most a year";

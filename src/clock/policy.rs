@@ -92,6 +92,7 @@ pub(crate) struct Policy {
     pub(crate) max_wander_ppb: u32,
     pub(crate) learning: DriftLearning,
     pub(crate) daemon_margin: Duration,
+    pub(crate) report_wander_ppb: u32,
     pub(crate) look_interval: Duration,
     pub(crate) guard_interval: Duration,
     pub(crate) refresh: RefreshPolicy,
@@ -117,6 +118,10 @@ impl Policy {
     /// What is known of the rate without learning.
     pub(crate) const fn unlearned(&self) -> RateBounds {
         RateBounds::symmetric(self.max_drift_ppb)
+    }
+
+    pub(crate) fn may_ask_kernel(&self) -> bool {
+        self.sources.iter().any(|source| source.asks_kernel())
     }
 
     pub(crate) fn source_count(&self) -> usize {

@@ -30,7 +30,8 @@ use mailbox::Mailbox;
 pub use refusal::ChronyRefusal;
 
 /// Where chronyd listens for commands by default (`cmdport 323`).
-const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 323);
+const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ChronySource::PORT);
 
 /// As often as the kernel lets its own figure grow; a report costs chronyd and us 20 µs.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -93,10 +94,14 @@ pub struct ChronySource {
     interval: Duration,
     timeout: Duration,
     by_hand: bool,
+    asks_kernel: bool,
     mailbox: Arc<Mailbox>,
 }
 
 impl ChronySource {
+    /// chronyd's command port (`cmdport`).
+    pub const PORT: u16 = 323;
+
     /// The chronyd of this machine, at 127.0.0.1:323, asked once a second and waited for a tenth of
     /// one at most.
     #[must_use]
@@ -111,6 +116,7 @@ impl ChronySource {
             interval,
             timeout,
             by_hand: false,
+            asks_kernel: false,
             mailbox: Arc::default(),
         }
     }
@@ -130,10 +136,10 @@ impl ChronySource {
     /// whole way is charged to the bound.
     #[must_use]
     pub fn address(self, address: SocketAddr) -> Self {
-        let by_hand = self.by_hand;
         Self {
-            by_hand,
-            ..Self::asking(address, self.interval, self.timeout)
+            asker: Arc::new(Udp::new(address, self.timeout)),
+            address,
+            ..self
         }
     }
 
@@ -148,10 +154,24 @@ impl ChronySource {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(10));
-        let by_hand = self.by_hand;
         Self {
-            by_hand,
-            ..Self::asking(self.address, self.interval, timeout)
+            asker: Arc::new(Udp::new(self.address, timeout)),
+            timeout,
+            ..self
+        }
+    }
+
+    /// Lets the source ask the kernel for its NTP status without a
+    /// [`KernelSource`](crate::source::KernelSource) beside it.
+    ///
+    /// Then the deviation that chronyd writes there is charged, a kernel that calls itself
+    /// unsynchronised is heard, and a first report may be inherited (A4). By default no clock makes
+    /// that system call unless it has a source that must: some filters kill a process for it.
+    #[must_use]
+    pub fn with_kernel_status(self) -> Self {
+        Self {
+            asks_kernel: true,
+            ..self
         }
     }
 
@@ -196,6 +216,10 @@ impl Source for ChronySource {
 
     fn refresh(&self, machine: &dyn Machine) {
         self.mailbox.refresh(self.asker.as_ref(), machine);
+    }
+
+    fn asks_kernel(&self) -> bool {
+        self.asks_kernel
     }
 
     /// A report announces a leap second, and is silent about one that is over.

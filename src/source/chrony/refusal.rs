@@ -55,6 +55,21 @@ pub enum ChronyRefusal {
         /// How far ahead, in s.
         by_s: i64,
     },
+    /// Its samples have left the line that it fits through them: its bound means nothing for now.
+    #[error(
+        "chronyd's samples have left its estimate of the frequency by {beyond_ppb} ppb more than its \
+         skew, as after a step by another program: wait for its next updates"
+    )]
+    Unsettled {
+        /// By how much the residual frequency exceeds the skew, in ppb.
+        beyond_ppb: i64,
+    },
+    /// The kernel calls its clock unsynchronised, whatever chronyd says.
+    #[error(
+        "chronyd vouches for a clock that the kernel calls unsynchronised: add `rtcsync` to \
+         chrony.conf, or use `accept_unsync_flag` if chronyd runs with `-x`"
+    )]
+    KernelUnsynchronized,
     /// Its clock is off by 16 s or more, or may be.
     #[error("chronyd's clock may be off by 16 s or more: wait for it, or let it step (`makestep`)")]
     TooWide,
@@ -87,6 +102,8 @@ impl ChronyRefusal {
             Self::TooWide => (6, 0),
             Self::Denied { status } => (7, status),
             Self::Malformed => (8, 0),
+            Self::Unsettled { beyond_ppb } => (9, beyond_ppb),
+            Self::KernelUnsynchronized => (10, 0),
         }
     }
 
@@ -100,6 +117,8 @@ impl ChronyRefusal {
             5 => Self::FutureReference { by_s: figure },
             6 => Self::TooWide,
             7 => Self::Denied { status: figure },
+            9 => Self::Unsettled { beyond_ppb: figure },
+            10 => Self::KernelUnsynchronized,
             _ => Self::Malformed,
         }
     }

@@ -41,7 +41,12 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
         .chain(float(offset.negative, offset.magnitude, 1_000_000_000))
         .chain([0; 4])
         .chain(float(negative, report.frequency_ppb.unsigned_abs(), 1_000))
-        .chain([0; 8])
+        .chain(float(
+            report.residual_ppb < 0,
+            report.residual_ppb.unsigned_abs(),
+            1_000,
+        ))
+        .chain(float(false, report.skew_ppb, 1_000))
         .chain(float(false, report.root_delay_ns, 1_000_000_000))
         .chain(float(false, report.root_dispersion_ns, 1_000_000_000))
         .chain(float(false, report.update_interval_ns, 1_000_000_000));
