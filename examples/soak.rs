@@ -22,10 +22,10 @@
 )]
 
 #[cfg(target_os = "linux")]
-#[path = "../tests/fields/mod.rs"]
+#[path = "../tests/support/fields.rs"]
 mod fields;
 #[cfg(target_os = "linux")]
-#[path = "../tests/host/mod.rs"]
+#[path = "../tests/support/host.rs"]
 mod host;
 
 #[cfg(not(target_os = "linux"))]

@@ -235,9 +235,13 @@ impl Clock {
         self.look()
     }
 
-    /// Lets the sources ask, as the clock's own thread would.
-    #[cfg(feature = "sim")]
-    pub(crate) fn ask(&self) {
+    /// Lets the sources ask, as the clock's own thread does, and does not look.
+    ///
+    /// For tests that play that thread themselves, under
+    /// [`RefreshPolicy::Manual`] or [`OnDemand`](RefreshPolicy::OnDemand): readings then find the
+    /// answers at a time that the test chose.
+    #[cfg(feature = "test-util")]
+    pub fn refresh_sources(&self) {
         self.shared.refresh();
     }
 

@@ -235,7 +235,9 @@
 //! - `tracing`: times for `tracing-subscriber`'s lines that say how wrong they may be: `LogTime`,
 //!   `LogJson`.
 //! - `test-util`: machines whose clocks a test sets by hand, and ones that are skewed on purpose.
-//! - `sim`: a simulated world in which true time is known, to try clocks and their users in.
+//!
+//! A simulated world in which true time is known, to try clocks and their users in, is a crate of its
+//! own: `epsilon-clock-sim`.
 //!
 //! # Platforms
 //!
@@ -251,8 +253,6 @@ mod interop;
 pub mod lease;
 pub mod machine;
 mod primitive;
-#[cfg(feature = "sim")]
-pub mod sim;
 pub mod source;
 #[cfg(feature = "test-util")]
 pub mod testing;

@@ -10,7 +10,7 @@ pub(crate) mod chrony;
 mod kernel;
 mod refusal;
 
-pub use chrony::{ChronyRefusal, ChronySource};
+pub use chrony::{ChronyRefusal, ChronySource, ChronyTransport};
 pub use kernel::KernelSource;
 pub use refusal::{Awaiting, Refusal, Writer};
 

@@ -338,8 +338,10 @@ impl ClockBuilder {
         Ok(Clock { shared })
     }
 
-    #[cfg(feature = "sim")]
-    pub(crate) fn names_sources(&self) -> bool {
+    /// Returns true if a source was named, so that a test's own default does not join it.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn names_sources(&self) -> bool {
         !self.sources.is_empty()
     }
 
