@@ -1,6 +1,6 @@
 //! Effects before their causes, and how to avoid them: nodes with wrong clocks, over loopback UDP.
 //!
-//! `cargo run --release --features test-util --example causality`
+//! `cargo run --release --example causality`
 //!
 //! Four nodes, each a thread with a socket and a clock of its own that is wrong by some milliseconds
 //! and knows to within how many. They write orders, and whoever receives one replies to it: an order

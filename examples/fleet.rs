@@ -1,6 +1,6 @@
 //! A clock that lies, found out and named by the others: five nodes over loopback UDP.
 //!
-//! `cargo run --release --features test-util --example fleet`
+//! `cargo run --release --example fleet`
 //!
 //! Each node is a thread with a socket and a clock of its own, which is wrong by some milliseconds
 //! and knows to within how many; all but one, whose time server lies: it is off by ten times what it

@@ -11,7 +11,7 @@ page=$(mktemp)
 trap 'rm -f "$table" "$page"' EXIT
 
 status=0
-cargo run --quiet --release --features sim --example campaign -- --seeds "$seeds" >"$table" || status=$?
+cargo run --quiet --release -p epsilon-clock-sim --bin campaign -- --seeds "$seeds" >"$table" || status=$?
 cat "$table"
 if [ "$status" -ne 0 ]; then
     echo "the campaign is not as expected; README.md is left alone" >&2

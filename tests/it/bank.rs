@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use epsilon_clock::Timestamp;
 
+use crate::skip::skip;
 use checker::{Rule, check};
 use history::{ACCOUNTS, ALL_ACCOUNTS, Commit, Deed, Event, NODES, OPENING, Transfer};
 
@@ -38,7 +39,7 @@ fn bank(args: &[&str]) -> Command {
     let newest = sources.map(|source| age(&source.unwrap().path())).max();
     assert!(
         age(&path) >= newest.flatten(),
-        "{} is missing or out of date: run `cargo build --features test-util --example bank`",
+        "{} is missing or out of date: run `cargo build --example bank`",
         path.display()
     );
     let mut command = Command::new(path);
@@ -116,7 +117,7 @@ fn a_node_that_is_back_before_its_last_timestamp_is_past_keeps_its_promises() {
 #[test]
 fn a_hundred_thousand_transfers_are_consistent_when_asked_for() {
     if std::env::var_os("EPSILON_CLOCK_LONG").is_none() {
-        println!("skipped: 100 000 transfers: not asked for by EPSILON_CLOCK_LONG=1");
+        skip("100 000 transfers", "not asked for by EPSILON_CLOCK_LONG=1");
         return;
     }
     let size = ["--transfers", "100000", "--clients", "64", "--kills", "5"];

@@ -17,6 +17,8 @@
 
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/skip.rs"]
+mod skip;
 
 mod agreement;
 mod architecture;

@@ -18,8 +18,6 @@
     reason = "processes, signals and the kernel's status are reached through libc alone"
 )]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
@@ -27,12 +25,13 @@ use epsilon_clock::source::{Finding, Look, LookContext, Source, SourceMemory, Sy
 use epsilon_clock::time::{Claim, RateBounds};
 use epsilon_clock::{Clock, ClockError, Disturbance, ErrorBound, Interval, Status, Timestamp};
 
-/// Says that a part of the tests cannot be run here, in one line that the harness does not swallow.
-pub(crate) fn skip(what: &str, why: &str) {
-    // The harness captures the print macros only. In one piece, so that tests do not mix theirs.
-    let line = format!("skipped: {what}: {why}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
-}
+#[path = "skip.rs"]
+mod skipping;
+#[allow(
+    unused_imports,
+    reason = "each crate that includes this uses some of it"
+)]
+pub(crate) use skipping::skip;
 
 /// One clock in ns.
 pub(crate) fn clock_nanos(id: libc::clockid_t) -> i64 {

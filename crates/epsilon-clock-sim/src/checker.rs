@@ -11,8 +11,6 @@ use epsilon_clock::time::{Interval, RateBounds, Timestamp};
 
 mod leases;
 
-use leases::Taken;
-
 /// Truth and clocks are read in whole nanoseconds, rounded down, and a claim is carried over the
 /// difference of two such readings: so much can a reading miss truth by rounding alone.
 pub const RESOLUTION: Duration = Duration::from_nanos(2);
@@ -169,6 +167,13 @@ struct Record {
     name: String,
     known: Option<Timestamp>,
     contradictions: u64,
+}
+
+/// Who took a lease over last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    by: Subject,
+    at: Timestamp,
 }
 
 /// Checks readings of clocks against true time and against each other.

@@ -2,16 +2,9 @@
 
 use core::time::Duration;
 
-use super::{Checker, Law, RESOLUTION, Subject, miss};
+use super::{Checker, Law, RESOLUTION, Subject, Taken, miss};
 use epsilon_clock::lease::FencingToken;
 use epsilon_clock::time::{Interval, Timestamp};
-
-/// Who took a lease over last.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    by: Subject,
-    at: Timestamp,
-}
 
 impl Checker {
     /// From this true instant on, `by` is the holder of a lease: whoever decides about it let it in.

@@ -1,7 +1,7 @@
 //! Leases in the simulated world: drift, steps, suspends, pauses between any two instructions of
 //! holder and claimant, lost, late and doubled messages; every answer is held against the truth.
 //!
-//! `EPSILON_CLOCK_LONG=1 cargo test --release --features sim --test lease_sim` plays a million terms.
+//! `EPSILON_CLOCK_LONG=1 cargo test --release -p epsilon-clock-sim --test it lease_sim` plays a million terms.
 
 mod cluster;
 mod liveness;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use epsilon_clock::{Interval, Timestamp};
 
+#[allow(dead_code, reason = "some of it is for the tests of the library")]
 #[path = "../../../../tests/support/random.rs"]
 mod random;
 
