@@ -1,5 +1,4 @@
 //! chronyd's answers, for those who play one.
-#![forbid(unsafe_code)]
 
 use core::time::Duration;
 
