@@ -208,7 +208,10 @@ impl House {
                     let end = closing(&tokens, open);
                     let attribute = &tokens[open..end];
                     let says = |word: &str| attribute.iter().any(|token| token == word);
-                    for_tests |= says("cfg") && (says("test") || says("loom")) && !says("not");
+                    // Not if something else than tests may ask for it as well.
+                    for_tests |= says("cfg")
+                        && (says("test") || says("loom"))
+                        && !(says("not") || says("any"));
                     at = end;
                 }
                 "pub" => {
