@@ -339,7 +339,7 @@ fn a_background_thread_that_cannot_be_started() {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "errors::a_background_thread_that_cannot_be_started",
+            "rules::errors::a_background_thread_that_cannot_be_started",
         ])
         .args(["--test-threads=1", "--nocapture"])
         .env(STARVED, "1")
