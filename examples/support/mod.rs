@@ -56,7 +56,9 @@ pub(crate) fn run(
     let mut out = Output { full: None };
     let played = match Options::parse(usage, Parser::from_env()) {
         Ok(Some(options)) => play(&options, &mut out),
-        Ok(None) => writeln!(out, "{usage}").map(|()| true).map_err(Fault::from),
+        Ok(None) => writeln!(out, "{usage}\n(-h and --help print this.)")
+            .map(|()| true)
+            .map_err(Fault::from),
         Err(error) => Err(Ends::usage(format!("{error}; see --help"))),
     };
     let (code, message) = match (out.full, played) {
