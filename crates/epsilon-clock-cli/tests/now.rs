@@ -1,36 +1,29 @@
-//! The `now` example as people and scripts run it: what it prints, and how it exits.
+//! `epsilon now` as people and scripts run it: what it prints, and how it exits.
 //!
 //! Nothing here depends on whether the machine is synchronised.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use epsilon_clock::Timestamp;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const USAGE: i32 = 64;
 
-/// `cargo test` builds the examples next to the directory in which the tests are.
-fn example() -> Command {
-    let test = std::env::current_exe().unwrap();
-    let profile: PathBuf = test.ancestors().nth(2).unwrap().into();
-    let path = profile
-        .join("examples")
-        .join(format!("now{}", std::env::consts::EXE_SUFFIX));
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/now.rs");
-    let age = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    // A plain `cargo test` has just built it; `cargo test --test now_example` does not.
-    assert!(
-        age(&path).is_some_and(|built| Some(built) >= age(Path::new(source))),
-        "{} is missing or out of date: run `cargo build --example now`",
-        path.display()
-    );
-    Command::new(path)
+fn now() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_epsilon"));
+    command.arg("now").env_remove("COLUMNS");
+    command
 }
 
 fn run(args: &[&str]) -> Output {
-    example().args(args).output().unwrap()
+    now().args(args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -287,7 +280,7 @@ fn bad_arguments_are_one_line_on_standard_error_and_exit_64() {
         assert_eq!(output.status.code(), Some(USAGE), "{args:?}: {complaint}");
         assert_eq!(complaint.lines().count(), 1, "{args:?}: {complaint}");
         assert!(
-            complaint.starts_with("now: ") && complaint.ends_with('\n'),
+            complaint.starts_with("epsilon now: ") && complaint.ends_with('\n'),
             "{complaint}"
         );
         assert!(output.stdout.is_empty(), "{args:?}");
@@ -346,7 +339,7 @@ fn wait(mut child: Child, limit: Duration) -> (Option<i32>, String) {
 #[test]
 fn watch_repeats_each_second_and_ends_cleanly_when_nobody_reads_on() {
     for (args, lines) in [(&["--watch"][..], 2), (&["--watch", "--json"][..], 1)] {
-        let mut child = example()
+        let mut child = now()
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -375,7 +368,41 @@ fn output_that_cannot_be_written_is_an_error() {
         .write(true)
         .open("/dev/full")
         .unwrap();
-    let output = example().stdout(full).output().unwrap();
+    let output = now().stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(74));
     assert_eq!(text(&output.stderr).lines().count(), 1);
+}
+
+#[test]
+fn a_refusal_is_told_once_in_lines_that_fit() {
+    for columns in [40, 72, 100] {
+        let output = now()
+            .env("COLUMNS", columns.to_string())
+            .args(["--source", "kernel"])
+            .output()
+            .unwrap();
+        let printed = text(&output.stdout);
+        let Some((_, why)) = printed.split_once("\nWhy there is no interval\n") else {
+            assert!(printed.contains("\nepsilon "), "{printed}");
+            continue;
+        };
+        let (why, ways) = why.split_once("\n\nTwo ways out\n").unwrap();
+        for line in why.lines().chain(ways.lines()) {
+            assert!(
+                line.starts_with("  ") && line.chars().count() <= columns,
+                "{printed}"
+            );
+        }
+        let (report, _) = json(&["--source", "kernel"]);
+        let flat = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+        let refusal = report["refusal"].as_str().unwrap();
+        // The kernel's figures may be others half a second later; its words are not.
+        let words: Vec<&str> = refusal.split(|c: char| c.is_ascii_digit()).collect();
+        let longest = words.into_iter().max_by_key(|part| part.len()).unwrap();
+        assert_eq!(
+            flat.matches(longest.trim()).count(),
+            1,
+            "{longest:?} in {printed}"
+        );
+    }
 }
