@@ -11,7 +11,7 @@
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Without `assume_error` an unsynchronised machine is an error, which is what a database wants.
+//! // Without `assume_error`, as a database wants it, an unsynchronised machine is an error.
 //! let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
 //!
 //! let first = clock.now()?;
@@ -106,6 +106,11 @@
 //! that neither the kernel nor a vmclock device tells of. It cannot close the gap between reading a
 //! clock and acting on it. What must be true for an interval to be true, why that is enough, and what
 //! follows, stands in [`guide::how_it_works`].
+//!
+//! # Where to read on
+//!
+//! The [`guide`] has a page for each task. The repository has `COMPARE.md`, `benches/README.md` (what all of
+//! it costs), `docs/design.md` and `docs/testing.md`.
 //!
 //! # Platforms
 //!
