@@ -68,7 +68,7 @@ pub use term::TermLease;
 ///
 /// Between the check and the act the holder may be stopped for as long as it pleases the scheduler,
 /// and act long after the lease ended. No clock closes that gap, and a margin only bounds the
-/// delays that somebody promised. Whatever must not suffer from it needs a [`Fence`](crate::Fence);
+/// delays that somebody promised. Whatever must not suffer from it needs a [`Fence`];
 /// and [`guard`](Self::guard) at least tells afterwards.
 ///
 /// # Giving it up
