@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crate::clock::{BuildError, Clock, ClockError};
+use crate::clock::{Clock, ClockError};
 use crate::time::{Interval, RateBounds};
 
 mod agreement;
@@ -18,7 +18,7 @@ pub use agreement::{Agreement, AgreementError, Falseticker, agreement};
 pub use builder::FleetBuilder;
 pub use contradiction::{Contradiction, Direction};
 pub use exchange::{Exchange, ExchangeError, Probe};
-pub use report::{ClockReport, ReportError};
+pub use report::ClockReport;
 pub use verdict::{FalsePeer, Standing, Verdict};
 
 use testimony::{Moment, Testimony};
@@ -108,20 +108,6 @@ struct Heard {
 }
 
 impl<P: Ord + Clone> Fleet<P> {
-    /// A fleet of so many nodes, this one included, with every setting at its default.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError::Setting`] for no nodes at all.
-    pub fn new(clock: Clock, nodes: usize) -> Result<Self, BuildError> {
-        FleetBuilder::new(clock, nodes).build()
-    }
-
-    /// Starts putting together a fleet of so many nodes, this one included.
-    pub fn builder(clock: Clock, nodes: usize) -> FleetBuilder<P> {
-        FleetBuilder::new(clock, nodes)
-    }
-
     /// Starts an exchange: reads our clock. Send [`Probe::request`] to one peer afterwards; what is
     /// done in between counts as part of the round trip.
     ///

@@ -15,6 +15,7 @@ use crate::commit::CommitWaitError;
 use crate::time::{Interval, Timestamp};
 
 mod age;
+mod anchor;
 mod error;
 mod expiry;
 mod fence;
@@ -24,8 +25,8 @@ mod request;
 mod term;
 
 pub use error::{LeaseError, NotHeld};
-pub use expiry::{DecodeLeaseError, ImplausibleExpiry};
-pub use fence::{DecodeFenceError, Fence, FencingToken, StaleToken, TokenError};
+pub use expiry::ImplausibleExpiry;
+pub use fence::{Fence, FencingToken, StaleToken, TokenError};
 pub use guard::{Tenure, WorkGuard};
 pub use pause::{Pause, PauseDetector};
 pub use request::{GrantorClock, LeaseRequest};
@@ -323,31 +324,6 @@ impl Lease {
     /// ```
     pub fn wait_until_expired(&self, clock: &Clock) -> Result<(), CommitWaitError> {
         clock.wait_until_past(self.expiry)
-    }
-
-    /// Begins work that may be done only while the lease is held; asked at its end, the guard says
-    /// whether it was.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check): the work must not begin.
-    ///
-    /// ```
-    /// # use epsilon_clock::{Clock, Lease};
-    /// # use epsilon_clock::lease::Tenure;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
-    /// let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
-    /// let guard = lease.guard(&clock)?;
-    /// // … read what only the holder may rely on …
-    /// assert_eq!(guard.finish(), Tenure::Throughout);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn guard<'a>(&self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
-        self.check(clock)?;
-        Ok(WorkGuard::of_lease(*self, clock))
     }
 
     /// Why it is not held as of a reading that says so.

@@ -44,8 +44,24 @@ pub struct FleetBuilder<P> {
     peers: PhantomData<fn() -> P>,
 }
 
+impl<P: Ord + Clone> Fleet<P> {
+    /// A fleet of so many nodes, this one included, with every setting at its default.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Setting`] for no nodes at all.
+    pub fn new(clock: Clock, nodes: usize) -> Result<Self, BuildError> {
+        FleetBuilder::new(clock, nodes).build()
+    }
+
+    /// Starts putting together a fleet of so many nodes, this one included.
+    pub fn builder(clock: Clock, nodes: usize) -> FleetBuilder<P> {
+        FleetBuilder::new(clock, nodes)
+    }
+}
+
 impl<P: Ord + Clone> FleetBuilder<P> {
-    pub(super) const fn new(clock: Clock, nodes: usize) -> Self {
+    const fn new(clock: Clock, nodes: usize) -> Self {
         Self {
             clock,
             nodes,

@@ -1,9 +1,7 @@
 //! What one node tells another about its clock, in 24 bytes.
 
-use thiserror::Error;
-
 use crate::clock::{Clock, ClockError};
-use crate::time::{Interval, IntervalError, Timestamp};
+use crate::time::{DecodeError, Interval, Timestamp};
 
 /// A node's answer to a [`Probe`](crate::fleet::Probe): where UTC was, by its clock, between the arrival of
 /// the request and the sending of the answer.
@@ -35,6 +33,9 @@ pub struct ClockReport {
     request: [u8; 8],
     interval: Interval,
 }
+
+/// What decoding errors call it.
+const WHAT: &str = "a clock report";
 
 impl ClockReport {
     /// Answers a request by what this clock says now.
@@ -99,8 +100,8 @@ impl ClockReport {
     ///
     /// # Errors
     ///
-    /// [`ReportError::Reversed`] if the latest end lies before the earliest.
-    pub fn from_be_bytes(bytes: [u8; 24]) -> Result<Self, ReportError> {
+    /// [`DecodeError::Reversed`] if the latest end lies before the earliest.
+    pub fn from_be_bytes(bytes: [u8; 24]) -> Result<Self, DecodeError> {
         let [
             a,
             b,
@@ -130,7 +131,8 @@ impl ClockReport {
         let end = |bytes| Timestamp::from_unix_nanos(i64::from_be_bytes(bytes));
         let earliest = end([i, j, k, l, m, n, o, p]);
         let latest = end([q, r, s, t, u, v, w, x]);
-        let interval = Interval::new(earliest, latest)?;
+        let interval = Interval::new(earliest, latest)
+            .map_err(|ends| DecodeError::Reversed { what: WHAT, ends })?;
         Ok(Self::new([a, b, c, d, e, f, g, h], interval))
     }
 }
@@ -143,28 +145,16 @@ impl ClockReport {
 /// assert_eq!(error.to_string(), "a clock report of 24 bytes cannot be read from 5");
 /// ```
 impl TryFrom<&[u8]> for ClockReport {
-    type Error = ReportError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, ReportError> {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
         let found = bytes.len();
         <[u8; 24]>::try_from(bytes)
-            .map_err(|_| ReportError::Length { found })
+            .map_err(|_| DecodeError::Length {
+                what: WHAT,
+                expected: 24,
+                found,
+            })
             .and_then(Self::from_be_bytes)
     }
-}
-
-/// Bytes that are no [`ClockReport`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ReportError {
-    /// They are too few or too many.
-    #[error("a clock report of 24 bytes cannot be read from {found}")]
-    #[non_exhaustive]
-    Length {
-        /// How many there were.
-        found: usize,
-    },
-    /// The latest end lies before the earliest.
-    #[error("a clock report contradicts itself: {0}")]
-    Reversed(#[from] IntervalError),
 }

@@ -43,8 +43,42 @@ pub struct HybridClockBuilder {
     reserve: Option<(Duration, Store)>,
 }
 
+impl HybridClock {
+    /// A hybrid clock over `clock`, with every setting at its default.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::new(Clock::system()?);
+    /// println!("{}", hlc.tick()?); // `2026-11-20T05:50:00.123456Z_0000`
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self::builder(clock).plain()
+    }
+
+    /// Starts putting a hybrid clock together.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use epsilon_clock::hlc::RemoteLimit;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::builder(Clock::system()?)
+    ///     .remote_limit(RemoteLimit::Unchecked)
+    ///     .build()?;
+    /// # drop(hlc);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(clock: Clock) -> HybridClockBuilder {
+        HybridClockBuilder::new(clock)
+    }
+}
+
 impl HybridClockBuilder {
-    pub(super) fn new(clock: Clock) -> Self {
+    fn new(clock: Clock) -> Self {
         let twice = clock.max_error().saturating_mul(2);
         Self {
             clock,
@@ -178,7 +212,7 @@ impl HybridClockBuilder {
     }
 
     /// The hybrid clock with every setting at its default, where nothing can be out of range.
-    pub(super) fn plain(self) -> HybridClock {
+    fn plain(self) -> HybridClock {
         let jump = JumpGuard::new(&self.clock, self.forward_limit.limit());
         let remote = remote_check(&self.clock, self.remote_limit, self.offset_when_unknown);
         HybridClock::from_parts(self.clock, self.floor, Reserve::none(), jump, remote)

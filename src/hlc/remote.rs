@@ -4,11 +4,9 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
-use thiserror::Error;
-
 use super::text::{self, ParseHlcError, Parsed};
 use super::timestamp::{HlcTimestamp, compose};
-use crate::time::Timestamp;
+use crate::time::{DecodeError, Timestamp};
 
 /// A hybrid logical timestamp that came from elsewhere: off the wire, out of a file or a text.
 ///
@@ -170,14 +168,15 @@ impl From<HlcTimestamp> for RemoteTimestamp {
 /// assert_eq!(error.to_string(), "a stamp of 8 bytes cannot be read from 3");
 /// ```
 impl TryFrom<&[u8]> for RemoteTimestamp {
-    type Error = DecodeHlcError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeHlcError> {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
         <[u8; 8]>::try_from(bytes)
             .map(Self::from_be_bytes)
-            .map_err(|_| DecodeHlcError {
+            .map_err(|_| DecodeError::Length {
+                what: "a stamp",
+                expected: 8,
                 found: bytes.len(),
-                wanted: 8,
             })
     }
 }
@@ -201,10 +200,7 @@ impl FromStr for RemoteTimestamp {
     fn from_str(text: &str) -> Result<Self, ParseHlcError> {
         match text::parse_narrow(text)? {
             Parsed::Bytes(bytes) => Ok(Self::from_be_bytes(bytes)),
-            Parsed::Parts { physical, logical } => {
-                let logical = u32::try_from(logical).unwrap_or(u32::MAX);
-                Ok(Self(compose(physical, logical)?))
-            }
+            Parsed::Parts { physical, logical } => Ok(Self(compose(physical, logical)?)),
         }
     }
 }
@@ -252,15 +248,4 @@ impl PartialOrd<RemoteTimestamp> for HlcTimestamp {
     fn partial_cmp(&self, other: &RemoteTimestamp) -> Option<Ordering> {
         Some(self.cmp(&other.0))
     }
-}
-
-/// Bytes that are too few or too many for a stamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a stamp of {wanted} bytes cannot be read from {found}")]
-#[non_exhaustive]
-pub struct DecodeHlcError {
-    /// How many bytes there were.
-    pub found: usize,
-    /// How many a stamp has.
-    pub wanted: usize,
 }

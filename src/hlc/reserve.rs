@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::error::HlcError;
 use super::timestamp::HlcTimestamp;
-use super::word::Word;
 use crate::primitive::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Stores a bound durably, or says why it could not.
@@ -70,9 +69,18 @@ impl Reserve {
         next <= self.ceiling.load(Ordering::Acquire)
     }
 
-    /// Sees to it that `next` may be issued, and is left to the caller to do.
+    /// Permits `next`, extending the stored bound if needed; `last` is the latest stamp by now.
+    #[inline]
+    pub(super) fn admit(&self, next: u64, last: impl Fn() -> u64) -> Result<(), HlcError> {
+        if self.covers(next) {
+            return Ok(());
+        }
+        self.make_room(next, last())
+    }
+
+    /// Extends the stored bound, if needed, so that it covers `next`.
     #[cold]
-    pub(super) fn make_room(&self, next: u64, word: &Word) -> Result<(), HlcError> {
+    fn make_room(&self, next: u64, last: u64) -> Result<(), HlcError> {
         let Some(store) = &self.store else {
             return Ok(());
         };
@@ -80,7 +88,7 @@ impl Reserve {
             // Somebody else is at it already, or this caller is.
             if let Ok(held) = self.storing.try_lock() {
                 if !self.covers(next) {
-                    self.store_ahead(store, next, word, &held);
+                    self.store_ahead(store, next, last, &held);
                 }
             }
             return Ok(());
@@ -93,7 +101,7 @@ impl Reserve {
         if next <= self.ceiling.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.store_beyond(store, next, word, &held)
+        self.store_beyond(store, next, last, &held)
             .map_err(|cause| HlcError::Reserve {
                 used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
                 cause,
@@ -102,8 +110,8 @@ impl Reserve {
 
     /// Stores the next bound while there is room left. If that fails, half of what is left passes
     /// before the next attempt, so that a broken disk is not asked with every stamp.
-    fn store_ahead(&self, store: &Store, next: u64, word: &Word, held: &MutexGuard<'_, ()>) {
-        if self.store_beyond(store, next, word, held).is_err() {
+    fn store_ahead(&self, store: &Store, next: u64, last: u64, held: &MutexGuard<'_, ()>) {
+        if self.store_beyond(store, next, last, held).is_err() {
             let ceiling = self.ceiling.load(Ordering::Relaxed);
             let half = next.saturating_add(ceiling.saturating_sub(next).div_ceil(2));
             self.mark.store(half.min(ceiling), Ordering::Release);
@@ -115,10 +123,10 @@ impl Reserve {
         &self,
         store: &Store,
         next: u64,
-        word: &Word,
+        last: u64,
         _held: &MutexGuard<'_, ()>,
     ) -> Result<(), Arc<dyn StdError + Send + Sync>> {
-        let bound = next.max(word.last()).saturating_add(self.span);
+        let bound = next.max(last).saturating_add(self.span);
         store(HlcTimestamp::from_bits(bound)).map_err(Arc::<dyn StdError + Send + Sync>::from)?;
         self.ceiling.store(bound, Ordering::Release);
         let mark = if bound == u64::MAX {
@@ -131,8 +139,8 @@ impl Reserve {
     }
 
     /// Stores the next bound if half of the reserve, or more, is used or will be at `instant`.
-    pub(super) fn refill(&self, least: u64, word: &Word) -> Result<(), HlcError> {
-        let next = word.last().saturating_add(1).max(least);
+    pub(super) fn refill(&self, least: u64, last: u64) -> Result<(), HlcError> {
+        let next = last.saturating_add(1).max(least);
         if self.covers(next) {
             return Ok(());
         }
@@ -146,7 +154,7 @@ impl Reserve {
         if self.covers(next) {
             return Ok(());
         }
-        self.store_beyond(store, next, word, &held)
+        self.store_beyond(store, next, last, &held)
             .map_err(|cause| HlcError::Reserve {
                 used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
                 cause,

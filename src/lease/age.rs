@@ -46,7 +46,7 @@ impl Interval {
     /// let delta = Duration::from_millis(100);
     /// assert!(at(1_000)?.younger_than(delta, &at(1_099)?));
     /// assert!(!at(1_000)?.younger_than(delta, &at(999)?));
-    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
     #[must_use]
     pub fn younger_than(&self, delta: Duration, now: &Interval) -> bool {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use super::Lease;
-use crate::time::{Interval, Timestamp};
+use crate::time::{DecodeError, Interval, Timestamp};
 
 /// Turned over in the first byte, it adds 2^63: then bytes sort as signed numbers do.
 const SIGN: u8 = 0x80;
@@ -36,20 +36,24 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// [`DecodeLeaseError::NotAnExpiry`] for an expiry before 2001-09-09T01:46:40Z, which bytes that
+    /// [`DecodeError::Instant`] for an expiry before 2001-09-09T01:46:40Z, which bytes that
     /// were never written have, or ones that count another unit; and for bytes that are all ones.
     ///
     /// ```
     /// # use epsilon_clock::Lease;
-    /// # use epsilon_clock::lease::DecodeLeaseError;
+    /// # use epsilon_clock::time::DecodeError;
     /// let blank = Lease::from_be_bytes([0; 8]);
-    /// assert!(matches!(blank, Err(DecodeLeaseError::NotAnExpiry { .. })));
+    /// assert!(matches!(blank, Err(DecodeError::Instant { .. })));
     /// ```
-    pub const fn from_be_bytes(bytes: [u8; 8]) -> Result<Self, DecodeLeaseError> {
+    pub const fn from_be_bytes(bytes: [u8; 8]) -> Result<Self, DecodeError> {
         let nanos = i64::from_be_bytes(turned(bytes));
         let expiry = Timestamp::from_unix_nanos(nanos);
         if nanos < FIRST_EXPIRY || nanos == i64::MAX {
-            return Err(DecodeLeaseError::NotAnExpiry { expiry });
+            return Err(DecodeError::Instant {
+                what: "the expiry of a lease",
+                found: expiry,
+                advice: "do not take the lease for expired",
+            });
         }
         Ok(Self::until(expiry))
     }
@@ -103,40 +107,23 @@ const fn turned(bytes: [u8; 8]) -> [u8; 8] {
 ///
 /// ```
 /// # use epsilon_clock::Lease;
-/// # use epsilon_clock::lease::DecodeLeaseError;
+/// # use epsilon_clock::time::DecodeError;
 /// let row: &[u8] = &[0x98, 0xe9];
-/// assert_eq!(Lease::try_from(row), Err(DecodeLeaseError::Length { found: 2 }));
+/// assert!(matches!(Lease::try_from(row), Err(DecodeError::Length { found: 2, .. })));
 /// ```
 impl TryFrom<&[u8]> for Lease {
-    type Error = DecodeLeaseError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeLeaseError> {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
         match <[u8; 8]>::try_from(bytes) {
             Ok(bytes) => Self::from_be_bytes(bytes),
-            Err(_) => Err(DecodeLeaseError::Length { found: bytes.len() }),
+            Err(_) => Err(DecodeError::Length {
+                what: "an expiry",
+                expected: 8,
+                found: bytes.len(),
+            }),
         }
     }
-}
-
-/// Bytes that are no lease's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DecodeLeaseError {
-    /// Too few, or too many.
-    #[error("an expiry of 8 bytes cannot be read from {found}")]
-    Length {
-        /// How many there were.
-        found: usize,
-    },
-    /// They name an instant that no lease can have ended at.
-    #[error(
-        "{expiry} is not the expiry of a lease: the bytes were never written, are broken, or count \
-         another unit than nanoseconds plus 2^63; do not take the lease for expired"
-    )]
-    NotAnExpiry {
-        /// What they would mean.
-        expiry: Timestamp,
-    },
 }
 
 /// An expiry further ahead than any grantor gives out.

@@ -6,6 +6,7 @@ use core::num::NonZeroU64;
 use thiserror::Error;
 
 use crate::hlc::{HlcError, HlcTimestamp, HybridClock};
+use crate::time::DecodeError;
 
 /// The number of a grant: the later the grant, the higher its token.
 ///
@@ -96,14 +97,15 @@ impl TryFrom<i64> for FencingToken {
 
 /// Exactly eight bytes, most significant first.
 impl TryFrom<&[u8]> for FencingToken {
-    type Error = DecodeFenceError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeFenceError> {
-        let array = <[u8; 8]>::try_from(bytes).map_err(|_| DecodeFenceError::Length {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let array = <[u8; 8]>::try_from(bytes).map_err(|_| DecodeError::Length {
+            what: "a fencing token",
+            expected: 8,
             found: bytes.len(),
-            wanted: 8,
         })?;
-        Self::new(u64::from_be_bytes(array)).ok_or(DecodeFenceError::Blank)
+        Self::new(u64::from_be_bytes(array)).ok_or(DecodeError::Blank { what: "token" })
     }
 }
 
@@ -298,21 +300,28 @@ impl Fence {
 ///
 /// ```
 /// # use epsilon_clock::Fence;
-/// # use epsilon_clock::lease::DecodeFenceError;
+/// # use epsilon_clock::time::DecodeError;
 /// assert_eq!(Fence::try_from(&Fence::OPEN.to_be_bytes()[..]), Ok(Fence::OPEN));
-/// assert_eq!(Fence::try_from(&[0; 9][..]), Err(DecodeFenceError::Format { found: 0 }));
+/// let blank = Fence::try_from(&[0; 9][..]);
+/// assert!(matches!(blank, Err(DecodeError::Format { found: 0, .. })));
 /// ```
 impl TryFrom<&[u8]> for Fence {
-    type Error = DecodeFenceError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeFenceError> {
-        let array = <[u8; 9]>::try_from(bytes).map_err(|_| DecodeFenceError::Length {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let array = <[u8; 9]>::try_from(bytes).map_err(|_| DecodeError::Length {
+            what: "a fence",
+            expected: 9,
             found: bytes.len(),
-            wanted: 9,
         })?;
         let [format, a, b, c, d, e, f, g, h] = array;
         if format != FORMAT {
-            return Err(DecodeFenceError::Format { found: format });
+            return Err(DecodeError::Format {
+                what: "a fence",
+                expected: FORMAT,
+                found: format,
+                advice: "admit no token before the record is checked",
+            });
         }
         let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         Ok(Self {
@@ -340,32 +349,6 @@ pub struct StaleToken {
     pub shown: FencingToken,
     /// The highest that was seen before.
     pub highest: FencingToken,
-}
-
-/// Bytes that are no token's or no fence's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DecodeFenceError {
-    /// Too few, or too many.
-    #[error("{wanted} bytes were expected and {found} found")]
-    Length {
-        /// How many there were.
-        found: usize,
-        /// How many there are.
-        wanted: usize,
-    },
-    /// The first byte is not a fence's.
-    #[error(
-        "a fence begins with a byte of 1, not of {found}: it was never written, or is broken; let \
-         nobody in before somebody has looked"
-    )]
-    Format {
-        /// The first byte.
-        found: u8,
-    },
-    /// All zeros, which is no token.
-    #[error("0 is no token: the bytes were never written")]
-    Blank,
 }
 
 /// Why there is no token.

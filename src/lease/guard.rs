@@ -63,19 +63,50 @@ pub enum Tenure {
     CannotTell(NotHeld),
 }
 
+impl Lease {
+    /// Begins work that may be done only while the lease is held; asked at its end, the guard says
+    /// whether it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check): the work must not begin.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Lease};
+    /// # use epsilon_clock::lease::Tenure;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+    /// let guard = lease.guard(&clock)?;
+    /// // … read what only the holder may rely on …
+    /// assert_eq!(guard.finish(), Tenure::Throughout);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn guard<'a>(&self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
+        self.check(clock)?;
+        Ok(WorkGuard {
+            under: Under::Lease(*self, clock),
+        })
+    }
+}
+
+impl TermLease {
+    /// Begins work that may be done only while the lease is held; see [`Lease::guard`].
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check): the work must not begin.
+    pub fn guard(&self) -> Result<WorkGuard<'_>, NotHeld> {
+        self.check()?;
+        Ok(WorkGuard {
+            under: Under::Term(self),
+        })
+    }
+}
+
 impl<'a> WorkGuard<'a> {
-    pub(super) const fn of_lease(lease: Lease, clock: &'a Clock) -> Self {
-        Self {
-            under: Under::Lease(lease, clock),
-        }
-    }
-
-    pub(super) const fn of_term(term: &'a TermLease) -> Self {
-        Self {
-            under: Under::Term(term),
-        }
-    }
-
     /// Ends the work; whether the lease was held from its beginning until now.
     ///
     /// True time does not run backwards, so a reading that begins now, and ends before the expiry,

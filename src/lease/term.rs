@@ -4,9 +4,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::Lease;
+use super::anchor::{Anchor, Term};
 use super::error::NotHeld;
-use super::guard::WorkGuard;
-use super::request::Anchor;
 use crate::clock::{Clock, ClockError};
 use crate::primitive::{AtomicI64, Ordering};
 use crate::time::{Interval, Timestamp};
@@ -67,17 +66,6 @@ pub struct TermLease {
     /// A claim from before that instant is in force only while nothing voided it, and a suspend does:
     /// so as long as such a claim answers, there is nothing to compare.
     compared: AtomicI64,
-}
-
-/// How long the lease is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Term {
-    /// As the grantor said.
-    pub(super) granted: Duration,
-    /// The least that it is, in true time.
-    pub(super) shortest: Duration,
-    /// When it surely is over; `None` if that is not known.
-    pub(super) ends_by: Option<Timestamp>,
 }
 
 impl TermLease {
@@ -195,16 +183,6 @@ impl TermLease {
         let left = self.acts_until.saturating_sub(self.clock.raw_time());
         let by_raw_time = Duration::from_nanos(left.max(0).unsigned_abs());
         Ok(self.lease.remaining(&self.clock)?.min(by_raw_time))
-    }
-
-    /// Begins work that may be done only while the lease is held; see [`Lease::guard`].
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check): the work must not begin.
-    pub fn guard(&self) -> Result<WorkGuard<'_>, NotHeld> {
-        self.check()?;
-        Ok(WorkGuard::of_term(self))
     }
 
     /// The term, as the grantor said.

@@ -431,7 +431,7 @@ fn reason(error: &ClockError) -> &'static str {
             Disturbance::Interrupted => "interrupted",
         },
         ClockError::AssumptionBroken { .. } => "assumption broken",
-        ClockError::OutOfRange(_) => "out of range",
+        ClockError::OutOfRange => "out of range",
     }
 }
 

@@ -1,9 +1,7 @@
 //! Claims: what was known of UTC at one raw instant, and what that says about any other.
 
-use thiserror::Error;
-
 use super::interval::Interval;
-use super::timestamp::Timestamp;
+use super::timestamp::{RangeError, Timestamp};
 
 /// Default of `max_drift_ppb`: 200 ppm. It covers an undisciplined oscillator of ±100 ppm on raw
 /// time, stays under the 500 ppm by which the kernel's own bound grows, and is what Spanner applies.
@@ -243,15 +241,17 @@ impl Claim {
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`] if an end leaves the range of [`Timestamp`]: it is never wrapped or clamped.
-    pub fn carry(&self, raw: i64) -> Result<Interval, OutOfRange> {
-        let interval = Interval::new(self.earliest_at(raw)?, self.latest_at(raw)?);
+    /// [`RangeError::Timestamp`] if an end leaves the range of [`Timestamp`]: it is never wrapped or clamped.
+    pub fn carry(&self, raw: i64) -> Result<Interval, RangeError> {
+        let (earliest, latest) = (self.earliest_at(raw)?, self.latest_at(raw)?);
         // The ends cannot cross: the rate bounds are in order and the leap mapping is monotone.
-        interval.map_err(|_| OutOfRange)
+        Interval::new(earliest, latest).map_err(|_| RangeError::Timestamp {
+            unix_nanos: latest.unix_nanos().into(),
+        })
     }
 
     /// The earliest that UTC can be at raw instant `raw`.
-    pub(crate) fn earliest_at(&self, raw: i64) -> Result<Timestamp, OutOfRange> {
+    pub(crate) fn earliest_at(&self, raw: i64) -> Result<Timestamp, RangeError> {
         let dt = i128::from(raw) - i128::from(self.raw);
         let rate = if dt < 0 {
             self.rate.hi_ppb
@@ -263,7 +263,7 @@ impl Claim {
     }
 
     /// The latest that UTC can be at raw instant `raw`.
-    pub(crate) fn latest_at(&self, raw: i64) -> Result<Timestamp, OutOfRange> {
+    pub(crate) fn latest_at(&self, raw: i64) -> Result<Timestamp, RangeError> {
         let dt = i128::from(raw) - i128::from(self.raw);
         let rate = if dt < 0 {
             self.rate.lo_ppb
@@ -294,11 +294,11 @@ impl Claim {
         i64::try_from(i128::from(self.raw) + dt).ok()
     }
 
-    fn on_scale(&self, counted: i128) -> Result<Timestamp, OutOfRange> {
+    fn on_scale(&self, counted: i128) -> Result<Timestamp, RangeError> {
         let mapped = self.leap.map_or(counted, |leap| leap.map(counted));
         i64::try_from(mapped)
             .map(Timestamp::from_unix_nanos)
-            .map_err(|_| OutOfRange)
+            .map_err(|_| RangeError::Timestamp { unix_nanos: mapped })
     }
 
     /// How far this claim, carried to the other's instant, misses the other's interval; `None`
@@ -312,14 +312,6 @@ impl Claim {
         carried.gap(&other.interval)
     }
 }
-
-/// A result does not fit the range of [`Timestamp`], 1677 to 2262.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[error(
-    "the interval leaves the range of timestamps, years 1677 to 2262; check the machine's clock"
-)]
-pub struct OutOfRange;
 
 #[cfg(test)]
 mod tests {

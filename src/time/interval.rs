@@ -1,6 +1,6 @@
 //! A stretch of the UTC axis that true time lies in, and what two of them say about order.
 
-use super::timestamp::{Line, Timestamp, TimestampRangeError};
+use super::timestamp::{Line, RangeError, Timestamp};
 use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -607,7 +607,7 @@ pub enum IntervalError {
     },
     /// An end that was to be converted is no [`Timestamp`].
     #[error(transparent)]
-    End(#[from] TimestampRangeError),
+    End(#[from] RangeError),
     /// An end would lie before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
     #[error(
         "{middle} ±{half_width:?} reaches outside {min} to {max}, all that a timestamp holds; \

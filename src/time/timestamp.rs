@@ -107,16 +107,16 @@ impl Timestamp {
     ///
     /// # Errors
     ///
-    /// [`TimestampRangeError::BeyondTimestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// [`RangeError::Timestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
     ///
     /// assert_eq!(Timestamp::from_unix_micros(-5)?.unix_nanos(), -5_000);
     /// assert!(Timestamp::from_unix_micros(i64::MAX).is_err());
-    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
-    pub const fn from_unix_micros(micros: i64) -> Result<Timestamp, TimestampRangeError> {
+    pub const fn from_unix_micros(micros: i64) -> Result<Timestamp, RangeError> {
         Timestamp::from_units(micros, 1_000)
     }
 
@@ -124,16 +124,16 @@ impl Timestamp {
     ///
     /// # Errors
     ///
-    /// [`TimestampRangeError::BeyondTimestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// [`RangeError::Timestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
     ///
     /// assert_eq!(Timestamp::from_unix_millis(1_500)?.unix_nanos(), 1_500_000_000);
     /// assert!(Timestamp::from_unix_millis(i64::MIN).is_err());
-    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
-    pub const fn from_unix_millis(millis: i64) -> Result<Timestamp, TimestampRangeError> {
+    pub const fn from_unix_millis(millis: i64) -> Result<Timestamp, RangeError> {
         Timestamp::from_units(millis, 1_000_000)
     }
 
@@ -141,7 +141,7 @@ impl Timestamp {
     ///
     /// # Errors
     ///
-    /// [`TimestampRangeError::BeyondTimestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// [`RangeError::Timestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -151,9 +151,9 @@ impl Timestamp {
     ///
     /// // Milliseconds handed over as seconds do not pass for a date.
     /// assert!(Timestamp::from_unix_secs(1_795_153_800_000).is_err());
-    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
-    pub const fn from_unix_secs(secs: i64) -> Result<Timestamp, TimestampRangeError> {
+    pub const fn from_unix_secs(secs: i64) -> Result<Timestamp, RangeError> {
         Timestamp::from_units(secs, NANOS_PER_SEC)
     }
 
@@ -318,10 +318,10 @@ impl Timestamp {
         Date::from_unix_days(unix_days).day == 1
     }
 
-    const fn from_units(count: i64, nanos_per_unit: i64) -> Result<Timestamp, TimestampRangeError> {
+    const fn from_units(count: i64, nanos_per_unit: i64) -> Result<Timestamp, RangeError> {
         match count.checked_mul(nanos_per_unit) {
             Some(nanos) => Ok(Timestamp { nanos }),
-            None => Err(TimestampRangeError::BeyondTimestamp {
+            None => Err(RangeError::Timestamp {
                 unix_nanos: count as i128 * nanos_per_unit as i128,
             }),
         }
@@ -330,11 +330,11 @@ impl Timestamp {
     /// The timestamp of whole seconds plus nanoseconds, which need not be less than a second.
     ///
     /// In 128 bits, because the second that [`Timestamp::MIN`] lies in begins before it.
-    pub(crate) fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, TimestampRangeError> {
+    pub(crate) fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, RangeError> {
         let unix_nanos = secs * i128::from(NANOS_PER_SEC) + nanos;
         i64::try_from(unix_nanos)
             .map(Timestamp::from_unix_nanos)
-            .map_err(|_| TimestampRangeError::BeyondTimestamp { unix_nanos })
+            .map_err(|_| RangeError::Timestamp { unix_nanos })
     }
 }
 
@@ -496,10 +496,10 @@ impl fmt::Display for TimeDelta {
     }
 }
 
-/// An instant that the type asked for cannot hold.
+/// A value that the type asked for cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TimestampRangeError {
+pub enum RangeError {
     /// The instant lies before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
     #[error(
         "{unix_nanos} ns since the Unix epoch lies outside {min} to {max}, all that a timestamp holds; \
@@ -508,7 +508,7 @@ pub enum TimestampRangeError {
         max = Timestamp::MAX
     )]
     #[non_exhaustive]
-    BeyondTimestamp {
+    Timestamp {
         /// The instant asked for, in nanoseconds since the Unix epoch.
         unix_nanos: i128,
     },
@@ -520,7 +520,7 @@ pub enum TimestampRangeError {
         max = i64::MAX
     )]
     #[non_exhaustive]
-    BeyondTimeDelta {
+    TimeDelta {
         /// The span asked for, in nanoseconds.
         nanos: i128,
     },
@@ -530,9 +530,36 @@ pub enum TimestampRangeError {
          keep the timestamp, or hand over its nanoseconds"
     )]
     #[non_exhaustive]
-    BeyondSystemTime {
+    SystemTime {
         /// The instant that was to be converted.
         timestamp: Timestamp,
+    },
+    /// The instant lies outside what the physical part of a stamp holds.
+    #[error("{instant} lies outside {least} to {most}, all that a stamp of eight bytes holds")]
+    #[non_exhaustive]
+    Physical {
+        /// The instant asked for.
+        instant: Timestamp,
+        /// The first instant that a stamp can have.
+        least: Timestamp,
+        /// The last instant that a stamp can have.
+        most: Timestamp,
+    },
+    /// The instant is not a whole number of microseconds.
+    #[error("{instant} is not a whole number of microseconds: round it to the side that is safe")]
+    #[non_exhaustive]
+    Fraction {
+        /// The instant asked for.
+        instant: Timestamp,
+    },
+    /// The counter is larger than the stamp has room for.
+    #[error("the counter {logical} is larger than {most}: it would spill into the physical part")]
+    #[non_exhaustive]
+    Counter {
+        /// The counter asked for.
+        logical: u64,
+        /// The largest counter of such a stamp.
+        most: u64,
     },
 }
 
@@ -544,12 +571,12 @@ pub enum TimestampRangeError {
 ///
 /// let t = Timestamp::try_from(SystemTime::UNIX_EPOCH + Duration::from_secs(1))?;
 /// assert_eq!(t.unix_nanos(), 1_000_000_000);
-/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::RangeError>(())
 /// ```
 impl TryFrom<SystemTime> for Timestamp {
-    type Error = TimestampRangeError;
+    type Error = RangeError;
 
-    fn try_from(time: SystemTime) -> Result<Timestamp, TimestampRangeError> {
+    fn try_from(time: SystemTime) -> Result<Timestamp, RangeError> {
         let (sign, span) = match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(after) => (1, after),
             Err(before) => (-1, before.duration()),
@@ -570,19 +597,19 @@ impl TryFrom<SystemTime> for Timestamp {
 ///
 /// let time = SystemTime::try_from(Timestamp::from_unix_secs(-1)?)?;
 /// assert_eq!(time, SystemTime::UNIX_EPOCH - Duration::from_secs(1));
-/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::RangeError>(())
 /// ```
 impl TryFrom<Timestamp> for SystemTime {
-    type Error = TimestampRangeError;
+    type Error = RangeError;
 
-    fn try_from(timestamp: Timestamp) -> Result<SystemTime, TimestampRangeError> {
+    fn try_from(timestamp: Timestamp) -> Result<SystemTime, RangeError> {
         let span = timestamp.abs_diff(Timestamp::UNIX_EPOCH);
         if timestamp < Timestamp::UNIX_EPOCH {
             SystemTime::UNIX_EPOCH.checked_sub(span)
         } else {
             SystemTime::UNIX_EPOCH.checked_add(span)
         }
-        .ok_or(TimestampRangeError::BeyondSystemTime { timestamp })
+        .ok_or(RangeError::SystemTime { timestamp })
     }
 }
 
@@ -748,7 +775,7 @@ pub enum ParseTimestampError {
     },
     /// A real date and time, but before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
     #[error(transparent)]
-    Range(#[from] TimestampRangeError),
+    Range(#[from] RangeError),
 }
 
 impl ParseTimestampError {
