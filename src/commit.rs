@@ -68,7 +68,9 @@ impl Clock {
     /// can be ahead under the default [`max_error`](crate::ClockBuilder::max_error) of 500 ms.
     pub const MAX_FLOOR_AHEAD: Duration = Duration::from_secs(1);
 
-    /// Takes a commit timestamp: surely not in the past, and above all that this clock gave out.
+    /// Takes a commit timestamp, which is surely not in the past.
+    ///
+    /// It is above all that this clock gave out.
     ///
     /// It is the `latest` end of a reading, or a nanosecond above the last timestamp that this clock
     /// or a clone of it gave out, in whichever thread. A forked child gives out timestamps of its
@@ -98,7 +100,9 @@ impl Clock {
         }
     }
 
-    /// The same with a timestamp strictly above `floor`, one that was read from data.
+    /// Takes a commit timestamp strictly above `floor`.
+    ///
+    /// A floor is a timestamp that was read from data.
     ///
     /// A floor up to [`MAX_FLOOR_AHEAD`](Self::MAX_FLOOR_AHEAD) ahead of `latest` is accepted, and
     /// the wait is so much longer. One further ahead cannot come from an honest node: it is an error
@@ -127,7 +131,7 @@ impl Clock {
         self.begin_commit_after_within(floor, Self::MAX_FLOOR_AHEAD)
     }
 
-    /// The same with a limit of one's own on how far `floor` may be ahead of `latest`.
+    /// Takes a commit timestamp above `floor`, within `limit` of `latest`.
     ///
     /// # Errors
     ///
@@ -164,7 +168,9 @@ impl Clock {
         }
     }
 
-    /// The wait for any timestamp, such as one read from data or taken up again after an error.
+    /// Returns the wait for any timestamp.
+    ///
+    /// Such as one read from data, or taken up again after an error.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Timestamp};
@@ -208,14 +214,14 @@ impl Clock {
 }
 
 impl CommitWait<'_> {
-    /// The timestamp to commit with.
+    /// Returns the timestamp to commit with.
     #[inline]
     #[must_use]
     pub const fn timestamp(&self) -> Timestamp {
         self.timestamp
     }
 
-    /// The same wait with another strategy.
+    /// Sets another strategy for the wait.
     ///
     /// ```
     /// # use epsilon_clock::Clock;
@@ -231,7 +237,7 @@ impl CommitWait<'_> {
         Self { strategy, ..self }
     }
 
-    /// Whether the timestamp is surely past, so that `wait` would return at once.
+    /// Returns true if the timestamp is past, so `wait` returns at once.
     ///
     /// # Errors
     ///
@@ -241,7 +247,9 @@ impl CommitWait<'_> {
         self.clock.after(self.timestamp)
     }
 
-    /// How long `wait` would take from now on, for a scheduler: zero once the timestamp is past.
+    /// Returns how long `wait` would take now, for a scheduler.
+    ///
+    /// Zero once the timestamp is past.
     ///
     /// Exact for raw time as long as no other claim comes; one that does can make the wait shorter
     /// or longer. [`Duration::MAX`] where the timestamp will never be past.
@@ -265,7 +273,9 @@ impl CommitWait<'_> {
         Ok(left.map_or(Duration::MAX, Duration::from_nanos))
     }
 
-    /// Waits until the timestamp is surely past: `Ok` only once [`Clock::after`] has said so.
+    /// Waits until the timestamp is surely past.
+    ///
+    /// Returns `Ok` only once [`Clock::after`] has said so.
     ///
     /// Sleeps, looks again, and sleeps again if that is not yet so; spins at the end as the
     /// [`WaitStrategy`] says. A clock that loses its source meanwhile goes on in holdover.
@@ -279,7 +289,7 @@ impl CommitWait<'_> {
         self.wait_for(None)
     }
 
-    /// Waits for `timeout` at most, measured in the raw time of the clock's machine.
+    /// Waits for `timeout` of the machine's raw time at most.
     ///
     /// As soon as it is clear that the timeout will not do, it fails: mostly at once, and never
     /// before having seen that the timestamp is not past yet.
@@ -336,8 +346,6 @@ impl CommitWait<'_> {
     }
 }
 
-/// Asks the clock again if it was merely interrupted: the reader was preempted each time it compared
-/// the machine's clocks, and nothing is wrong with them.
 fn patiently<T>(ask: impl Fn() -> Result<T, ClockError>) -> Result<T, ClockError> {
     let mut answer = ask();
     for _ in 0..INTERRUPTIONS {
@@ -351,13 +359,12 @@ fn patiently<T>(ask: impl Fn() -> Result<T, ClockError>) -> Result<T, ClockError
     answer
 }
 
-/// How much raw time, in ns, is left until `timestamp` is surely past; 0 only if that was observed.
+/// Returns the raw ns until `timestamp` is surely past; 0 only if that was observed.
 fn left(clock: &Clock, timestamp: Timestamp) -> Result<u64, CommitWaitError> {
     let left = patiently(|| clock.raw_until_past(timestamp))?;
     left.ok_or(CommitWaitError::NeverPast { timestamp })
 }
 
-/// Raw time in ns since `began`.
 fn since(clock: &Clock, began: i64) -> u64 {
     let elapsed = clock.raw_time().saturating_sub(began);
     elapsed.max(0).unsigned_abs()

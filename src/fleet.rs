@@ -108,8 +108,9 @@ struct Heard {
 }
 
 impl<P: Ord + Clone> Fleet<P> {
-    /// Starts an exchange: reads our clock. Send [`Probe::request`] to one peer afterwards; what is
-    /// done in between counts as part of the round trip.
+    /// Starts an exchange by reading our clock.
+    ///
+    /// Send [`Probe::request`] to one peer afterwards; what is
     ///
     /// # Errors
     ///
@@ -196,8 +197,9 @@ impl<P: Ord + Clone> Fleet<P> {
         Ok(())
     }
 
-    /// Holds all clocks that were heard within [`max_age`](FleetBuilder::max_age) against each other
-    /// and against ours, as of now.
+    /// Compares all clocks that were heard lately with each other.
+    ///
+    /// Within [`max_age`](FleetBuilder::max_age), that is, with ours among them, as of now.
     ///
     /// # Errors
     ///
@@ -223,7 +225,6 @@ impl<P: Ord + Clone> Fleet<P> {
         Ok(self.judge(&peers, &intervals))
     }
 
-    /// What follows from these intervals, ours first and then the peers'.
     fn judge(&self, peers: &[&P], intervals: &[Interval]) -> Verdict<P> {
         let heard = intervals.len();
         // Of those that were not heard none needs to be false. If all that were heard may be, one of
@@ -258,7 +259,9 @@ impl<P: Ord + Clone> Fleet<P> {
         self.heard.get(peer).map(|heard| heard.exchange)
     }
 
-    /// The peers of whom an exchange is kept, in their order; some may be too old to count.
+    /// Returns the peers of which an exchange is kept, in order.
+    ///
+    /// Some may be too old to count.
     pub fn peers(&self) -> impl Iterator<Item = &P> {
         self.heard.keys()
     }
@@ -268,21 +271,19 @@ impl<P: Ord + Clone> Fleet<P> {
         self.heard.remove(peer).is_some()
     }
 
-    /// The clock of this node.
+    /// Returns the clock of this node.
     #[must_use]
     pub const fn clock(&self) -> &Clock {
         &self.clock
     }
 }
 
-/// Ours and then the peers', each as where UTC is at raw instant `raw`.
 fn at_one_instant(ours: &Testimony, peers: &[Testimony], raw: i64) -> Vec<Interval> {
     let ours = ours.carried_to(raw);
     let theirs = peers.iter().map(|peer| peer.beside(&ours, raw));
     core::iter::once(ours).chain(theirs).collect()
 }
 
-/// Ours is the first of the intervals that were judged.
 fn standing<P: Clone>(peers: &[&P], falsetickers: &[Falseticker]) -> Standing<P> {
     let mut ours = None;
     let mut named = Vec::new();

@@ -120,7 +120,7 @@ struct Shared {
 pub struct StampedInterval {
     /// The stamp.
     pub timestamp: HlcTimestamp,
-    /// Contains true time, and reaches as far as the stamp where that ran ahead (H10).
+    /// Contains true time, and reaches up to the stamp (H10).
     pub interval: Interval,
 }
 
@@ -141,7 +141,7 @@ impl HybridClock {
         Self { clock, shared }
     }
 
-    /// The clock under it.
+    /// Returns the clock under it.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -156,7 +156,9 @@ impl HybridClock {
         &self.clock
     }
 
-    /// The latest stamp issued or observed; at first the floor, or [`HlcTimestamp::MIN`].
+    /// Returns the latest stamp issued or observed.
+    ///
+    /// At first the floor, or [`HlcTimestamp::MIN`].
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -172,7 +174,9 @@ impl HybridClock {
         HlcTimestamp::from_bits(self.shared.word.last())
     }
 
-    /// Stamps a local or a send event: above all that was issued or observed here before.
+    /// Stamps a local or a send event.
+    ///
+    /// The stamp is above all that was issued or observed here before.
     ///
     /// One reading of the clock and one change of an atomic word. While the clock gives no interval
     /// it takes its real time instead, which costs several times as much.
@@ -197,8 +201,10 @@ impl HybridClock {
         self.issue(0, best, |next| self.shared.admit(next))
     }
 
-    /// The same with the interval that true time lies in: `[earliest, latest]` of the reading that
-    /// the stamp is made of, stretched to the stamp's physical part where that is later (H10).
+    /// Stamps an event, and returns its interval with the stamp.
+    ///
+    /// It is `[earliest, latest]` of the reading that the stamp is made of, stretched to the
+    /// stamp's physical part where that is later (H10).
     ///
     /// # Errors
     ///
@@ -230,8 +236,9 @@ impl HybridClock {
         })
     }
 
-    /// Takes note of a stamp from elsewhere, and stamps that event: above the remote stamp and all
-    /// that was issued or observed here before.
+    /// Merges a remote stamp and returns a stamp greater than it.
+    ///
+    /// It is above all that was issued or observed here before, too.
     ///
     /// # Errors
     ///
@@ -268,8 +275,10 @@ impl HybridClock {
         self.issue(above, best, |next| self.shared.admit(next))
     }
 
-    /// Takes a commit stamp: above all that was issued or observed here before, and not before the
-    /// latest instant that it can be now, rounded up to the microsecond (H11).
+    /// Takes a commit stamp, and the wait until it is past.
+    ///
+    /// It is above all that was issued or observed here before, and not before the latest instant
+    /// that it can be now, rounded up to the microsecond (H11).
     ///
     /// # Errors
     ///
@@ -298,8 +307,9 @@ impl HybridClock {
         Ok(HlcCommit::new(self.clock.clone(), timestamp))
     }
 
-    /// Takes the local clock as it stands for right, after it jumped ahead by more than the
-    /// [`ForwardLimit`] and you checked it.
+    /// Accepts the local clock as it stands, after a jump.
+    ///
+    /// For when it jumped ahead by more than the [`ForwardLimit`] and you checked it.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -317,8 +327,9 @@ impl HybridClock {
         self.shared.jump.accept(&self.clock);
     }
 
-    /// Stores the next bound of the [reserve](HybridClockBuilder::reserve) if half of the last one is
-    /// used by now; does nothing without a reserve.
+    /// Stores the next bound of the reserve if half is used.
+    ///
+    /// Does nothing without a [reserve](HybridClockBuilder::reserve).
     ///
     /// A thread that calls this often enough spares all others the wait.
     ///
@@ -342,8 +353,9 @@ impl HybridClock {
         reserve.refill(least, word.last())
     }
 
-    /// A tick for logs, which never waits: `None` where [`tick`](Self::tick) would fail, or would have
-    /// to store a bound first.
+    /// Ticks for a log line, without ever waiting.
+    ///
+    /// `None` where [`tick`](Self::tick) would fail, or would have to store a bound first.
     #[cfg(feature = "tracing")]
     pub(crate) fn tick_at_once(&self) -> Option<HlcTimestamp> {
         let (best, _) = self.read().ok()?;
@@ -354,7 +366,7 @@ impl HybridClock {
         self.issue(0, best, permits).ok()
     }
 
-    /// Whether stamps keep going up across a crash (H9), because a reserve is stored.
+    /// Returns true if stamps keep going up across a crash (H9).
     pub(crate) fn survives_crashes(&self) -> bool {
         self.shared.reserve.is_stored()
     }

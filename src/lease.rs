@@ -32,7 +32,9 @@ pub use pause::{Pause, PauseDetector};
 pub use request::{GrantorClock, LeaseRequest};
 pub use term::TermLease;
 
-/// A lease that ends at an instant of UTC, which any node can judge by a clock of its own.
+/// A right that ends at an instant of UTC.
+///
+/// Any node can judge it by a clock of its own.
 ///
 /// The grantor names the [expiry](Self::expiry) from its own `latest` and a term
 /// ([`grant`](Self::grant)); it travels as eight bytes ([`to_be_bytes`](Self::to_be_bytes)). The
@@ -90,7 +92,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lease that a grantor gives out now for at least `term`: it expires at `latest + term`.
+    /// Grants a lease for at least `term`: it expires at `latest + term`.
     ///
     /// The grantor may grant to somebody else only once this one is
     /// [surely expired](Self::surely_expired) by its own clock, or on another node by that one's.
@@ -115,7 +117,7 @@ impl Lease {
         }
     }
 
-    /// The lease that ends at `expiry`, without a margin.
+    /// Creates the lease that ends at `expiry`, without a margin.
     ///
     /// ```
     /// # use epsilon_clock::{Lease, Timestamp};
@@ -133,7 +135,7 @@ impl Lease {
         }
     }
 
-    /// The same lease with its holder giving up so much before the expiry.
+    /// Sets how long before the expiry its holder gives up.
     ///
     /// As long as an act takes at most, from the check to its effect, as far as anybody can promise.
     /// It is the holder's own business: a claimant waits for the expiry all the same.
@@ -161,7 +163,7 @@ impl Lease {
         }
     }
 
-    /// The lease that takes this one's place when the grantor renews it now for at least `term`.
+    /// Renews the lease for at least `term` from now.
     ///
     /// Never an earlier expiry than this one's: `latest` may fall back when the clock becomes
     /// sharper, and a holder that was told the later expiry acts on it. The margin stays.
@@ -188,19 +190,19 @@ impl Lease {
         Ok(Self::until(expiry).with_margin(self.margin))
     }
 
-    /// When it ends.
+    /// Returns when it ends.
     #[must_use]
     pub const fn expiry(&self) -> Timestamp {
         self.expiry
     }
 
-    /// How long before that its holder gives up.
+    /// Returns how long before the expiry its holder gives up.
     #[must_use]
     pub const fn margin(&self) -> Duration {
         self.margin
     }
 
-    /// Whether the holder may act now: `latest < expiry − margin`.
+    /// Returns true if the holder may act: `latest < expiry − margin`.
     ///
     /// Costs what [`Clock::now`] does, and a comparison.
     ///
@@ -212,14 +214,16 @@ impl Lease {
         Ok(self.held_at(&clock.now()?))
     }
 
-    /// Whether the holder may act, as of a reading.
+    /// Returns true if the holder may act, as of a reading.
     #[inline]
     #[must_use]
     pub fn held_at(&self, now: &Interval) -> bool {
         now.latest() < self.acts_until
     }
 
-    /// Whether somebody else may take over now: `earliest > expiry`, whatever the holder's margin.
+    /// Returns true if another node may take over: `earliest > expiry`.
+    ///
+    /// The holder's margin does not count.
     ///
     /// # Errors
     ///
@@ -242,14 +246,14 @@ impl Lease {
         Ok(self.surely_expired_at(&clock.now()?))
     }
 
-    /// Whether somebody else may take over, as of a reading.
+    /// Returns true if another node may take over, as of a reading.
     #[inline]
     #[must_use]
     pub fn surely_expired_at(&self, now: &Interval) -> bool {
         now.after(self.expiry)
     }
 
-    /// [`held`](Self::held) for `?`: says by how much it is not.
+    /// Checks that the lease is held, or says by how much not.
     ///
     /// # Errors
     ///
@@ -276,7 +280,9 @@ impl Lease {
         Err(self.refusal(now))
     }
 
-    /// How long it is surely held from now on; zero once it is not. For planning a renewal.
+    /// Returns how long it is surely held, for planning a renewal.
+    ///
+    /// Zero once it is not held.
     ///
     /// # Errors
     ///
@@ -302,7 +308,9 @@ impl Lease {
         }
     }
 
-    /// Waits until it is surely expired: `Ok` only once [`surely_expired`](Self::surely_expired) is.
+    /// Waits until the lease is surely expired.
+    ///
+    /// Returns `Ok` only once [`surely_expired`](Self::surely_expired) is true.
     ///
     /// On a healthy clock that is at most twice its epsilon after the expiry. Somebody may have
     /// renewed it meanwhile: look again before taking over, in the compare-and-set that does.
@@ -326,7 +334,6 @@ impl Lease {
         clock.wait_until_past(self.expiry)
     }
 
-    /// Why it is not held as of a reading that says so.
     fn refusal(&self, now: Interval) -> NotHeld {
         if self.surely_expired_at(&now) {
             return NotHeld::Expired {

@@ -103,7 +103,7 @@ impl CommitGroup {
         Self::start_with(clock, WaitStrategy::GROUP)
     }
 
-    /// The same with a strategy for the sleeper.
+    /// Starts a group whose sleeper follows `strategy`.
     ///
     /// # Errors
     ///
@@ -129,8 +129,9 @@ impl CommitGroup {
         Ok(group)
     }
 
-    /// A group without a thread, which the caller drives: for simulated machines, and for runtimes
-    /// that have a precise timer of their own.
+    /// Creates a group without a thread, which the caller drives.
+    ///
+    /// For simulated machines, and for runtimes that have a precise timer of their own.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, CommitGroup};
@@ -160,14 +161,16 @@ impl CommitGroup {
         }
     }
 
-    /// The wait for a commit that began on any clock: a future, or a thread's wait.
+    /// Returns the wait for a commit that began on any clock.
+    ///
+    /// It is a future, and can block a thread as well.
     ///
     /// It borrows neither the commit nor the group.
     pub fn released(&self, commit: &CommitWait<'_>) -> GroupWait {
         self.until_past(commit.timestamp())
     }
 
-    /// The wait for any timestamp.
+    /// Returns the wait for any timestamp.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, CommitGroup, Timestamp};
@@ -187,7 +190,9 @@ impl CommitGroup {
         }
     }
 
-    /// How many waits are in the queue: polled, and neither released nor dropped.
+    /// Returns the number of waits in the queue.
+    ///
+    /// Of those, that is, that were polled, and neither released nor dropped.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.core.lock().waiting.len()
@@ -229,7 +234,7 @@ impl Core {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a waiter into the queue, or its newest waker into its place; whether the group is open.
+    /// Queues a waiter, or renews its waker; returns whether the group is open.
     ///
     /// Wakers are cloned and dropped outside the lock: that may run anybody's code, this one's too.
     fn enter(&self, timestamp: Timestamp, place: &mut Option<Ticket>, waker: &Waker) -> bool {
@@ -264,7 +269,6 @@ impl Core {
         true
     }
 
-    /// Takes a waiter out of the queue, if it is still there.
     fn leave(&self, ticket: &Ticket) {
         // Whoever lowered it to enter sees at least that; if it was raised since, by the release.
         if ticket.0.unix_nanos() < self.cleared.load(Ordering::Relaxed) {
@@ -331,7 +335,6 @@ impl Core {
         self.cleared.fetch_max(cleared, Ordering::Relaxed);
     }
 
-    /// Whether so many are due soon after the first that they are better released together.
     fn is_crowded(&self, first: Timestamp) -> bool {
         let queue = self.lock();
         let one_more = queue.waiting.keys().nth(CROWD);
@@ -353,7 +356,6 @@ impl Core {
     }
 }
 
-/// Wakes them one after the other. A waker that panics must not keep the others asleep.
 fn wake_all(wakers: impl Iterator<Item = Waker>) {
     for waker in wakers {
         drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
@@ -394,7 +396,7 @@ impl Sleeper {
         }
     }
 
-    /// Spins until somebody's timestamp is past, or for so long; whether the group is still open.
+    /// Spins until the next timestamp is past, or for so long; returns whether the group is open.
     fn spin(&self, stretch: u64) -> bool {
         let core = &*self.0;
         // An error is met again, and dealt with, by `release`.
@@ -405,8 +407,8 @@ impl Sleeper {
         !core.lock().closed
     }
 
-    /// Sleeps for a span, or until there is somebody to sleep for, but not past anybody earlier than
-    /// `next`; whether the group is still open.
+    /// Sleeps for a span, not past a newcomer earlier than `next`; returns whether the group is
+    /// open.
     fn sleep(&self, next: Option<Timestamp>, span: Option<Duration>) -> bool {
         let core = &*self.0;
         let mut queue = core.lock();
@@ -465,7 +467,7 @@ pub struct GroupWait {
 }
 
 impl GroupWait {
-    /// The timestamp that is waited for.
+    /// Returns the timestamp that is waited for.
     #[must_use]
     pub const fn timestamp(&self) -> Timestamp {
         self.timestamp
@@ -480,7 +482,7 @@ impl GroupWait {
         self.park(None)
     }
 
-    /// Blocks the calling thread for `timeout` at most, measured in the machine's raw time.
+    /// Blocks the calling thread for `timeout` of raw time at most.
     ///
     /// Fails as soon as it is clear that the timeout will not do; the wait can be taken up again.
     ///

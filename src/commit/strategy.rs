@@ -62,7 +62,7 @@ impl WaitStrategy {
         Self { stretch_ns }
     }
 
-    /// For how long before the end it spins.
+    /// Returns how long before the end it spins.
     #[must_use]
     pub const fn stretch(self) -> Duration {
         Duration::from_nanos(self.stretch_ns)

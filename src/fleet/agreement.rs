@@ -5,7 +5,9 @@ use thiserror::Error;
 use super::contradiction::Contradiction;
 use crate::time::{Interval, Timestamp};
 
-/// Where true time is, if at most `max_faulty` of the intervals are false, and who is surely false.
+/// Finds where true time is, and which intervals are surely false.
+///
+/// Provided that at most `max_faulty` of them are.
 ///
 /// This is Marzullo's intersection, by which NTP tells true servers from false ones. The intervals
 /// have to be about one and the same instant, one from each clock: readings taken one after the other
@@ -88,7 +90,7 @@ enum Edge {
     Ends,
 }
 
-/// The first to the last instant that `wanted` of the intervals contain, and the most that share one.
+/// Returns the span that `wanted` intervals contain, and the most that share an instant.
 fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
     let mut edges: Vec<(Timestamp, Edge)> = intervals
         .iter()
@@ -141,27 +143,30 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// From the first to the last instant that enough of the intervals contain.
+    /// Returns the first to the last instant that enough intervals contain.
     #[must_use]
     pub const fn interval(&self) -> Interval {
         self.interval
     }
 
-    /// The intervals that have no instant in common with it, in the order in which they were given.
+    /// Returns the intervals that have no instant in common with it.
+    ///
+    /// In the order in which they were given.
     #[must_use]
     pub fn falsetickers(&self) -> &[Falseticker] {
         &self.falsetickers
     }
 
-    /// The largest number of intervals that share an instant. As many as there are beyond that are
-    /// false at least, even where nobody can tell which.
+    /// Returns the largest number of intervals that share an instant.
+    ///
+    /// As many as there are beyond that are false at least, even where it cannot be told which.
     #[must_use]
     pub const fn overlap(&self) -> usize {
         self.overlap
     }
 }
 
-/// An interval that is surely false, if no more are than was said.
+/// An interval that is surely false, if no more are than said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Falseticker {

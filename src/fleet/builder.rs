@@ -45,7 +45,9 @@ pub struct FleetBuilder<P> {
 }
 
 impl<P: Ord + Clone> Fleet<P> {
-    /// A fleet of so many nodes, this one included, with every setting at its default.
+    /// Creates a fleet of so many nodes, with default settings.
+    ///
+    /// This one is included in the count.
     ///
     /// # Errors
     ///
@@ -54,7 +56,7 @@ impl<P: Ord + Clone> Fleet<P> {
         FleetBuilder::new(clock, nodes).build()
     }
 
-    /// Starts putting together a fleet of so many nodes, this one included.
+    /// Starts a fleet of so many nodes, this one included.
     pub fn builder(clock: Clock, nodes: usize) -> FleetBuilder<P> {
         FleetBuilder::new(clock, nodes)
     }
@@ -72,8 +74,9 @@ impl<P: Ord + Clone> FleetBuilder<P> {
         }
     }
 
-    /// How many of the fleet's clocks may be false at once; by default the largest minority, which is
-    /// the most that can be withstood.
+    /// Sets how many clocks may be false at once.
+    ///
+    /// By default the largest minority, which is the most that can be withstood.
     ///
     /// Fewer make the verdict sharper, as more have to agree on where true time is. If more are false
     /// than this, an honest node may be named.
@@ -82,21 +85,23 @@ impl<P: Ord + Clone> FleetBuilder<P> {
         self
     }
 
-    /// For how long an exchange counts; 60 s by default, up to a day. What is carried on widens by
-    /// twice the clock's `max_drift` meanwhile.
+    /// Sets for how long an exchange counts; 60 s by default.
+    ///
+    /// Up to a day. What is carried on widens by twice the clock's `max_drift` meanwhile.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
     }
 
-    /// How long an exchange may take; 2 s by default. It is no less true if it takes longer, but a
-    /// contradiction has to be larger to be seen.
+    /// Sets how long an exchange may take; 2 s by default.
+    ///
+    /// It is no less true if it takes longer, but a contradiction has to be larger to be seen.
     pub const fn max_round_trip(mut self, span: Duration) -> Self {
         self.max_round_trip = span;
         self
     }
 
-    /// The fleet, of which no peer was heard yet.
+    /// Builds the fleet, of which no peer was heard yet.
     ///
     /// # Errors
     ///

@@ -64,25 +64,25 @@ impl ClockReport {
         Ok(Self::new(request, clock.now()?))
     }
 
-    /// A report of this interval, for clocks of another make.
+    /// Creates a report of this interval, for clocks of another make.
     #[must_use]
     pub const fn new(request: [u8; 8], interval: Interval) -> Self {
         Self { request, interval }
     }
 
-    /// The request that it answers.
+    /// Returns the request that it answers.
     #[must_use]
     pub const fn request(&self) -> [u8; 8] {
         self.request
     }
 
-    /// Where UTC was, by the clock of whoever sent it.
+    /// Returns where UTC was, by the sender's clock.
     #[must_use]
     pub const fn interval(&self) -> Interval {
         self.interval
     }
 
-    /// The 24 bytes.
+    /// Encodes the report in 24 bytes.
     #[must_use]
     pub const fn to_be_bytes(&self) -> [u8; 24] {
         let [a, b, c, d, e, f, g, h] = self.request;
@@ -94,7 +94,7 @@ impl ClockReport {
         ]
     }
 
-    /// The report of these 24 bytes.
+    /// Decodes a report from 24 bytes.
     ///
     /// Of a slice, use `ClockReport::try_from(bytes)`, which refuses any other length.
     ///

@@ -16,13 +16,15 @@ pub struct Verdict<P> {
     pub heard: usize,
     /// How many nodes the fleet has, heard or not.
     pub nodes: usize,
-    /// How many of the clocks that were heard are false at least, whether or not it can be told which.
+    /// How many of those heard are false at least, known or not.
     pub false_at_least: usize,
 }
 
 impl<P> Verdict<P> {
-    /// Whether more than half of the fleet's clocks were heard, ours included. If all of them agree
-    /// and no more than a minority is false, one of them at least is right.
+    /// Returns true if more than half of the clocks were heard.
+    ///
+    /// Ours included. If all of them agree and no more than a minority is false, one of them at
+    /// least is right.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Fleet};

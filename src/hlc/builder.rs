@@ -44,7 +44,7 @@ pub struct HybridClockBuilder {
 }
 
 impl HybridClock {
-    /// A hybrid clock over `clock`, with every setting at its default.
+    /// Creates a hybrid clock over `clock`, with default settings.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -90,23 +90,29 @@ impl HybridClockBuilder {
         }
     }
 
-    /// How far ahead a remote stamp may lie; by default twice the clock's `max_error` beyond its
-    /// latest: the sum is shown at [`RemoteLimit::Interval`].
+    /// Sets how far ahead a remote stamp may lie.
+    ///
+    /// By default twice the clock's `max_error` beyond its latest: the sum is shown at
+    /// [`RemoteLimit::Interval`].
     pub fn remote_limit(mut self, limit: RemoteLimit) -> Self {
         self.remote_limit = limit;
         self
     }
 
-    /// How far beyond the best estimate a remote stamp may lie while there is no interval, for
-    /// [`RemoteLimit::Interval`]; by default the tolerance and the clock's `max_error`, which is
-    /// what its own error then is taken for: 1.5 s with all other settings at their defaults.
+    /// Sets how far ahead a remote stamp may lie without an interval.
+    ///
+    /// For [`RemoteLimit::Interval`], beyond the best estimate. By default the tolerance and the
+    /// clock's `max_error`, which is what its own error then is taken for: 1.5 s with all other
+    /// settings at their defaults.
     pub fn offset_when_unknown(mut self, offset: Duration) -> Self {
         self.offset_when_unknown = Some(offset);
         self
     }
 
-    /// How far the local clock may jump ahead; by default twice its `max_error`, which is how far an
-    /// honest clock may move at a new claim: from so much behind to so much ahead.
+    /// Sets how far the local clock may jump ahead.
+    ///
+    /// By default twice its `max_error`, which is how far an honest clock may move at a new claim:
+    /// from so much behind to so much ahead.
     pub fn forward_limit(mut self, limit: ForwardLimit) -> Self {
         self.forward_limit = limit;
         self
@@ -132,7 +138,9 @@ impl HybridClockBuilder {
         self
     }
 
-    /// Stores ahead of use how far stamps may be issued, so that a crash can never reissue one.
+    /// Stores how far stamps may be issued, ahead of their use.
+    ///
+    /// So a crash can never reissue one.
     ///
     /// `store` is handed a stamp, and has to keep "none above this has been issued" where it
     /// survives a crash before it returns; the stamps go up by `span` at a time. After a restart,
@@ -184,7 +192,9 @@ impl HybridClockBuilder {
         self
     }
 
-    /// Builds the hybrid clock, and reads the clock once for the forward-jump guard to start from.
+    /// Builds the hybrid clock.
+    ///
+    /// It reads the clock once, for the forward-jump guard to start from.
     ///
     /// # Errors
     ///
@@ -211,7 +221,6 @@ impl HybridClockBuilder {
         ))
     }
 
-    /// The hybrid clock with every setting at its default, where nothing can be out of range.
     fn plain(self) -> HybridClock {
         let jump = JumpGuard::new(&self.clock, self.forward_limit.limit());
         let remote = remote_check(&self.clock, self.remote_limit, self.offset_when_unknown);

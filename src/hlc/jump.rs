@@ -62,7 +62,7 @@ impl JumpGuard {
         guard
     }
 
-    /// Whether the estimate strayed so little from raw time that there is nothing to look into.
+    /// Returns true if the estimate strayed too little from raw time to look into.
     #[inline]
     #[allow(
         clippy::cast_sign_loss,
@@ -77,7 +77,7 @@ impl JumpGuard {
         strayed.wrapping_add(self.slack) as u64 <= self.twice
     }
 
-    /// Reads the clocks anew and looks closer: the estimate to go on with, or why not to.
+    /// Reads the clocks anew, and returns the estimate unless it jumped.
     #[cold]
     pub(super) fn settle(&self, clock: &Clock, last: HlcTimestamp) -> Result<Estimate, HlcError> {
         let readings = read(clock);
@@ -107,7 +107,7 @@ impl JumpGuard {
         Ok(readings.estimate)
     }
 
-    /// Takes the clock as it stands for right.
+    /// Accepts the clock as it stands.
     pub(super) fn accept(&self, clock: &Clock) {
         self.anchor(&read(clock));
     }
@@ -121,7 +121,6 @@ impl JumpGuard {
     }
 }
 
-/// The estimate and the suspended time of one instant.
 fn read(clock: &Clock) -> Readings {
     let mut before = clock.clocks().boot_offset();
     let mut estimate = clock.estimate();

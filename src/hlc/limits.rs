@@ -59,7 +59,7 @@ pub enum RemoteLimit {
     Unchecked,
 }
 
-/// How far the local clock may jump ahead and take the stamps along.
+/// How far the local clock may jump and take the stamps along.
 ///
 /// A jump is what the clock gained beyond the time that passed, told by the machine's raw and boot
 /// time, which nobody sets: an hour without stamps is no jump, and neither is a suspend. A machine
@@ -92,7 +92,7 @@ pub(super) struct RemoteCheck {
 }
 
 impl RemoteCheck {
-    /// Whether a remote stamp may be taken over at this reading of the clock.
+    /// Checks that a remote stamp may be taken over at this reading.
     #[inline]
     pub(super) fn check(
         &self,

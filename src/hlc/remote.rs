@@ -44,7 +44,9 @@ use crate::time::{DecodeError, Timestamp};
 pub struct RemoteTimestamp(HlcTimestamp);
 
 impl RemoteTimestamp {
-    /// The stamp of this number: physical µs × 4096 + counter. Every number is one.
+    /// Creates the stamp of a number: physical µs × 4096 + counter.
+    ///
+    /// Every number is one.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -55,7 +57,7 @@ impl RemoteTimestamp {
         Self(HlcTimestamp::from_bits(bits))
     }
 
-    /// The stamp of these eight bytes, most significant first.
+    /// Decodes a stamp from eight bytes, most significant first.
     ///
     /// Of a slice, use `RemoteTimestamp::try_from(bytes)`, which refuses any other length.
     ///
@@ -69,7 +71,7 @@ impl RemoteTimestamp {
         Self::from_bits(u64::from_be_bytes(bytes))
     }
 
-    /// The stamp as a number: physical µs × 4096 + counter.
+    /// Returns the stamp as a number: physical µs × 4096 + counter.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -80,7 +82,7 @@ impl RemoteTimestamp {
         self.0.to_bits()
     }
 
-    /// The eight bytes, most significant first.
+    /// Encodes the stamp in eight bytes, most significant first.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -91,7 +93,7 @@ impl RemoteTimestamp {
         self.0.to_be_bytes()
     }
 
-    /// The physical part as an instant: whole microseconds.
+    /// Returns the physical part as an instant: whole microseconds.
     ///
     /// ```
     /// # use epsilon_clock::{RemoteTimestamp, Timestamp};
@@ -102,7 +104,7 @@ impl RemoteTimestamp {
         self.0.physical()
     }
 
-    /// The counter, from 0 to 4095.
+    /// Returns the counter, from 0 to 4095.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -113,7 +115,9 @@ impl RemoteTimestamp {
         self.0.logical()
     }
 
-    /// The same stamp as one of this process's own, if `issued`, which is one, lies above it.
+    /// Returns the stamp as checked, if `issued` lies above it.
+    ///
+    /// `issued` is a stamp of this process.
     ///
     /// Then the clock that issued that one has seen as much, and will never issue this stamp or a
     /// lesser one: keeping it harms nobody. The stamp that
@@ -136,8 +140,10 @@ impl RemoteTimestamp {
         (self.0 < issued).then_some(self.0)
     }
 
-    /// The same stamp as one of this process's own, unchecked: nothing says how far ahead of time it
-    /// lies, and a clock that has not seen it may issue lesser stamps later.
+    /// Returns the stamp as one of this process's own, unchecked.
+    ///
+    /// Nothing says how far ahead of time it lies, and a clock that has not seen it may issue
+    /// lesser stamps later.
     ///
     /// For stamps out of one's own storage, such as the floor that
     /// [`resume_from`](super::HybridClockBuilder::resume_from) takes.

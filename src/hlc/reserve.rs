@@ -30,7 +30,7 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// No reserve: everything may be issued.
+    /// Creates no reserve: everything may be issued.
     pub(super) fn none() -> Self {
         Self {
             mark: AtomicU64::new(u64::MAX),
@@ -41,7 +41,7 @@ impl Reserve {
         }
     }
 
-    /// A reserve of `span` stamps at a time. Nothing above `floor` may be issued yet.
+    /// Creates a reserve of `span` stamps at a time, none of them stored yet.
     pub(super) fn new(floor: u64, span: u64, store: Store) -> Self {
         Self {
             mark: AtomicU64::new(floor),
@@ -52,18 +52,18 @@ impl Reserve {
         }
     }
 
-    /// Whether bounds are stored, so that nothing is issued twice across a crash.
+    /// Returns true if bounds are stored, so that no crash makes a stamp issued twice.
     pub(super) const fn is_stored(&self) -> bool {
         self.store.is_some()
     }
 
-    /// Whether `next` may be issued, with nothing to do first.
+    /// Returns true if `next` may be issued, with nothing to do first.
     #[inline]
     pub(super) fn covers(&self, next: u64) -> bool {
         next <= self.mark.load(Ordering::Acquire)
     }
 
-    /// Whether `next` may be issued, though it may be time to store the next bound.
+    /// Returns true if `next` may be issued, even if it is time to store a bound.
     #[cfg(feature = "tracing")]
     pub(super) fn permits(&self, next: u64) -> bool {
         next <= self.ceiling.load(Ordering::Acquire)
@@ -108,8 +108,6 @@ impl Reserve {
             })
     }
 
-    /// Stores the next bound while there is room left. If that fails, half of what is left passes
-    /// before the next attempt, so that a broken disk is not asked with every stamp.
     fn store_ahead(&self, store: &Store, next: u64, last: u64, held: &MutexGuard<'_, ()>) {
         if self.store_beyond(store, next, last, held).is_err() {
             let ceiling = self.ceiling.load(Ordering::Relaxed);
@@ -118,7 +116,6 @@ impl Reserve {
         }
     }
 
-    /// Stores the next bound.
     fn store_beyond(
         &self,
         store: &Store,
@@ -138,7 +135,7 @@ impl Reserve {
         Ok(())
     }
 
-    /// Stores the next bound if half of the reserve, or more, is used or will be at `instant`.
+    /// Stores the next bound if half of the reserve, or more, is used.
     pub(super) fn refill(&self, least: u64, last: u64) -> Result<(), HlcError> {
         let next = last.saturating_add(1).max(least);
         if self.covers(next) {

@@ -13,8 +13,10 @@ const PHYSICAL_MAX: u64 = u64::MAX >> LOGICAL_BITS;
 
 const NANOS_PER_MICRO: i64 = 1_000;
 
-/// A hybrid logical timestamp that was issued by this process's [`HybridClock`](super::HybridClock),
-/// or composed here on purpose: Unix time in µs, and a counter.
+/// A stamp of this process's hybrid clock: Unix time and a counter.
+///
+/// Issued by its [`HybridClock`](super::HybridClock), or composed here on purpose. The time is in
+/// µs.
 ///
 /// What comes off the wire or out of a file is a [`RemoteTimestamp`](super::RemoteTimestamp) until
 /// it has been observed.
@@ -78,7 +80,7 @@ impl HlcTimestamp {
     /// ```
     pub const MAX: Self = Self(u64::MAX);
 
-    /// Composes a stamp of an instant in whole microseconds and a counter up to 4095.
+    /// Composes a stamp of whole microseconds and a counter up to 4095.
     ///
     /// For stamps that are made up on purpose, such as the one that a historical query asks for.
     ///
@@ -106,7 +108,7 @@ impl HlcTimestamp {
         Self(bits)
     }
 
-    /// The stamp as a number: physical µs × 4096 + counter.
+    /// Returns the stamp as a number: physical µs × 4096 + counter.
     ///
     /// ```
     /// # use epsilon_clock::{HlcTimestamp, Timestamp};
@@ -119,7 +121,7 @@ impl HlcTimestamp {
         self.0
     }
 
-    /// The physical part as an instant: whole microseconds.
+    /// Returns the physical part as an instant: whole microseconds.
     ///
     /// ```
     /// # use epsilon_clock::{HlcTimestamp, Timestamp};
@@ -136,7 +138,7 @@ impl HlcTimestamp {
         Timestamp::from_unix_nanos((self.0 >> LOGICAL_BITS) as i64 * NANOS_PER_MICRO)
     }
 
-    /// The counter, from 0 to 4095.
+    /// Returns the counter, from 0 to 4095.
     ///
     /// ```
     /// # use epsilon_clock::HlcTimestamp;
@@ -151,8 +153,9 @@ impl HlcTimestamp {
         (self.0 & LOGICAL_MAX as u64) as u16
     }
 
-    /// The eight bytes of [`to_bits`](Self::to_bits), most significant first; they sort as the
-    /// stamps do.
+    /// Encodes the stamp in eight bytes, most significant first.
+    ///
+    /// They are those of [`to_bits`](Self::to_bits), and sort as the stamps do.
     ///
     /// ```
     /// # use epsilon_clock::HlcTimestamp;
@@ -187,8 +190,10 @@ pub(super) fn compose(physical: Timestamp, logical: u64) -> Result<HlcTimestamp,
     Ok(HlcTimestamp(((nanos / 1_000) << LOGICAL_BITS) | logical))
 }
 
-/// The least stamp of an instant's microsecond. Before 1970 there are no stamps, so every one is
-/// above such an instant, and 0 stands for it; `None` past the end of the range.
+/// Returns the least stamp of an instant's microsecond.
+///
+/// Before 1970 there are no stamps, so every one is above such an instant, and 0 stands for it;
+/// `None` past the end of the range.
 #[inline]
 pub(super) fn floor_bits(instant: Timestamp) -> Option<u64> {
     match u64::try_from(instant.unix_nanos()) {
@@ -197,7 +202,7 @@ pub(super) fn floor_bits(instant: Timestamp) -> Option<u64> {
     }
 }
 
-/// The least stamp whose physical part is not before `instant`.
+/// Returns the least stamp whose physical part is not before `instant`.
 #[inline]
 pub(super) fn ceiling_bits(instant: Timestamp) -> Option<u64> {
     match u64::try_from(instant.unix_nanos()) {
@@ -214,7 +219,6 @@ const fn bits_of_micros(micros: u64) -> Option<u64> {
     Some(micros << LOGICAL_BITS)
 }
 
-/// A call, so that the usual case is no conditional move behind the clock's reading.
 #[cold]
 const fn before_all() -> Option<u64> {
     Some(0)

@@ -67,7 +67,9 @@ impl WideTimestamp {
     /// ```
     pub const MAX: Self = Self::new(Timestamp::MAX, u32::MAX);
 
-    /// The stamp of an instant and a counter; every pair is one.
+    /// Creates the stamp of an instant and a counter.
+    ///
+    /// Every pair is one.
     ///
     /// ```
     /// # use epsilon_clock::Timestamp;
@@ -79,7 +81,7 @@ impl WideTimestamp {
         Self { physical, logical }
     }
 
-    /// The physical part.
+    /// Returns the physical part.
     ///
     /// ```
     /// # use epsilon_clock::Timestamp;
@@ -91,7 +93,7 @@ impl WideTimestamp {
         self.physical
     }
 
-    /// The counter.
+    /// Returns the counter.
     ///
     /// ```
     /// # use epsilon_clock::hlc::WideTimestamp;
@@ -102,7 +104,7 @@ impl WideTimestamp {
         self.logical
     }
 
-    /// The twelve bytes, which sort as the stamps do.
+    /// Encodes the stamp in twelve bytes, which sort as stamps do.
     ///
     /// ```
     /// # use epsilon_clock::Timestamp;
@@ -117,7 +119,7 @@ impl WideTimestamp {
         [a ^ SIGN, b, c, d, e, f, g, h, i, j, k, l]
     }
 
-    /// The stamp of these twelve bytes; all of them are one.
+    /// Decodes a stamp from twelve bytes; every twelve are one.
     ///
     /// ```
     /// # use epsilon_clock::hlc::WideTimestamp;

@@ -112,7 +112,6 @@ impl<'de> Deserialize<'de> for WideTimestamp {
     }
 }
 
-/// Reads a text as the type itself does.
 fn text<'de, T, D>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
 where
     T: FromStr<Err: Display>,

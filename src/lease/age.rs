@@ -5,8 +5,9 @@ use core::time::Duration;
 use crate::time::Interval;
 
 impl Interval {
-    /// Whether an event stamped with this interval is surely more than `delta` old:
-    /// `latest + delta < now.earliest`.
+    /// Returns true if an event stamped so is surely older than `delta`.
+    ///
+    /// That is, if `latest + delta < now.earliest`.
     ///
     /// With [`younger_than`](Self::younger_than), the rule behind leases that a replicated log
     /// grants by itself, known as LeaseGuard. Each entry carries the interval in which its leader made it.
@@ -33,8 +34,9 @@ impl Interval {
         now.after(self.latest()) && now.earliest().abs_diff(self.latest()) > delta
     }
 
-    /// Whether an event stamped with this interval is surely less than `delta` old:
-    /// `now.latest < earliest + delta`.
+    /// Returns true if an event stamped so is surely younger than `delta`.
+    ///
+    /// That is, if `now.latest < earliest + delta`.
     ///
     /// False of an event that lies surely in the future: a stamp of which no honest clock is the
     /// source grants nothing to anybody. See [`older_than`](Self::older_than).

@@ -6,7 +6,7 @@ use crate::clock::{Clock, ClockError, SUSPEND_RESOLUTION};
 use crate::machine::{Disruption, Disturbance, GUARD_WIDTH_LIMIT, OffsetRange, Sandwich};
 use crate::time::Timestamp;
 
-/// Raw time, how far boot time was ahead of monotonic time then, and what a hypervisor had told.
+/// A place in this machine's raw time, and what shows that raw time stood still since.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Anchor {
     pub(super) raw: i64,
@@ -15,7 +15,7 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
-    /// The anchor of a comparison of clocks that was sharp enough to tell the shortest suspend.
+    /// Makes an anchor of a comparison sharp enough to show the shortest suspend.
     pub(super) fn of(clocks: &Sandwich, told: Option<Disruption>) -> Result<Self, ClockError> {
         let sharp = clocks.width() <= GUARD_WIDTH_LIMIT;
         let Some(disruption) = told.filter(|_| sharp) else {
@@ -33,8 +33,9 @@ impl Anchor {
         Self::of(&clock.clocks(), clock.disruption())
     }
 
-    /// Whether the machine slept between the two, or a hypervisor told of a pause: raw time does not
-    /// count either.
+    /// Returns true if the machine slept in between, or a pause was told of.
+    ///
+    /// Raw time counts neither.
     pub(super) fn slept_until(&self, later: &Self) -> bool {
         let slept = self.boot_offset.moved_to(&later.boot_offset);
         slept.saturating_abs() > SUSPEND_RESOLUTION || self.disruption != later.disruption

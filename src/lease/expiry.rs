@@ -16,8 +16,10 @@ const SIGN: u8 = 0x80;
 const FIRST_EXPIRY: i64 = 1_000_000_000_000_000_000;
 
 impl Lease {
-    /// The expiry in eight bytes: nanoseconds since the Unix epoch plus 2^63, most significant byte
-    /// first, so that they sort as expiries do. The margin is the holder's and does not travel.
+    /// Encodes the expiry in eight bytes that sort as expiries do.
+    ///
+    /// They hold nanoseconds since the Unix epoch plus 2^63, most significant byte first. The
+    /// margin is the holder's and does not travel.
     ///
     /// ```
     /// # use epsilon_clock::{Lease, Timestamp};
@@ -29,7 +31,9 @@ impl Lease {
         turned(self.expiry.unix_nanos().to_be_bytes())
     }
 
-    /// The lease of these eight bytes, without a margin. Of a slice, use `Lease::try_from(bytes)`.
+    /// Decodes a lease from eight bytes; it has no margin.
+    ///
+    /// Of a slice, use `Lease::try_from(bytes)`.
     ///
     /// An expiry that nobody can have meant is not "long over": that is how a lease is taken twice.
     /// Whether one in the far future is meant, [`plausible_at`](Self::plausible_at) tells.
@@ -58,9 +62,11 @@ impl Lease {
         Ok(Self::until(expiry))
     }
 
-    /// The lease itself, if its expiry is at most `longest` ahead of the latest instant that it can
-    /// be now: what an honest grantor gives out, with `longest` the longest term there is and what
-    /// the grantor's clock may be wider than this one.
+    /// Returns the lease if its expiry is at most `longest` ahead.
+    ///
+    /// Ahead of the latest instant that it can be now, that is: what an honest grantor gives out,
+    /// with `longest` the longest term there is and what the grantor's clock may be wider than this
+    /// one.
     ///
     /// To believe a corrupt expiry would be to wait for ever; but not to believe it is no reason to
     /// take over. Somebody has to look.

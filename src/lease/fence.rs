@@ -40,7 +40,9 @@ use crate::time::DecodeError;
 pub struct FencingToken(NonZeroU64);
 
 impl FencingToken {
-    /// The token of this number; `None` for 0, which is what a forgotten field holds.
+    /// Creates the token of this number, or `None` for 0.
+    ///
+    /// A forgotten field holds 0.
     ///
     /// ```
     /// # use epsilon_clock::lease::FencingToken;
@@ -55,13 +57,15 @@ impl FencingToken {
         }
     }
 
-    /// The number, never 0.
+    /// Returns the number, never 0.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0.get()
     }
 
-    /// The eight bytes of the number, most significant first: they sort as tokens do.
+    /// Encodes the number in eight bytes that sort as tokens do.
+    ///
+    /// Most significant byte first.
     ///
     /// ```
     /// # use epsilon_clock::lease::FencingToken;
@@ -124,7 +128,9 @@ impl fmt::Debug for FencingToken {
 }
 
 impl HybridClock {
-    /// A token above all that this clock gave out, before any crash too.
+    /// Issues a token above all that this clock gave out.
+    ///
+    /// Before any crash too.
     ///
     /// It is a stamp like that of [`tick`](Self::tick), as a number.
     ///
@@ -238,7 +244,7 @@ impl Fence {
     /// A fence that has seen no token yet: for a resource that is being made, and for no other.
     pub const OPEN: Self = Self { highest: None };
 
-    /// Lets in a token that is not older than any before: the fence to store with what was written.
+    /// Admits a token unless an older one; returns the fence to store.
     ///
     /// The same token may come as often as it likes. Nothing happens to the fence at hand, so a
     /// transaction that is not committed has changed nothing.
@@ -267,14 +273,15 @@ impl Fence {
         }
     }
 
-    /// The highest token it has seen.
+    /// Returns the highest token it has seen.
     #[must_use]
     pub const fn highest(self) -> Option<FencingToken> {
         self.highest
     }
 
-    /// The nine bytes to store: a 1, and the highest token's number (0 for none), most significant
-    /// byte first. They sort as fences rise.
+    /// Encodes the fence in nine bytes, which sort as fences rise.
+    ///
+    /// A 1, and the highest token's number (0 for none), most significant byte first.
     ///
     /// ```
     /// # use epsilon_clock::Fence;
@@ -340,7 +347,7 @@ impl fmt::Display for Fence {
     }
 }
 
-/// A newer lease than the one that was acted on has been here.
+/// A token older than one that was seen before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{shown} is stale: {highest} has been here; stop acting on that lease")]
 #[non_exhaustive]

@@ -50,7 +50,7 @@ enum Under<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "what was not done under the lease must not take effect"]
 pub enum Tenure {
-    /// It was, up to the end: nobody else can have held it meanwhile.
+    /// It was, up to the end: no other node can have held it meanwhile.
     ///
     /// The margin does not count here; it is there for work to end in.
     Throughout,
@@ -64,8 +64,9 @@ pub enum Tenure {
 }
 
 impl Lease {
-    /// Begins work that may be done only while the lease is held; asked at its end, the guard says
-    /// whether it was.
+    /// Begins work that may be done only under the lease.
+    ///
+    /// Asked at its end, the guard says whether the lease was held.
     ///
     /// # Errors
     ///
@@ -107,7 +108,7 @@ impl TermLease {
 }
 
 impl<'a> WorkGuard<'a> {
-    /// Ends the work; whether the lease was held from its beginning until now.
+    /// Ends the work, and tells whether the lease was held throughout.
     ///
     /// True time does not run backwards, so a reading that begins now, and ends before the expiry,
     /// is enough: whatever happened in between, it happened before.

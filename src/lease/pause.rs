@@ -12,7 +12,9 @@ const BATTERY_CLOCK: Duration = Duration::from_secs(1);
 
 const BILLION: u128 = 1_000_000_000;
 
-/// Tells a process that it did not run, for how long at least, and whether the machine slept.
+/// Tells a process that it did not run, and for how long.
+///
+/// At least for so long; and whether the machine slept.
 ///
 /// Let whoever has to make progress (an event loop, a heartbeat) call [`beat`](Self::beat) at least
 /// every `interval`. What went by beyond that, by raw time, was a pause: a stopped or starved
@@ -73,7 +75,9 @@ pub struct Pause {
 }
 
 impl PauseDetector {
-    /// A detector that expects a beat at least every `interval`, beginning now.
+    /// Creates a detector that expects a beat at least every `interval`.
+    ///
+    /// Beginning now.
     ///
     /// It reads the clocks of the clock's machine and needs no interval from it.
     #[must_use]
@@ -85,7 +89,7 @@ impl PauseDetector {
         }
     }
 
-    /// Says that progress was made; the pause since the last time, if there was one.
+    /// Notes progress, and returns the pause since the last beat, if any.
     ///
     /// Five clock reads without a syscall, about a tenth of a microsecond.
     ///
@@ -114,8 +118,6 @@ impl PauseDetector {
         (pause.slept() || !pause.ran_late.is_zero()).then_some(pause)
     }
 
-    /// How much longer than the interval it surely took, with true time up to `max_drift` slower
-    /// than raw time.
     fn late(&self, from: i64, to: i64) -> Duration {
         let elapsed = to.saturating_sub(from).max(0).unsigned_abs();
         let slowest = BILLION.saturating_sub(self.clock.max_drift_ppb().into());
@@ -125,7 +127,6 @@ impl PauseDetector {
     }
 }
 
-/// How far boot time went ahead of monotonic time between the two.
 fn asleep(last: &Beat, clocks: &Sandwich) -> Duration {
     let jumped = last.boot_offset.moved_to(&clocks.boot_offset());
     if jumped <= SUSPEND_RESOLUTION {
@@ -135,7 +136,9 @@ fn asleep(last: &Beat, clocks: &Sandwich) -> Duration {
 }
 
 impl Pause {
-    /// For how long it surely lasted, at least, beyond the interval in which a beat was expected.
+    /// Returns how long it surely lasted, at least.
+    ///
+    /// Beyond the interval in which a beat was expected, that is.
     ///
     /// Of the time that the machine slept one second is left out, by which a kernel may be wrong
     /// that knows it from a battery clock.
@@ -145,19 +148,23 @@ impl Pause {
             .saturating_add(self.asleep.saturating_sub(BATTERY_CLOCK))
     }
 
-    /// Whether the machine slept in it, as far as its kernel knows.
+    /// Returns true if the machine slept in it, says its kernel.
     #[must_use]
     pub const fn slept(&self) -> bool {
         !self.asleep.is_zero()
     }
 
-    /// For how long the machine slept, as its kernel says: to a second, where a battery clock told it.
+    /// Returns how long the machine slept, as its kernel says.
+    ///
+    /// To a second, where a battery clock told it.
     #[must_use]
     pub const fn asleep(&self) -> Duration {
         self.asleep
     }
 
-    /// How late the beat was by raw time, at least, not counting sleep.
+    /// Returns how late the beat was by raw time, at least.
+    ///
+    /// Sleep does not count.
     #[must_use]
     pub const fn ran_late(&self) -> Duration {
         self.ran_late

@@ -18,7 +18,9 @@ const FASTEST_SLEW_PPB: u64 = 125_000_000;
 /// And as much slow: then a true second lasts 1 / (1 − 1/8) of its own.
 const SLOWEST_SLEW_PPB: u64 = 142_857_143;
 
-/// What was read before a lease is asked for, whose grantor will say for how long, not until when.
+/// What was read before a lease is asked for by duration.
+///
+/// Its grantor will say for how long, not until when.
 ///
 /// Take it by [`Clock::request_lease`] **before** the request is sent: the grantor's term begins at
 /// some instant after that, so what is counted from here ends first, however long the answer takes.
@@ -67,8 +69,9 @@ pub enum GrantorClock {
 }
 
 impl Clock {
-    /// Reads what a lease will be counted from, if it is granted for a duration: to be called
-    /// before it is asked for.
+    /// Reads what a lease will be counted from, before the request.
+    ///
+    /// For leases that are granted for a duration.
     ///
     /// # Errors
     ///
@@ -95,8 +98,9 @@ impl Clock {
 }
 
 impl LeaseRequest {
-    /// The lease, now that the grantor said for how long: `term` from some instant between the
-    /// request and its answer.
+    /// Makes the lease, once the grantor said for how long.
+    ///
+    /// `term` begins at some instant between the request and its answer.
     ///
     /// Of the term, what either clock may be off in it is not used: the grantor's, as `counted`
     /// says, and this machine's own `max_drift`.
@@ -174,7 +178,6 @@ impl GrantorClock {
     }
 }
 
-/// So many parts per billion of a span, rounded up; `None` beyond 584 years.
 fn share(span: Duration, ppb: u64) -> Option<Duration> {
     let nanos = span.as_nanos().checked_mul(ppb.into())?;
     let nanos = u64::try_from(nanos.div_ceil(1_000_000_000)).ok()?;

@@ -82,7 +82,7 @@ impl TermLease {
         }
     }
 
-    /// The same lease with its holder giving up so much earlier; see [`Lease::with_margin`].
+    /// Sets how much earlier the holder gives up; see [`Lease::with_margin`].
     ///
     /// ```
     /// # use epsilon_clock::Clock;
@@ -104,7 +104,7 @@ impl TermLease {
         self
     }
 
-    /// Whether the holder may act now.
+    /// Returns true if the holder may act now.
     ///
     /// Costs what [`Clock::now`] does, and a few comparisons; after each new claim of the clock once
     /// a comparison of its machine's clocks.
@@ -140,7 +140,7 @@ impl TermLease {
         }
     }
 
-    /// [`held`](Self::held) for `?`: says by how much it is not.
+    /// Checks that the lease is held, or says by how much not.
     ///
     /// # Errors
     ///
@@ -171,7 +171,9 @@ impl TermLease {
         Ok(())
     }
 
-    /// How long it is surely held from now on; zero once it is not. For planning a renewal.
+    /// Returns how long it is surely held, for planning a renewal.
+    ///
+    /// Zero once it is not held.
     ///
     /// # Errors
     ///
@@ -185,25 +187,27 @@ impl TermLease {
         Ok(self.lease.remaining(&self.clock)?.min(by_raw_time))
     }
 
-    /// The term, as the grantor said.
+    /// Returns the term, as the grantor said.
     #[must_use]
     pub const fn term(&self) -> Duration {
         self.term.granted
     }
 
-    /// How long before the end its holder gives up.
+    /// Returns how long before the end its holder gives up.
     #[must_use]
     pub const fn margin(&self) -> Duration {
         self.lease.margin()
     }
 
-    /// The first instant of UTC at which the term may be over: it is not held from then on.
+    /// Returns the first instant of UTC at which the term may be over.
+    ///
+    /// It is not held from then on.
     #[must_use]
     pub const fn expires_no_earlier(&self) -> Timestamp {
         self.lease.expiry()
     }
 
-    /// The same, as far as the end of guarded work goes: whether nobody else can have held it yet.
+    /// Checks that no other node can have held it yet, at the end of guarded work.
     ///
     /// The margin does not count: it is there for work to end in.
     pub(super) fn lasts_at(&self, now: &Interval) -> Result<(), NotHeld> {
@@ -217,7 +221,7 @@ impl TermLease {
         Ok(())
     }
 
-    /// How long ago it surely ended, if it surely did.
+    /// Returns how long ago it surely ended, if it surely did.
     pub(super) fn over_since(&self, now: &Interval) -> Option<Duration> {
         let ends_by = self.term.ends_by?;
         now.after(ends_by).then(|| now.earliest().abs_diff(ends_by))
@@ -262,8 +266,10 @@ impl TermLease {
     }
 }
 
-/// The last raw instant at which less than `usable` true time can have gone by since the anchor, with
-/// true time running up to `max_drift_ppb` faster than raw time; before the anchor if there is none.
+/// Returns the last raw instant at which the lease is held, or one before the anchor.
+///
+/// Up to it less than `usable` true time can have gone by, with true time running up to
+/// `max_drift_ppb` faster than raw time.
 fn last_instant(anchor: &Anchor, usable: Duration, max_drift_ppb: u32) -> i64 {
     // ceil(elapsed × (1 + drift)) < usable, exactly when elapsed × (1 + drift) <= usable − 1 ns.
     let Some(most) = usable.as_nanos().checked_sub(1) else {

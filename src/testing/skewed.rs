@@ -14,7 +14,9 @@ use crate::source::{
 };
 use crate::time::{Claim, ErrorBound, Interval, RateBounds, TimeDelta, Timestamp};
 
-/// A node whose clock is wrong by `offset`, in real time, and knows it to within `epsilon`.
+/// A node whose clock is wrong, and knows it within `epsilon`.
+///
+/// It is wrong by `offset`, in real time.
 ///
 /// What passes for UTC is the machine's own real time: every process on it agrees on the truth,
 /// whether or not the machine is synchronised. Each node shifts it by an offset of its own and
@@ -75,7 +77,7 @@ pub enum SkewError {
 }
 
 impl Skewed {
-    /// The machine's time shifted by `offset`, known to within `epsilon`.
+    /// Shifts the machine's time by `offset`, known to within `epsilon`.
     ///
     /// # Errors
     ///
@@ -93,7 +95,9 @@ impl Skewed {
         })
     }
 
-    /// A builder for clocks on this machine, which ask its honest source alone.
+    /// Returns a builder for clocks on this machine.
+    ///
+    /// They ask its honest source alone.
     ///
     /// ```
     /// # use epsilon_clock::TimeDelta;
@@ -115,7 +119,7 @@ impl Skewed {
             .source(self.source())
     }
 
-    /// A clock on this machine with every setting at its default.
+    /// Builds a clock on this machine with every setting at its default.
     ///
     /// # Errors
     ///
@@ -124,14 +128,16 @@ impl Skewed {
         self.builder().build()
     }
 
-    /// The machine by itself, for a builder of one's own.
+    /// Returns the machine by itself, for a builder of one's own.
     #[must_use]
     pub fn machine(&self) -> SkewedMachine {
         SkewedMachine(self.clone())
     }
 
-    /// The source by itself. It claims anew at each look, on whatever machine it is asked about:
-    /// its real time, give or take `epsilon`.
+    /// Returns the source by itself.
+    ///
+    /// It claims anew at each look, on whatever machine it is asked about: its real time, give or
+    /// take `epsilon`.
     #[must_use]
     pub const fn source(&self) -> SkewedSource {
         SkewedSource {

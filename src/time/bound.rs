@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-/// The terms that add up to half of an interval's width, each in nanoseconds.
+/// The terms of half an interval's width, each in nanoseconds.
 ///
 /// Their sum, [`total`](Self::total), is never less than the interval's epsilon. It may be more:
 /// an earliest end held up by what an earlier reading had already promised narrows the interval.
@@ -28,18 +28,22 @@ pub struct ErrorBound {
     pub rounding_ns: u64,
     /// The allowance for a daemon whose own figure is statistical (assumption A2).
     pub margin_ns: u64,
-    /// How far real time may have strayed between the daemon's write and the look that saw it.
+    /// How far real time may have strayed between write and look.
     pub unseen_ns: u64,
     /// How long the look took: its clocks cannot be read at one instant.
     pub bracket_ns: u64,
-    /// What the oscillator may have drifted since the claim was made (assumption A1).
+    /// What the oscillator may have drifted since the claim (assumption A1).
     pub drift_ns: u64,
-    /// What the caller vouched for with `assume_error`, where no source reports a bound.
+    /// What the caller vouched for, where no source reports a bound.
+    ///
+    /// Set with [`assume_error`](crate::ClockBuilder::assume_error).
     pub assumed_ns: u64,
 }
 
 impl ErrorBound {
-    /// The sum of all terms; stays at [`u64::MAX`] nanoseconds (584 years) rather than wrap.
+    /// Returns the sum of all terms.
+    ///
+    /// It stays at [`u64::MAX`] nanoseconds (584 years) rather than wrap.
     #[must_use]
     pub fn total(&self) -> Duration {
         Duration::from_nanos(self.total_ns())
@@ -51,7 +55,7 @@ impl ErrorBound {
             .fold(0_u64, |sum, (_, ns)| sum.saturating_add(*ns))
     }
 
-    /// Every term with its name, in the order in which they arise.
+    /// Returns every term with its name, in the order in which they arise.
     ///
     /// ```
     /// # use epsilon_clock::ErrorBound;

@@ -31,7 +31,9 @@ pub struct RateBounds {
 }
 
 impl RateBounds {
-    /// Bounds from the slowest to the fastest rate in ppb; `None` if they are the wrong way round.
+    /// Creates bounds from the slowest to the fastest rate in ppb.
+    ///
+    /// `None` if they are the wrong way round.
     #[must_use]
     pub const fn new(lo_ppb: i32, hi_ppb: i32) -> Option<Self> {
         if lo_ppb <= hi_ppb {
@@ -41,7 +43,9 @@ impl RateBounds {
         }
     }
 
-    /// Bounds of ±`max_drift_ppb`; beyond `i32::MAX` ppb, which is more than 200 %, they stay there.
+    /// Creates bounds of ±`max_drift_ppb`.
+    ///
+    /// Beyond `i32::MAX` ppb, which is more than 200 %, they stay there.
     #[must_use]
     pub const fn symmetric(max_drift_ppb: u32) -> Self {
         #[allow(clippy::cast_possible_wrap, reason = "what would wrap was cut off")]
@@ -56,7 +60,7 @@ impl RateBounds {
         }
     }
 
-    /// The rates that both bounds allow; `None` if there are none.
+    /// Returns the rates that both bounds allow, or `None`.
     ///
     /// ```
     /// use epsilon_clock::time::RateBounds;
@@ -80,7 +84,7 @@ impl RateBounds {
         Self::new(lo, hi)
     }
 
-    /// The narrowest bounds that contain both.
+    /// Returns the narrowest bounds that contain both.
     #[must_use]
     pub const fn hull(self, other: Self) -> Self {
         Self {
@@ -97,13 +101,13 @@ impl RateBounds {
         }
     }
 
-    /// The slowest that true time may run against raw time, in ppb.
+    /// Returns the slowest rate of true time against raw time, in ppb.
     #[must_use]
     pub const fn lo_ppb(self) -> i32 {
         self.lo_ppb
     }
 
-    /// The fastest that true time may run against raw time, in ppb.
+    /// Returns the fastest rate of true time against raw time, in ppb.
     #[must_use]
     pub const fn hi_ppb(self) -> i32 {
         self.hi_ppb
@@ -132,7 +136,6 @@ pub struct LeapSecond {
 }
 
 impl LeapSecond {
-    /// Unix time of an instant that the count of seconds from before the leap calls `counted`.
     const fn map(self, counted: i128) -> i128 {
         let boundary = self.boundary.unix_nanos() as i128;
         let second = SECOND as i128;
@@ -147,7 +150,7 @@ impl LeapSecond {
 }
 
 impl LeapSecond {
-    /// The first count of seconds from before the leap that maps to `unix` or later.
+    /// Returns the first count of seconds from before the leap that maps to `unix` or later.
     const fn first_at(self, unix: i128) -> i128 {
         let boundary = self.boundary.unix_nanos() as i128;
         let second = SECOND as i128;
@@ -161,7 +164,9 @@ impl LeapSecond {
     }
 }
 
-/// "At raw instant `raw`, UTC was in `interval`", and how fast true time may run since and before.
+/// A statement: at raw instant `raw`, UTC was in `interval`.
+///
+/// With it go bounds on how fast true time may run against raw time, since then and before.
 ///
 /// A claim can be carried to any other raw instant: the interval moves along with raw time and
 /// widens on both sides by what the rate leaves open. Rounding always goes outward.
@@ -190,7 +195,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The claim that UTC was in `interval` at raw instant `raw` (ns).
+    /// Creates the claim that UTC was in `interval` at raw instant `raw` (ns).
     #[must_use]
     pub const fn new(raw: i64, interval: Interval, rate: RateBounds) -> Self {
         Self {
@@ -201,43 +206,43 @@ impl Claim {
         }
     }
 
-    /// The same claim on a scale that has this leap second in it, or none.
+    /// Replaces the leap second on the claim's scale, or removes it.
     #[must_use]
     pub const fn with_leap(self, leap: Option<LeapSecond>) -> Self {
         Self { leap, ..self }
     }
 
-    /// The same claim with other bounds on how fast true time may run against raw time.
+    /// Replaces the bounds on the rate of true time against raw time.
     #[must_use]
     pub const fn with_rate(self, rate: RateBounds) -> Self {
         Self { rate, ..self }
     }
 
-    /// The raw instant that the claim is about, in ns.
+    /// Returns the raw instant that the claim is about, in ns.
     #[must_use]
     pub const fn raw(&self) -> i64 {
         self.raw
     }
 
-    /// Where UTC was at that instant.
+    /// Returns the interval that UTC was in at that instant.
     #[must_use]
     pub const fn interval(&self) -> Interval {
         self.interval
     }
 
-    /// How fast true time may run against raw time.
+    /// Returns the bounds on the rate of true time against raw time.
     #[must_use]
     pub const fn rate(&self) -> RateBounds {
         self.rate
     }
 
-    /// The leap second on the claim's scale, if one is near.
+    /// Returns the leap second on the claim's scale, if one is near.
     #[must_use]
     pub const fn leap(&self) -> Option<LeapSecond> {
         self.leap
     }
 
-    /// Where UTC is at raw instant `raw` (ns), before or after the claim's own.
+    /// Carries the claim to raw instant `raw` (ns), earlier or later.
     ///
     /// # Errors
     ///
@@ -250,7 +255,7 @@ impl Claim {
         })
     }
 
-    /// The earliest that UTC can be at raw instant `raw`.
+    /// Returns the earliest that UTC can be at raw instant `raw`.
     pub(crate) fn earliest_at(&self, raw: i64) -> Result<Timestamp, RangeError> {
         let dt = i128::from(raw) - i128::from(self.raw);
         let rate = if dt < 0 {
@@ -262,7 +267,7 @@ impl Claim {
         self.on_scale(i128::from(self.interval.earliest().unix_nanos()) + dt + drift)
     }
 
-    /// The latest that UTC can be at raw instant `raw`.
+    /// Returns the latest that UTC can be at raw instant `raw`.
     pub(crate) fn latest_at(&self, raw: i64) -> Result<Timestamp, RangeError> {
         let dt = i128::from(raw) - i128::from(self.raw);
         let rate = if dt < 0 {
@@ -274,8 +279,9 @@ impl Claim {
         self.on_scale(i128::from(self.interval.latest().unix_nanos()) + dt + drift)
     }
 
-    /// The first raw instant at which `instant` is surely past, as far as this claim goes; never
-    /// before the claim's own. `None` if that lies beyond what raw time can count.
+    /// Returns the first raw instant at which `instant` is surely past.
+    ///
+    /// Never before the claim's own instant; `None` if it lies beyond what raw time can count.
     pub(crate) fn past_at(&self, instant: Timestamp) -> Option<i64> {
         let next = instant.unix_nanos().checked_add(1)?;
         let counted = self
@@ -301,8 +307,9 @@ impl Claim {
             .map_err(|_| RangeError::Timestamp { unix_nanos: mapped })
     }
 
-    /// How far this claim, carried to the other's instant, misses the other's interval; `None`
-    /// where they agree (or where this one cannot be carried so far and proves nothing).
+    /// Returns how far this claim, carried along, misses the other's interval.
+    ///
+    /// `None` where they agree, or where this one cannot be carried so far and proves nothing.
     ///
     /// Two claims that miss each other cannot both be true: either one of them was false, or true
     /// time did not run within the rate bounds between them.

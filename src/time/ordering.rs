@@ -80,12 +80,13 @@ pub enum WriteOrder {
     Newer,
     /// The incoming write was surely made before the stored one: it is out of date.
     Older,
-    /// Nobody can tell: keep both, and let whoever knows what they mean merge them.
+    /// The clocks cannot tell: keep both, and let the application merge them.
     Concurrent,
 }
 
-/// Compares an incoming replicated write with the stored one, and never chooses between two of
-/// which it cannot be told which was made first.
+/// Compares an incoming replicated write with the stored one.
+///
+/// It never chooses between two writes whose order cannot be told.
 ///
 /// "Last write wins" by bare timestamps loses an update whenever the node that made the later one
 /// lags behind. The stamps are intervals, each read by [`Clock::now`](crate::Clock::now) while the
@@ -112,7 +113,9 @@ pub fn compare_writes(stored: &Interval, incoming: &Interval) -> WriteOrder {
     }
 }
 
-/// The writes that no other is surely newer than: one is the winner, several are siblings to merge.
+/// Returns the writes that no other is surely newer than.
+///
+/// One is the winner, several are siblings to merge.
 ///
 /// In the order in which they were given; none only of none.
 ///
@@ -183,34 +186,38 @@ pub enum Visibility {
 }
 
 impl ReadWindow {
-    /// A read at `read` of versions that can have been acknowledged only up to `limit`; a limit
-    /// below `read` leaves nothing uncertain.
+    /// Creates a read at `read`, with acknowledged versions up to `limit`.
+    ///
+    /// A limit below `read` leaves nothing uncertain.
     #[must_use]
     pub const fn new(read: Timestamp, limit: Timestamp) -> Self {
         Self { read, limit }
     }
 
-    /// A read that begins now, at the earliest that it can be: what is visible then is surely past,
-    /// and does not change any more once its committers are done.
+    /// Begins a read now, at the earliest that it can be.
+    ///
+    /// What is visible then is surely past, and does not change any more once its committers are
+    /// done.
     #[must_use]
     pub const fn began(now: &Interval) -> Self {
         Self::new(now.earliest(), now.latest())
     }
 
-    /// The read's timestamp.
+    /// Returns the read's timestamp.
     #[must_use]
     pub const fn read(&self) -> Timestamp {
         self.read
     }
 
-    /// The last timestamp that a version acknowledged before the read began can have.
+    /// Returns the last timestamp that a version acknowledged before can have.
     #[must_use]
     pub const fn limit(&self) -> Timestamp {
         self.limit
     }
 
-    /// The same read, moved up to see a version that was uncertain. The limit stays, so a read
-    /// restarts only as often as there are versions in its first window.
+    /// Moves the read up to see a version that was uncertain.
+    ///
+    /// The limit stays, so a read restarts only as often as there are versions in its first window.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -226,7 +233,7 @@ impl ReadWindow {
         Self::new(self.read.max(read), self.limit)
     }
 
-    /// Whether the read sees a version of this timestamp.
+    /// Tells whether the read sees a version of this timestamp.
     pub fn of(&self, version: Timestamp) -> Visibility {
         if version <= self.read {
             Visibility::Visible

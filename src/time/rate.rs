@@ -61,7 +61,7 @@ pub(crate) struct RateLimits {
 pub struct LearnedRate {
     /// What is left of ±`max_drift`, the allowance for wander included.
     pub bounds: RateBounds,
-    /// How far apart the oldest and the newest claim are that it was learned from, at most 2000 s.
+    /// The span from the oldest to the newest claim used, at most 2000 s.
     pub window: Duration,
     /// How many claims it rests on.
     pub claims: usize,
@@ -73,7 +73,7 @@ pub(crate) struct Disproof {
     pub(crate) by: Duration,
 }
 
-/// The claims of a window's writes, thinned out, and what they have taught.
+/// A window's claims, thinned out, and what they have taught.
 ///
 /// Fixed in size. Dropping a claim loses sharpness, never truth: every pair holds by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl RateHistory {
         }
     }
 
-    /// What was learned last.
+    /// Returns what was learned last.
     pub(crate) fn learned(&self) -> Option<LearnedRate> {
         let kept = self.kept();
         let (first, last) = (kept.first()?, kept.last()?);
@@ -174,8 +174,6 @@ impl RateHistory {
         self.len -= stale;
     }
 
-    /// Of each stretch the first claim stays, unless a later one is less than half as wide: age
-    /// sharpens a pair as much as narrow ends do.
     fn keep(&mut self, claim: Claim) {
         let newest = self
             .len
@@ -201,7 +199,7 @@ impl RateHistory {
         }
     }
 
-    /// What all pairs of the window prove, those with `newest` included; `None` without a pair.
+    /// Returns what all pairs of the window prove, those with `newest` included.
     fn averages(&self, newest: &Claim) -> Option<Averages> {
         let kept = self.kept();
         let among = kept.iter().enumerate().flat_map(|(at, earlier)| {
@@ -217,7 +215,6 @@ impl RateHistory {
 }
 
 impl Averages {
-    /// What two claims prove, if they are far enough apart.
     fn of(earlier: &Claim, later: &Claim) -> Option<Self> {
         let span = i128::from(later.raw()) - i128::from(earlier.raw());
         if span < i128::from(PAIR_SPAN) {
@@ -241,7 +238,6 @@ impl Averages {
         })
     }
 
-    /// What both prove.
     fn and(self, other: Self) -> Self {
         Self {
             lo: self.lo.max(other.lo),
@@ -250,7 +246,6 @@ impl Averages {
         }
     }
 
-    /// What they leave of the rate at any moment, or that they leave nothing.
     fn bounds(self, limits: &RateLimits) -> Result<RateBounds, Disproof> {
         let drift = i128::from(limits.max_drift_ppb);
         let wander = i128::from(limits.max_wander_ppb);
@@ -273,8 +268,7 @@ impl Averages {
     }
 }
 
-/// By how much the scale of the later claim is ahead of the earlier one's, in ns: a leap second on
-/// the earlier one's scale has passed in between.
+/// Returns how far the later claim's scale is ahead, in ns, by a leap second in between.
 fn leap_between(earlier: &Claim, later: &Claim) -> i128 {
     match earlier.leap() {
         Some(leap)

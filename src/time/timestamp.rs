@@ -91,7 +91,9 @@ impl Timestamp {
     /// ```
     pub const UNIX_EPOCH: Timestamp = Timestamp::from_unix_nanos(0);
 
-    /// The timestamp of this many nanoseconds since the Unix epoch; every `i64` is one.
+    /// Creates a timestamp from nanoseconds since the Unix epoch.
+    ///
+    /// Every `i64` is one.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -103,7 +105,7 @@ impl Timestamp {
         Timestamp { nanos }
     }
 
-    /// The timestamp of this many microseconds since the Unix epoch.
+    /// Creates a timestamp from microseconds since the Unix epoch.
     ///
     /// # Errors
     ///
@@ -120,7 +122,7 @@ impl Timestamp {
         Timestamp::from_units(micros, 1_000)
     }
 
-    /// The timestamp of this many milliseconds since the Unix epoch.
+    /// Creates a timestamp from milliseconds since the Unix epoch.
     ///
     /// # Errors
     ///
@@ -137,7 +139,7 @@ impl Timestamp {
         Timestamp::from_units(millis, 1_000_000)
     }
 
-    /// The timestamp of this many seconds since the Unix epoch.
+    /// Creates a timestamp from seconds since the Unix epoch.
     ///
     /// # Errors
     ///
@@ -157,7 +159,7 @@ impl Timestamp {
         Timestamp::from_units(secs, NANOS_PER_SEC)
     }
 
-    /// Nanoseconds since the Unix epoch, negative before it.
+    /// Returns the nanoseconds since the Unix epoch, negative before it.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -169,7 +171,7 @@ impl Timestamp {
         self.nanos
     }
 
-    /// This instant moved forward by `span`; `None` past [`Timestamp::MAX`].
+    /// Moves the instant forward by `span`; `None` past [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -188,7 +190,7 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved back by `span`; `None` before [`Timestamp::MIN`].
+    /// Moves the instant back by `span`; `None` before [`Timestamp::MIN`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -206,7 +208,9 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved by a signed span; `None` outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// Moves the instant by a signed span.
+    ///
+    /// `None` outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::{TimeDelta, Timestamp};
@@ -220,7 +224,7 @@ impl Timestamp {
         from_checked(self.nanos.checked_add(delta.nanos))
     }
 
-    /// This instant moved forward by `span`, or [`Timestamp::MAX`] where that lies past it.
+    /// Moves the instant forward by `span`, at most to [`Timestamp::MAX`].
     ///
     /// Right for a deadline ("no later than"); wrong for a bound on time, which it would make too early.
     ///
@@ -238,7 +242,7 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved back by `span`, or [`Timestamp::MIN`] where that lies before it.
+    /// Moves the instant back by `span`, at most to [`Timestamp::MIN`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -254,7 +258,9 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved by a signed span, stopping at [`Timestamp::MIN`] or [`Timestamp::MAX`].
+    /// Moves the instant by a signed span, within the range.
+    ///
+    /// It stops at [`Timestamp::MIN`] or [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::{TimeDelta, Timestamp};
@@ -267,8 +273,9 @@ impl Timestamp {
         Timestamp::from_unix_nanos(self.nanos.saturating_add(delta.nanos))
     }
 
-    /// How far this instant lies after `origin`, negative when before it; `None` where the difference
-    /// exceeds an `i64` of nanoseconds (some 292 years).
+    /// Returns the signed span from `origin` to this instant.
+    ///
+    /// `None` where the difference exceeds an `i64` of nanoseconds (some 292 years).
     ///
     /// [`Timestamp::abs_diff`] is exact over the whole range.
     ///
@@ -287,7 +294,9 @@ impl Timestamp {
         }
     }
 
-    /// How far this instant lies after `origin`, stopping at [`TimeDelta::MIN`] or [`TimeDelta::MAX`].
+    /// Returns the signed span from `origin`, within [`TimeDelta`]'s range.
+    ///
+    /// It stops at [`TimeDelta::MIN`] or [`TimeDelta::MAX`].
     ///
     /// ```
     /// use epsilon_clock::{TimeDelta, Timestamp};
@@ -300,7 +309,9 @@ impl Timestamp {
         TimeDelta::from_nanos(self.nanos.saturating_sub(origin.nanos))
     }
 
-    /// How far apart two instants are, whichever comes first; exact over the whole range.
+    /// Returns the distance between two instants, in either order.
+    ///
+    /// Exact over the whole range.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -313,7 +324,7 @@ impl Timestamp {
         Duration::from_nanos(self.nanos.abs_diff(other.nanos))
     }
 
-    /// Whether this day, counted from 1970-01-01, is the first of a month.
+    /// Returns true if this day, counted from 1970-01-01, begins a month.
     pub(crate) fn day_begins_a_month(unix_days: i64) -> bool {
         Date::from_unix_days(unix_days).day == 1
     }
@@ -327,7 +338,7 @@ impl Timestamp {
         }
     }
 
-    /// The timestamp of whole seconds plus nanoseconds, which need not be less than a second.
+    /// Creates a timestamp from seconds plus nanoseconds, however many.
     ///
     /// In 128 bits, because the second that [`Timestamp::MIN`] lies in begins before it.
     pub(crate) fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, RangeError> {
@@ -345,7 +356,6 @@ const fn from_checked(nanos: Option<i64>) -> Option<Timestamp> {
     }
 }
 
-/// The span in nanoseconds, if they fit: no longer span joins two timestamps.
 const fn whole_nanos(span: Duration) -> Option<u64> {
     match span.as_secs().checked_mul(1_000_000_000) {
         Some(nanos) => nanos.checked_add(span.subsec_nanos() as u64),
@@ -400,7 +410,7 @@ impl TimeDelta {
     /// ```
     pub const MAX: TimeDelta = TimeDelta::from_nanos(i64::MAX);
 
-    /// The span of this many nanoseconds; every `i64` is one.
+    /// Creates a span from nanoseconds; every `i64` is one.
     ///
     /// ```
     /// assert_eq!(epsilon_clock::TimeDelta::from_nanos(-8).to_string(), "-8ns");
@@ -410,7 +420,7 @@ impl TimeDelta {
         TimeDelta { nanos }
     }
 
-    /// The span forward of this length; `None` where it is longer than [`TimeDelta::MAX`].
+    /// Creates a span forward; `None` where longer than [`TimeDelta::MAX`].
     ///
     /// ```
     /// use epsilon_clock::TimeDelta;
@@ -432,7 +442,7 @@ impl TimeDelta {
         }
     }
 
-    /// The span in nanoseconds, negative for a span back.
+    /// Returns the span in nanoseconds, negative for a span back.
     ///
     /// ```
     /// assert_eq!(epsilon_clock::TimeDelta::from_nanos(-8).nanos(), -8);
@@ -442,7 +452,7 @@ impl TimeDelta {
         self.nanos
     }
 
-    /// The length of the span without its sign; exact even for [`TimeDelta::MIN`].
+    /// Returns the length without its sign, exact even for [`TimeDelta::MIN`].
     ///
     /// ```
     /// use epsilon_clock::TimeDelta;
@@ -456,7 +466,7 @@ impl TimeDelta {
         Duration::from_nanos(self.nanos.unsigned_abs())
     }
 
-    /// Whether this is a span back; false for [`TimeDelta::ZERO`].
+    /// Returns true for a span back, false for [`TimeDelta::ZERO`].
     ///
     /// ```
     /// use epsilon_clock::TimeDelta;
@@ -703,7 +713,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Why a text is not a [`Timestamp`], and at which byte that shows.
+/// Why a text is not a timestamp, and at which byte.
 ///
 /// ```
 /// use epsilon_clock::Timestamp;
@@ -779,7 +789,9 @@ pub enum ParseTimestampError {
 }
 
 impl ParseTimestampError {
-    /// The byte at which the fault shows, counted from 0; 0 where the whole date is out of range.
+    /// Returns the byte at which the fault shows, counted from 0.
+    ///
+    /// It is 0 where the whole date is out of range.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -929,7 +941,6 @@ impl Date {
     }
 }
 
-/// Days from 0001-01-01 to January 1 of `year`.
 const fn days_before_year(year: i64) -> i64 {
     let gone = year - 1;
     gone * 365 + gone.div_euclid(4) - gone.div_euclid(100) + gone.div_euclid(400)
@@ -948,7 +959,9 @@ const fn is_leap_year(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
-/// A line of text on the stack, so that `Display` can pad what it composed without allocating.
+/// A line of text on the stack.
+///
+/// With it `Display` can pad what it composed without allocating.
 pub(crate) struct Line {
     bytes: [u8; Line::CAPACITY],
     length: usize,
@@ -965,7 +978,6 @@ impl Line {
         }
     }
 
-    /// So many decimal digits of a number, with leading zeros.
     fn write_digits(&mut self, mut number: u64, width: usize) -> fmt::Result {
         let end = self.length.checked_add(width).ok_or(fmt::Error)?;
         let free = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;

@@ -49,7 +49,7 @@ pub struct LogJson<F> {
 }
 
 impl<F> LogJson<F> {
-    /// Wraps a format, which is to write JSON and no time of its own.
+    /// Wraps a format that writes JSON without a time of its own.
     #[must_use]
     pub const fn new(clock: Clock, format: F) -> Self {
         Self { clock, format }

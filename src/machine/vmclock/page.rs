@@ -78,7 +78,7 @@ impl Layout {
         })
     }
 
-    /// What it says now, whole: `None` while it is being written.
+    /// Reads what it says now, whole; `None` while it is being written.
     pub(super) fn read(self, page: &Page) -> Option<Disruption> {
         settled(page, || self.glance(page, 0))
     }

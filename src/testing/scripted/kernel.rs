@@ -32,7 +32,7 @@ impl Kernel {
         }
     }
 
-    /// What a call of `adjtimex` answers.
+    /// Returns what a call of `adjtimex` answers.
     pub(super) const fn reply(&self) -> NtpStatus {
         let state = if self.verbatim {
             self.status.state
@@ -52,7 +52,7 @@ impl Kernel {
         self.verbatim = true;
     }
 
-    /// Lets the kernel reply its own leap state again, after a daemon wrote something.
+    /// Lets the kernel reply its leap state again, after a write.
     pub(super) const fn written(&mut self) {
         self.verbatim = false;
     }
@@ -61,7 +61,7 @@ impl Kernel {
         self.grows = false;
     }
 
-    /// What setting the date does: nothing that was known of the error holds any more.
+    /// Forgets what was known of the error, as setting the date does.
     pub(super) const fn clear(&mut self) {
         self.status.maxerror = NtpStatus::MAXERROR_CAP;
         self.status.esterror = NtpStatus::MAXERROR_CAP;
@@ -82,7 +82,9 @@ impl Kernel {
         self.verbatim = false;
     }
 
-    /// A second of real time begins, `second` by the kernel's count; by how many seconds it leaps.
+    /// Begins a second of real time; returns by how many it leaps.
+    ///
+    /// `second` is its number by the kernel's count.
     pub(super) fn second(&mut self, second: i64) -> i64 {
         if self.grows {
             let grown = self.status.maxerror.saturating_add(GROWTH_US);
