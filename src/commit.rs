@@ -1,4 +1,4 @@
-//! Commit-wait: timestamps that are in nobody's future once they are acknowledged.
+//! Commit-wait: timestamps that lie in no node's future once they are acknowledged.
 //!
 //! The proof, in five lines. Let commit 1 be released before commit 2 begins, on whatever node.
 //!
@@ -31,7 +31,7 @@ const SPIN_BATCH: usize = 16;
 /// A commit timestamp, and the wait until it is surely past.
 ///
 /// Made by [`Clock::begin_commit`]. Do the work (write the log, replicate), then
-/// [`wait`](Self::wait), then acknowledge: whoever hears of the commit, and commits something in
+/// [`wait`](Self::wait), then acknowledge: a client that hears of the commit, and commits something in
 /// turn, on any node with an honest clock, gets a larger timestamp (invariant T5). The time that the
 /// work took counts towards the wait, which takes about twice the clock's epsilon in all; work that
 /// takes longer waits not at all.
@@ -94,6 +94,8 @@ impl Clock {
     #[inline]
     pub fn begin_commit(&self) -> Result<CommitWait<'_>, CommitError> {
         let latest = self.now()?.latest();
+        // At least `latest`, which true time has not passed (T5), and above all that any thread was
+        // given before: two commits of one node never share a timestamp.
         match self.draw_commit(latest) {
             Some(timestamp) => Ok(self.until_past(timestamp)),
             None => Err(CommitError::RangeExhausted),
@@ -153,6 +155,8 @@ impl Clock {
         limit: Duration,
     ) -> Result<CommitWait<'_>, CommitError> {
         let latest = self.now()?.latest();
+        // Checked before anything is drawn: a timestamp drawn from a corrupt row would put every
+        // later commit of this clock behind the same wait.
         if floor > latest && floor.abs_diff(latest) > limit {
             return Err(CommitError::FloorTooFarAhead {
                 floor,
@@ -160,6 +164,7 @@ impl Clock {
                 limit,
             });
         }
+        // Strictly above: what was read at `floor` was written before this commit.
         let above = floor.checked_add(Duration::from_nanos(1));
         let drawn = above.and_then(|above| self.draw_commit(latest.max(above)));
         match drawn {
@@ -319,19 +324,27 @@ impl CommitWait<'_> {
     }
 
     fn wait_for(&self, timeout: Option<Duration>) -> Result<(), CommitWaitError> {
+        // The work often took longer than the wait would: then there is nothing to measure.
         if patiently(|| self.clock.after(self.timestamp))? {
             return Ok(());
         }
         let began = self.clock.raw_time();
+        // One allowance for the whole wait: a clock whose claims keep getting wider could otherwise
+        // send it back into a new stretch of spinning again and again.
         let mut may_spin = WaitStrategy::MOST_SPINNING_NS;
         loop {
+            // Worked out anew each time round. A sleep may end early (a signal, a slew), and
+            // another claim may have moved the end either way: no single sleep is trusted (T6).
             let left = left(self.clock, self.timestamp)?;
             if left == 0 {
                 return Ok(());
             }
             if let Some(timeout) = timeout {
+                // Fails at once if what is left will not fit, rather than sleep in vain. Raw time,
+                // because the timeout must not be stretched by a step of the wall clock.
                 check_timeout(timeout, since(self.clock, began), left)?;
             }
+            // An ordinary sleep ends 70 to 100 µs late, so it stops short of the end by that much.
             let stretch = self.strategy.stretch_ns().min(may_spin);
             if left > stretch {
                 self.clock.doze(Duration::from_nanos(left - stretch));
@@ -340,6 +353,8 @@ impl CommitWait<'_> {
             match spin(self.clock, stretch, |clock| clock.after(self.timestamp))? {
                 Spun::Done => return Ok(()),
                 Spun::For(span) => may_spin = may_spin.saturating_sub(span),
+                // Reading does not move this machine's time (a scripted one without read costs):
+                // only a sleep does.
                 Spun::Frozen => may_spin = 0,
             }
         }
@@ -348,6 +363,8 @@ impl CommitWait<'_> {
 
 fn patiently<T>(ask: impl Fn() -> Result<T, ClockError>) -> Result<T, ClockError> {
     let mut answer = ask();
+    // The reader was preempted each time it compared the machine's clocks, and nothing is wrong
+    // with them: the next attempt most likely succeeds. Any other error stands.
     for _ in 0..INTERRUPTIONS {
         match answer {
             Err(ClockError::Disturbed {
@@ -362,11 +379,13 @@ fn patiently<T>(ask: impl Fn() -> Result<T, ClockError>) -> Result<T, ClockError
 /// Returns the raw ns until `timestamp` is surely past; 0 only if that was observed.
 fn left(clock: &Clock, timestamp: Timestamp) -> Result<u64, CommitWaitError> {
     let left = patiently(|| clock.raw_until_past(timestamp))?;
+    // At the end of the range no reading can lie beyond the timestamp; waiting would be for ever.
     left.ok_or(CommitWaitError::NeverPast { timestamp })
 }
 
 fn since(clock: &Clock, began: i64) -> u64 {
     let elapsed = clock.raw_time().saturating_sub(began);
+    // An unreadable clock reads −1: no time went by, rather than a great deal.
     elapsed.max(0).unsigned_abs()
 }
 
@@ -396,6 +415,7 @@ fn spin(
 ) -> Result<Spun, ClockError> {
     let began = clock.raw_time();
     loop {
+        // A batch between two looks at the span, which cost a clock reading each.
         for _ in 0..SPIN_BATCH {
             if patiently(|| done(clock))? {
                 return Ok(Spun::Done);

@@ -110,7 +110,8 @@ struct Heard {
 impl<P: Ord + Clone> Fleet<P> {
     /// Starts an exchange by reading our clock.
     ///
-    /// Send [`Probe::request`] to one peer afterwards; what is
+    /// Send [`Probe::request`] to one peer afterwards; what is done in between counts as part of the
+    /// round trip.
     ///
     /// # Errors
     ///
@@ -151,12 +152,17 @@ impl<P: Ord + Clone> Fleet<P> {
         report: ClockReport,
     ) -> Result<Exchange, ExchangeError> {
         let (expected, found) = (probe.request(), report.request());
+        // A late answer to an earlier request would accuse an honest peer of being behind by the
+        // time in between.
         if expected != found {
             return Err(ExchangeError::NotTheAnswer { expected, found });
         }
+        // Our interval first and the moment after it: the moments have to enclose both readings.
         let received = self.clock.now()?;
         let ended = Moment::now(&self.clock);
         let round_trip = probe.moment.until(&ended).ok_or(ExchangeError::Disturbed)?;
+        // A slow exchange is no less true, but its window is so wide that it would take the place
+        // of a sharper one in vain.
         if round_trip > self.max_round_trip {
             let limit = self.max_round_trip;
             return Err(ExchangeError::TooSlow { round_trip, limit });
@@ -182,9 +188,12 @@ impl<P: Ord + Clone> Fleet<P> {
         let now = heard.testimony.ended;
         if let Some(kept) = self.heard.get(&peer) {
             let later = kept.testimony.began.raw > heard.testimony.began.raw;
+            // Answers may overtake each other; the latest question is the one that counts.
             if later && self.counts(kept, &now) {
                 return Ok(());
             }
+        // More peers than nodes would let a minority of the fleet outvote it under names of its own
+        // making. One that has not been heard for long gives up its place.
         } else if self.heard.len() >= self.nodes.saturating_sub(1) {
             let max_age = self.max_age;
             self.heard
@@ -205,6 +214,8 @@ impl<P: Ord + Clone> Fleet<P> {
     ///
     /// As [`Clock::now`]: without an interval of our own there is nothing to compare.
     pub fn verdict(&self) -> Result<Verdict<P>, ClockError> {
+        // Our own reading is a testimony as well, between two moments, so that all are carried
+        // alike.
         let began = Moment::now(&self.clock);
         let interval = self.clock.now()?;
         let now = Moment::now(&self.clock);
@@ -228,8 +239,10 @@ impl<P: Ord + Clone> Fleet<P> {
     fn judge(&self, peers: &[&P], intervals: &[Interval]) -> Verdict<P> {
         let heard = intervals.len();
         // Of those that were not heard none needs to be false. If all that were heard may be, one of
-        // them has to agree with itself, which names nobody.
+        // them has to agree with itself, which names none.
         let found = agreement(intervals, self.max_faulty.min(heard.saturating_sub(1)));
+        // As much as the evidence allows and no more: that all agree makes none of them right, and
+        // a contradiction without a majority names none.
         let (overlap, standing) = match found {
             Ok(_) if peers.is_empty() => (heard, Standing::Unheard),
             Ok(found) if found.overlap() == heard => (heard, Standing::AllAgree),
@@ -253,7 +266,9 @@ impl<P: Ord + Clone> Fleet<P> {
         RateBounds::symmetric(self.clock.max_drift_ppb())
     }
 
-    /// The latest exchange with a peer, however old; `None` if there was none.
+    /// Returns the latest exchange with a peer, however old.
+    ///
+    /// `None` if there was none.
     #[must_use]
     pub fn exchange(&self, peer: &P) -> Option<Exchange> {
         self.heard.get(peer).map(|heard| heard.exchange)
@@ -279,6 +294,7 @@ impl<P: Ord + Clone> Fleet<P> {
 }
 
 fn at_one_instant(ours: &Testimony, peers: &[Testimony], raw: i64) -> Vec<Interval> {
+    // Intervals can be intersected only if they are about one instant.
     let ours = ours.carried_to(raw);
     let theirs = peers.iter().map(|peer| peer.beside(&ours, raw));
     core::iter::once(ours).chain(theirs).collect()
@@ -290,6 +306,7 @@ fn standing<P: Clone>(peers: &[&P], falsetickers: &[Falseticker]) -> Standing<P>
     for false_one in falsetickers {
         let by = false_one.contradiction;
         match false_one.index.checked_sub(1) {
+            // Index 0 is ours, the rest are the peers in their order.
             None => ours = Some(by),
             Some(index) => named.extend(peers.get(index).map(|peer| FalsePeer {
                 peer: (*peer).clone(),
@@ -299,6 +316,8 @@ fn standing<P: Clone>(peers: &[&P], falsetickers: &[Falseticker]) -> Standing<P>
     }
     match ours {
         Some(by) => Standing::WeAreFalse { by, peers: named },
+        // Fewer agree than were heard, and yet each reaches into the agreement: one is false, which
+        // one cannot be told.
         None if named.is_empty() => Standing::Undecided,
         None => Standing::PeersFalse(named),
     }

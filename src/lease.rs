@@ -4,8 +4,8 @@
 //!
 //! 1. The holder acts while `latest < e − margin`; true time then is not above `latest` (T1).
 //! 2. A claimant acts once `earliest > e`; true time then is not below `earliest` (T1).
-//! 3. So whoever holds does so at true instants before `e`, and whoever claims at ones after it.
-//! 4. A renewal never names an earlier `e` than before, so whoever was told an old one is safe.
+//! 3. So the holder acts at true instants before `e`, and a claimant at ones after it.
+//! 4. A renewal never names an earlier `e` than before, so a node that was told an old one is safe.
 
 use core::fmt;
 use core::time::Duration;
@@ -39,11 +39,11 @@ pub use term::TermLease;
 /// The grantor names the [expiry](Self::expiry) from its own `latest` and a term
 /// ([`grant`](Self::grant)); it travels as eight bytes ([`to_be_bytes`](Self::to_be_bytes)). The
 /// holder acts while [`held`](Self::held) says so: `latest < expiry − margin`. A claimant acts only
-/// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between nobody acts;
+/// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between no node acts;
 /// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons.
 ///
 /// Both answers are an error where the clock gives no interval. Either may be taken for `false`
-/// then: a clock that does not know neither lets anybody act nor takes anything away.
+/// then: a clock that does not know neither lets a node act nor takes a lease away.
 ///
 /// ```
 /// use epsilon_clock::{Clock, Lease};
@@ -71,13 +71,13 @@ pub use term::TermLease;
 ///
 /// Between the check and the act the holder may be stopped for as long as it pleases the scheduler,
 /// and act long after the lease ended. No clock closes that gap, and a margin only bounds the
-/// delays that somebody promised. Whatever must not suffer from it needs a [`Fence`](crate::Fence);
+/// delays that were promised. Whatever must not suffer from it needs a [`Fence`](crate::Fence);
 /// and [`guard`](Self::guard) at least tells afterwards.
 ///
 /// # Giving it up
 ///
 /// Stop acting, and only then let the grantor record an expiry that is past, such as the `earliest` of
-/// a reading: whoever learns of it learns of it after that.
+/// a reading: a node that learns of it does so after that.
 ///
 /// # Forks
 ///
@@ -94,7 +94,7 @@ pub struct Lease {
 impl Lease {
     /// Grants a lease for at least `term`: it expires at `latest + term`.
     ///
-    /// The grantor may grant to somebody else only once this one is
+    /// The grantor may grant to another node only once this one is
     /// [surely expired](Self::surely_expired) by its own clock, or on another node by that one's.
     ///
     /// # Errors
@@ -111,6 +111,7 @@ impl Lease {
     /// ```
     pub fn grant(now: &Interval, term: Duration) -> Result<Self, LeaseError> {
         let from = now.latest();
+        // From `latest`, as true time is not above it: the term is at least what was promised.
         match from.checked_add(term) {
             Some(expiry) => Ok(Self::until(expiry)),
             None => Err(LeaseError::OutOfRange { from, term }),
@@ -137,7 +138,7 @@ impl Lease {
 
     /// Sets how long before the expiry its holder gives up.
     ///
-    /// As long as an act takes at most, from the check to its effect, as far as anybody can promise.
+    /// As long as an act takes at most, from the check to its effect, as far as that can be promised.
     /// It is the holder's own business: a claimant waits for the expiry all the same.
     ///
     /// ```
@@ -154,6 +155,7 @@ impl Lease {
     pub const fn with_margin(self, margin: Duration) -> Self {
         let acts_until = match self.expiry.checked_sub(margin) {
             Some(acts_until) => acts_until,
+            // Nothing lies before the least instant, so such a lease is never held.
             None => Timestamp::MIN,
         };
         Self {
@@ -186,6 +188,8 @@ impl Lease {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn renewed(&self, now: &Interval, term: Duration) -> Result<Self, LeaseError> {
+        // A clock that became sharper has an earlier `latest`; a holder that was told the later
+        // expiry acts on it.
         let expiry = Self::grant(now, term)?.expiry.max(self.expiry);
         Ok(Self::until(expiry).with_margin(self.margin))
     }
@@ -218,6 +222,7 @@ impl Lease {
     #[inline]
     #[must_use]
     pub fn held_at(&self, now: &Interval) -> bool {
+        // Strictly: at `expiry − margin` itself the holder has given up.
         now.latest() < self.acts_until
     }
 
@@ -235,7 +240,7 @@ impl Lease {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
     /// let lease = Lease::grant(&clock.now()?, Duration::ZERO)?;
-    /// assert!(!lease.held(&clock)? && !lease.surely_expired(&clock)?); // nobody can tell yet
+    /// assert!(!lease.held(&clock)? && !lease.surely_expired(&clock)?); // neither can tell yet
     /// std::thread::sleep(Duration::from_millis(5));
     /// assert!(lease.surely_expired(&clock)?);
     /// # Ok(())
@@ -250,6 +255,7 @@ impl Lease {
     #[inline]
     #[must_use]
     pub fn surely_expired_at(&self, now: &Interval) -> bool {
+        // Whatever the margin: it is the holder's, and a claimant may not know of it.
         now.after(self.expiry)
     }
 
@@ -302,6 +308,7 @@ impl Lease {
     pub fn remaining(&self, clock: &Clock) -> Result<Duration, ClockError> {
         let now = clock.now()?;
         if self.held_at(&now) {
+            // From `latest`, so that it is surely held for that long.
             Ok(self.acts_until.abs_diff(now.latest()))
         } else {
             Ok(Duration::ZERO)
@@ -312,7 +319,7 @@ impl Lease {
     ///
     /// Returns `Ok` only once [`surely_expired`](Self::surely_expired) is true.
     ///
-    /// On a healthy clock that is at most twice its epsilon after the expiry. Somebody may have
+    /// On a healthy clock that is at most twice its epsilon after the expiry. The holder may have
     /// renewed it meanwhile: look again before taking over, in the compare-and-set that does.
     ///
     /// # Errors
@@ -335,6 +342,7 @@ impl Lease {
     }
 
     fn refusal(&self, now: Interval) -> NotHeld {
+        // The two answers call for different acts: obtain another lease, or renew earlier.
         if self.surely_expired_at(&now) {
             return NotHeld::Expired {
                 expiry: self.expiry,

@@ -53,6 +53,8 @@ pub fn agreement(intervals: &[Interval], max_faulty: usize) -> Result<Agreement,
     if count == 0 {
         return Err(AgreementError::NoIntervals);
     }
+    // An instant that at least so many intervals contain is in a true one, if no more than
+    // `max_faulty` are false.
     let wanted = count
         .checked_sub(max_faulty)
         .filter(|wanted| *wanted > 0)
@@ -69,6 +71,8 @@ pub fn agreement(intervals: &[Interval], max_faulty: usize) -> Result<Agreement,
     let falsetickers = intervals
         .iter()
         .enumerate()
+        // All true intervals hold true time, and so does the agreement: one that misses it cannot
+        // be true.
         .filter_map(|(index, suspect)| {
             Contradiction::between(suspect, &interval).map(|contradiction| Falseticker {
                 index,
@@ -96,6 +100,8 @@ fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
         .iter()
         .flat_map(|i| [(i.earliest(), Edge::Begins), (i.latest(), Edge::Ends)])
         .collect();
+    // At one instant beginnings come before ends (the order of `Edge`): intervals that touch share
+    // that instant.
     edges.sort_unstable();
     let (mut open, mut overlap) = (0_usize, 0);
     let (mut first, mut last) = (None, None);
@@ -104,6 +110,9 @@ fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
             Edge::Begins => {
                 open += 1;
                 overlap = overlap.max(open);
+                // The first and the last such instant, with whatever is between: true time may lie
+                // in any of several regions that enough intervals share, and leaving one out could
+                // exclude it.
                 if open >= wanted && first.is_none() {
                     first = Some(instant);
                 }
@@ -135,7 +144,7 @@ fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
 /// # Ok::<(), epsilon_clock::fleet::AgreementError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "falsetickers that nobody looks at go on lying"]
+#[must_use = "falsetickers that are not looked at go on lying"]
 pub struct Agreement {
     interval: Interval,
     falsetickers: Vec<Falseticker>,

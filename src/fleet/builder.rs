@@ -108,6 +108,7 @@ impl<P: Ord + Clone> FleetBuilder<P> {
     /// [`BuildError::Setting`] for no nodes, half of them or more that may be false, an age of zero
     /// or more than a day, or a round trip of zero or longer than an exchange counts.
     pub fn build(self) -> Result<Fleet<P>, BuildError> {
+        // Beyond a minority the false clocks could agree among themselves and accuse the true ones.
         let minority = self.nodes.saturating_sub(1) / 2;
         let max_faulty = self.max_faulty.unwrap_or(minority);
         check("nodes", self.nodes > 0, &self.nodes, "1 or more")?;
@@ -125,6 +126,7 @@ impl<P: Ord + Clone> FleetBuilder<P> {
             &self.max_age,
             "more than zero and up to a day",
         )?;
+        // An exchange that may take longer than it counts would be too old on arrival.
         let timely = self.max_round_trip > Duration::ZERO && self.max_round_trip <= self.max_age;
         check(
             "max_round_trip",

@@ -61,6 +61,7 @@ impl Contradiction {
             IntervalOrder::After => Direction::Ahead,
             IntervalOrder::Concurrent => return None,
         };
+        // The gap is the least that either of the two must be wrong by.
         let by = suspect.gap(reference)?;
         Some(Self { by, direction })
     }

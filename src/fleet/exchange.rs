@@ -57,6 +57,8 @@ impl Exchange {
     ///
     /// [`ExchangeError::ReceivedBeforeSent`] if our second reading surely was before our first.
     pub fn new(sent: Interval, peer: Interval, received: Interval) -> Result<Self, ExchangeError> {
+        // Readings of two clocks, or in the wrong order: a window made of them would accuse the
+        // peer of our mistake.
         if received.definitely_before(&sent) {
             let by = received.latest().abs_diff(sent.earliest());
             return Err(ExchangeError::ReceivedBeforeSent { by });
@@ -124,6 +126,8 @@ impl Exchange {
         let window = self.window();
         let ahead = |peer: Timestamp, ours| peer.checked_since(ours).map(TimeDelta::nanos);
         Some(OffsetRange {
+            // Each end from the ends that are farthest apart, so the range contains whatever the
+            // offset was.
             lo: ahead(self.peer.earliest(), window.latest())?,
             hi: ahead(self.peer.latest(), window.earliest())?,
         })
@@ -144,6 +148,7 @@ pub struct Probe {
 
 impl Probe {
     pub(super) fn new(clock: &Clock) -> Result<Self, ClockError> {
+        // The moment before the interval, so that it is not later than the reading.
         let moment = Moment::now(clock);
         Ok(Self {
             interval: clock.now()?,
@@ -206,7 +211,7 @@ pub enum ExchangeError {
         limit: Duration,
     },
     /// This machine slept between request and answer, or the process moved: it cannot be told how
-    /// long
+    /// long the exchange took.
     #[error(
         "this machine was suspended, or the process moved to another, between request and answer; \
          ask again"

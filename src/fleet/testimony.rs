@@ -38,6 +38,8 @@ impl Moment {
     /// `None` if raw time does not tell how much true time went by: the machine slept in between,
     /// or its raw time is another one.
     pub(super) fn until(&self, later: &Self) -> Option<Duration> {
+        // Raw time stands still while the machine sleeps, and another process or time namespace
+        // counts another one.
         let together = self.slept.moved_to(&later.slept) == 0 && self.identity == later.identity;
         let elapsed = later.raw.checked_sub(self.raw)?;
         let elapsed = u64::try_from(elapsed).ok()?;

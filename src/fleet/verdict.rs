@@ -8,7 +8,7 @@ use super::contradiction::Contradiction;
 /// [`Fleet::verdict`](crate::Fleet::verdict).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[must_use = "a verdict that nobody looks at protects nobody"]
+#[must_use = "a verdict that is not looked at protects no data"]
 pub struct Verdict<P> {
     /// Who stands where.
     pub standing: Standing<P>,
@@ -65,7 +65,7 @@ impl<P: fmt::Display> fmt::Display for Verdict<P> {
             Standing::AllAgree => return f.write_str("all agree"),
             Standing::Undecided => {
                 let count = self.false_at_least;
-                return write!(f, "at least {count} false, nobody can tell which");
+                return write!(f, "at least {count} false, it cannot be told which");
             }
             Standing::PeersFalse(peers) => peers,
             Standing::WeAreFalse { by, peers } => {

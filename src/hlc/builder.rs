@@ -152,7 +152,7 @@ impl HybridClockBuilder {
     ///   elsewhere: a quarter of `span` apart will do.
     /// - *Failure.* An error of `store` is passed on only once the reserve is used up; until then it
     ///   is tried again, each time with half of what was left. It may have stored the bound and
-    ///   failed afterwards: a bound too high harms nobody.
+    ///   failed afterwards: a bound too high does no harm.
     /// - *After a restart* stamps are up to `span` ahead of the clock, so make it no longer than
     ///   that may be; peers have to [tolerate](RemoteLimit::Interval) it. From 1 ms to a day.
     ///

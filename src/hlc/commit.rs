@@ -7,7 +7,7 @@ use crate::commit::{CommitWait, CommitWaitError};
 /// A commit stamp, and the wait until it is surely past.
 ///
 /// Made by [`HybridClock::begin_commit`](super::HybridClock::begin_commit). Do the work, then
-/// [`wait`](Self::wait), then acknowledge: whoever begins a commit after that, on any node with an
+/// [`wait`](Self::wait), then acknowledge: a node that begins a commit after that, on any node with an
 /// honest clock, gets a larger stamp (invariant H11), with or without a message from here.
 ///
 /// ```

@@ -13,12 +13,12 @@ const ATTEMPTS: usize = 4;
 
 const BILLION: i64 = 1_000_000_000;
 
-/// Compares the clock's estimate with time that nobody can set.
+/// Compares the clock's estimate with time that cannot be set.
 ///
 /// Raw time is neither stepped nor slewed, but stands still in a suspend; boot less monotonic time is
 /// how long that was. The estimate has jumped by what it gained over the sum of the two, beyond the
 /// drift that an oscillator may have, and by no more than it would push the stamps ahead. That time
-/// passes while nobody asks for stamps is no jump.
+/// passes while no stamps are asked for is no jump.
 ///
 /// The figures it compares with are renewed, one by one and without a lock, whenever the estimate has
 /// strayed by half the limit for a good reason. Two threads that renew them at once have read nearly
@@ -129,7 +129,7 @@ fn read(clock: &Clock) -> Readings {
         if before.moved_to(&after) == 0 {
             break;
         }
-        // Suspended in between: nobody knows on which side of it the estimate was made.
+        // Suspended in between: it cannot be told on which side of it the estimate was made.
         before = after;
         estimate = clock.estimate();
     }

@@ -12,7 +12,7 @@ use crate::time::{DecodeError, Timestamp};
 ///
 /// All decoding ends here, and [`HybridClock::observe`](super::HybridClock::observe) takes it. That
 /// makes it a different type from [`HlcTimestamp`], so that a stamp which a peer made up, or a disk
-/// broke, cannot pass for one issued here before anybody has checked how far ahead it lies.
+/// broke, cannot pass for one issued here before a check of how far ahead it lies.
 ///
 /// It can be compared with stamps issued here, printed and forwarded as it is. It becomes an
 /// [`HlcTimestamp`] by [`seen_by`](Self::seen_by), once this process has issued a stamp above it, or
@@ -120,7 +120,7 @@ impl RemoteTimestamp {
     /// `issued` is a stamp of this process.
     ///
     /// Then the clock that issued that one has seen as much, and will never issue this stamp or a
-    /// lesser one: keeping it harms nobody. The stamp that
+    /// lesser one: keeping it does no harm. The stamp that
     /// [`observe`](super::HybridClock::observe) returned always serves.
     ///
     /// ```

@@ -14,10 +14,10 @@ pub(super) type Store =
 
 /// How far stamps may be issued, and what to do once that is used up.
 ///
-/// `mark <= ceiling` at all times. Below the mark nothing is to be done; between the two somebody
-/// should store the next bound, but nobody has to wait for it; above the ceiling everybody must.
+/// `mark <= ceiling` at all times. Below the mark nothing is to be done; between the two one
+/// caller should store the next bound, but none has to wait for it; above the ceiling all must.
 ///
-/// Both are written with release by whoever holds the lock, after the bound was stored, and read with
+/// Both are written with release by the thread that holds the lock, after the bound was stored, and read with
 /// acquire: who finds a mark finds the bound stored that it rests on.
 pub(super) struct Reserve {
     mark: AtomicU64,
@@ -85,7 +85,7 @@ impl Reserve {
             return Ok(());
         };
         if next <= self.ceiling.load(Ordering::Acquire) {
-            // Somebody else is at it already, or this caller is.
+            // Another thread is at it already, or this caller does it.
             if let Ok(held) = self.storing.try_lock() {
                 if !self.covers(next) {
                     self.store_ahead(store, next, last, &held);

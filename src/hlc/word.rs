@@ -2,10 +2,10 @@
 
 use crate::primitive::{AtomicU64, Ordering, step_aside};
 
-/// Alone on its cache line, and on the one that is fetched along with it: everybody writes it.
+/// Alone on its cache line, and on the one that is fetched along with it: all threads write it.
 ///
 /// Relaxed order is enough for uniqueness and for what follows it: all changes of one atomic have one
-/// order, every change makes the word larger, and whoever learned of a stamp finds its change made.
+/// order, every change makes the word larger, and a thread that learned of a stamp finds its change made.
 /// What the word says about the persisted bound is the reserve's business.
 #[derive(Debug)]
 #[repr(align(128))]

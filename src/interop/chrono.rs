@@ -19,6 +19,7 @@ const NANOS_PER_SEC: u32 = 1_000_000_000;
 /// ```
 impl From<Timestamp> for DateTime<Utc> {
     fn from(timestamp: Timestamp) -> Self {
+        // Takes any `i64`, as a timestamp does.
         DateTime::from_timestamp_nanos(timestamp.unix_nanos())
     }
 }
@@ -53,6 +54,8 @@ impl<Z: TimeZone> TryFrom<DateTime<Z>> for Timestamp {
     type Error = RangeError;
 
     fn try_from(date: DateTime<Z>) -> Result<Timestamp, RangeError> {
+        // Within a leap second chrono counts on past a billion; the axis stands still there, at its
+        // end.
         let nanos = date.timestamp_subsec_nanos().min(NANOS_PER_SEC);
         Timestamp::from_parts(i128::from(date.timestamp()), i128::from(nanos))
     }
@@ -90,6 +93,7 @@ impl TryFrom<chrono::TimeDelta> for TimeDelta {
             nanos: i128::from(delta.num_seconds()) * i128::from(NANOS_PER_SEC)
                 + i128::from(delta.subsec_nanos()),
         };
+        // chrono counts milliseconds in an `i64`, so its spans reach a million times as far.
         let nanos = delta.num_nanoseconds().ok_or_else(out_of_range)?;
         Ok(TimeDelta::from_nanos(nanos))
     }

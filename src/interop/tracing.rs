@@ -55,7 +55,7 @@ impl LogTime {
     /// As `2026-11-20T05:50:00.123456789Z ±1.204ms`.
     ///
     /// What stands before the first space is RFC 3339. The estimate is the middle of the interval,
-    /// and the bound half of its width, rounded up: true time was within it. `±?` means that nobody
+    /// and the bound half of its width, rounded up: true time was within it. `±?` means that no source
     /// vouched for the clock at that moment, and the time is whatever the machine's clock said.
     ///
     /// ```
@@ -140,6 +140,8 @@ impl FormatTime for LogTime {
         match &self.form {
             Form::Bounded(clock) => write!(w, "{}", clock.read()),
             Form::Bare(clock) => write!(w, "{}", clock.read().estimate),
+            // A line must not wait for a disk: where a tick would have to store a bound first, it
+            // goes without a stamp.
             Form::Stamped(hlc) => match hlc.tick_at_once() {
                 Some(stamp) => write!(w, "{stamp}"),
                 // As wide as a stamp, and none.

@@ -13,7 +13,7 @@ impl Interval {
     /// grants by itself, known as LeaseGuard. Each entry carries the interval in which its leader made it.
     /// That leader serves reads while the last entry of its own that was committed is younger than
     /// `delta`; a new one commits nothing until the last entry of any leader before it is older than
-    /// `delta`. The two never hold at one true instant, whoever stamped the entry.
+    /// `delta`. The two never hold at one true instant, whichever clock stamped the entry.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -24,13 +24,14 @@ impl Interval {
     /// let delta = Duration::from_millis(100);
     /// let entry = at(1_000)?;
     /// assert!(entry.younger_than(delta, &at(1_095)?)); // the old leader may serve
-    /// assert!(!entry.younger_than(delta, &at(1_100)?)); // nobody may
-    /// assert!(!entry.older_than(delta, &at(1_104)?)); // nobody may
+    /// assert!(!entry.younger_than(delta, &at(1_100)?)); // no leader may
+    /// assert!(!entry.older_than(delta, &at(1_104)?)); // no leader may
     /// assert!(entry.older_than(delta, &at(1_105)?)); // the new leader may commit
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn older_than(&self, delta: Duration, now: &Interval) -> bool {
+        // The least that can have gone by: from the latest that it was to the earliest that it is.
         now.after(self.latest()) && now.earliest().abs_diff(self.latest()) > delta
     }
 
@@ -39,7 +40,7 @@ impl Interval {
     /// That is, if `now.latest < earliest + delta`.
     ///
     /// False of an event that lies surely in the future: a stamp of which no honest clock is the
-    /// source grants nothing to anybody. See [`older_than`](Self::older_than).
+    /// source grants nothing to any node. See [`older_than`](Self::older_than).
     ///
     /// ```
     /// # use epsilon_clock::{Interval, Timestamp};
@@ -52,6 +53,8 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn younger_than(&self, delta: Duration, now: &Interval) -> bool {
+        // The most that can have gone by, and not less than nothing: an event of the future is no
+        // evidence that a leader lives.
         now.latest() >= self.earliest() && now.latest().abs_diff(self.earliest()) < delta
     }
 }

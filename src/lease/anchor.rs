@@ -17,6 +17,7 @@ pub(super) struct Anchor {
 impl Anchor {
     /// Makes an anchor of a comparison sharp enough to show the shortest suspend.
     pub(super) fn of(clocks: &Sandwich, told: Option<Disruption>) -> Result<Self, ClockError> {
+        // A comparison that an interruption made wide could hide a suspend of the same length.
         let sharp = clocks.width() <= GUARD_WIDTH_LIMIT;
         let Some(disruption) = told.filter(|_| sharp) else {
             let cause = Disturbance::Interrupted;
@@ -37,6 +38,7 @@ impl Anchor {
     ///
     /// Raw time counts neither.
     pub(super) fn slept_until(&self, later: &Self) -> bool {
+        // Either way: boot time that fell behind is no machine whose raw time can be trusted.
         let slept = self.boot_offset.moved_to(&later.boot_offset);
         slept.saturating_abs() > SUSPEND_RESOLUTION || self.disruption != later.disruption
     }

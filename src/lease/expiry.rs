@@ -35,7 +35,7 @@ impl Lease {
     ///
     /// Of a slice, use `Lease::try_from(bytes)`.
     ///
-    /// An expiry that nobody can have meant is not "long over": that is how a lease is taken twice.
+    /// An expiry that no grantor can have meant is not "long over": that is how a lease is taken twice.
     /// Whether one in the far future is meant, [`plausible_at`](Self::plausible_at) tells.
     ///
     /// # Errors
@@ -52,6 +52,8 @@ impl Lease {
     pub const fn from_be_bytes(bytes: [u8; 8]) -> Result<Self, DecodeError> {
         let nanos = i64::from_be_bytes(turned(bytes));
         let expiry = Timestamp::from_unix_nanos(nanos);
+        // Zeros, ones and other units fall out here. To take them for an expiry long past would be
+        // to take the lease over from its living holder.
         if nanos < FIRST_EXPIRY || nanos == i64::MAX {
             return Err(DecodeError::Instant {
                 what: "the expiry of a lease",
@@ -69,7 +71,7 @@ impl Lease {
     /// one.
     ///
     /// To believe a corrupt expiry would be to wait for ever; but not to believe it is no reason to
-    /// take over. Somebody has to look.
+    /// take over. An operator has to look.
     ///
     /// # Errors
     ///
@@ -93,6 +95,7 @@ impl Lease {
     ) -> Result<Self, ImplausibleExpiry> {
         let expiry = self.expiry;
         let ahead = expiry.abs_diff(now.latest());
+        // Past expiries are plausible whatever their age: leases end.
         if expiry > now.latest() && ahead > longest {
             return Err(ImplausibleExpiry {
                 expiry,
@@ -106,6 +109,7 @@ impl Lease {
 
 const fn turned(bytes: [u8; 8]) -> [u8; 8] {
     let [a, b, c, d, e, f, g, h] = bytes;
+    // Without the turn, expiries before 1970 would sort after all others.
     [a ^ SIGN, b, c, d, e, f, g, h]
 }
 

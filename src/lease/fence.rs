@@ -1,4 +1,4 @@
-//! Fencing: the resource itself turns away whoever held the lease before.
+//! Fencing: the resource itself turns away earlier holders of the lease.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -10,7 +10,7 @@ use crate::time::DecodeError;
 
 /// The number of a grant: the later the grant, the higher its token.
 ///
-/// Whoever is granted a lease is granted a token with it, shows it with each write, and the
+/// A holder is granted a token with its lease, shows it with each write, and the
 /// [`Fence`] beside the data turns away all that are older than the newest it has seen. That needs
 /// no clock, and it works however long a holder was stopped between its last check and its write.
 ///
@@ -94,6 +94,8 @@ impl TryFrom<i64> for FencingToken {
     fn try_from(number: i64) -> Result<Self, TokenError> {
         u64::try_from(number)
             .ok()
+            // Etcd and ZooKeeper count from 1; 0 and less come from fields that were forgotten, or
+            // replies that were errors.
             .and_then(Self::new)
             .ok_or(TokenError::NotPositive { number })
     }
@@ -162,6 +164,8 @@ impl HybridClock {
     /// # }
     /// ```
     pub fn fencing_token(&self) -> Result<FencingToken, TokenError> {
+        // Without a stored bound the next run may issue this number again, and two holders with one
+        // token both pass the fence.
         if !self.survives_crashes() {
             return Err(TokenError::NotPersisted);
         }
@@ -196,7 +200,7 @@ impl HybridClock {
 /// write(&mut row, zombie, "by the leader")?;
 /// write(&mut row, successor, "by its successor")?;
 /// // The old leader wakes up in the middle of a write.
-/// let refused = write(&mut row, zombie, "by nobody any more").unwrap_err();
+/// let refused = write(&mut row, zombie, "by the old leader again").unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
 ///     "token 33 is stale: token 34 has been here; stop acting on that lease"
@@ -266,6 +270,7 @@ impl Fence {
     /// ```
     pub fn admit(self, shown: FencingToken) -> Result<Self, StaleToken> {
         match self.highest {
+            // Equal is let in: one holder writes many times under one token.
             Some(highest) if shown < highest => Err(StaleToken { shown, highest }),
             _ => Ok(Self {
                 highest: Some(shown),
@@ -292,6 +297,7 @@ impl Fence {
     /// ```
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 9] {
+        // No token has the number 0, so it stands for none.
         let number = match self.highest {
             Some(token) => token.number(),
             None => 0,
@@ -322,6 +328,7 @@ impl TryFrom<&[u8]> for Fence {
             found: bytes.len(),
         })?;
         let [format, a, b, c, d, e, f, g, h] = array;
+        // A page of zeros must not pass for an open fence: it would let any zombie in.
         if format != FORMAT {
             return Err(DecodeError::Format {
                 what: "a fence",

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 
 /// Work that was begun while a lease was held; made by [`Lease::guard`] and [`TermLease::guard`].
 ///
-/// [`finish`](Self::finish) it when the last effect of the work is in place, before anybody is told:
+/// [`finish`](Self::finish) it when the last effect of the work is in place, before any client is told:
 /// the answer is about all the time until then, pauses included. Only of work that can be undone, or
 /// that has had no effect yet (a read that is about to be answered), is that soon enough; what a
 /// stale holder has already written, no answer takes back. That is what a
@@ -86,6 +86,7 @@ impl Lease {
     /// # }
     /// ```
     pub fn guard<'a>(&self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
+        // Before the work: work that begins too late is not begun at all.
         self.check(clock)?;
         Ok(WorkGuard {
             under: Under::Lease(*self, clock),
@@ -123,6 +124,7 @@ impl<'a> WorkGuard<'a> {
 fn finish_lease(lease: &Lease, clock: &Clock) -> Tenure {
     match clock.now() {
         Err(error) => Tenure::CannotTell(error.into()),
+        // Against the expiry and not against the margin, which is there for work to end in.
         Ok(now) if now.before(lease.expiry()) => Tenure::Throughout,
         Ok(now) if now.after(lease.expiry()) => Tenure::SurelyNot {
             by: now.earliest().abs_diff(lease.expiry()),
@@ -140,6 +142,7 @@ fn finish_term(term: &TermLease) -> Tenure {
         Ok(now) => now,
         Err(error) => return Tenure::CannotTell(error.into()),
     };
+    // Asked first: that it surely ended says more than that it may have.
     if let Some(by) = term.over_since(&now) {
         return Tenure::SurelyNot { by };
     }

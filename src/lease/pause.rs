@@ -16,7 +16,7 @@ const BILLION: u128 = 1_000_000_000;
 ///
 /// At least for so long; and whether the machine slept.
 ///
-/// Let whoever has to make progress (an event loop, a heartbeat) call [`beat`](Self::beat) at least
+/// Let the part that has to make progress (an event loop, a heartbeat) call [`beat`](Self::beat) at least
 /// every `interval`. What went by beyond that, by raw time, was a pause: a stopped or starved
 /// process, a page that had to come back from disk, a collector's stop, a virtual machine that did
 /// not run. Raw time stands still while the machine sleeps; boot time tells that. Neither is moved
@@ -39,7 +39,7 @@ const BILLION: u128 = 1_000_000_000;
 ///
 /// # What it cannot do
 ///
-/// It tells afterwards, and only whoever asks. A pause between a check and an act is over when the
+/// It tells afterwards, and only a caller that asks. A pause between a check and an act is over when the
 /// act goes out, and `beat` is called after it: no clock closes that gap, a
 /// [`Fence`](crate::Fence) does. Nor can it tell being stopped from being busy, or see a pause that
 /// the kernel itself does not see (A3).
@@ -103,13 +103,14 @@ impl PauseDetector {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use = "a pause that nobody hears of was detected in vain"]
+    #[must_use = "a pause that goes unheard was detected in vain"]
     pub fn beat(&mut self) -> Option<Pause> {
         let clocks = self.clock.clocks();
         let pause = Pause {
             ran_late: self.late(self.last.raw, clocks.raw),
             asleep: asleep(&self.last, &clocks),
         };
+        // Raw time counts from beat to beat: what was reported once is not reported again.
         self.last.raw = clocks.raw;
         // A comparison that was interrupted may hide a suspend from the next one.
         if pause.slept() || clocks.width() <= GUARD_WIDTH_LIMIT {
@@ -119,7 +120,9 @@ impl PauseDetector {
     }
 
     fn late(&self, from: i64, to: i64) -> Duration {
+        // Raw time that ran backwards is another machine's: no pause can be told from it.
         let elapsed = to.saturating_sub(from).max(0).unsigned_abs();
+        // True time may run that much slower than raw time, and a pause is to be sure.
         let slowest = BILLION.saturating_sub(self.clock.max_drift_ppb().into());
         let surely = u128::from(elapsed) * slowest / BILLION;
         let surely = Duration::from_nanos(u64::try_from(surely).unwrap_or(elapsed));
@@ -129,6 +132,7 @@ impl PauseDetector {
 
 fn asleep(last: &Beat, clocks: &Sandwich) -> Duration {
     let jumped = last.boot_offset.moved_to(&clocks.boot_offset());
+    // Below that it is rounding: a suspend takes milliseconds at least (A3).
     if jumped <= SUSPEND_RESOLUTION {
         return Duration::ZERO;
     }
@@ -145,6 +149,7 @@ impl Pause {
     #[must_use]
     pub const fn at_least(&self) -> Duration {
         self.ran_late
+            // A kernel may know how long it slept from a battery clock, which counts whole seconds.
             .saturating_add(self.asleep.saturating_sub(BATTERY_CLOCK))
     }
 

@@ -90,6 +90,8 @@ impl Clock {
     /// ```
     pub fn request_lease(&self) -> Result<LeaseRequest, ClockError> {
         Ok(LeaseRequest {
+            // The interval before the anchor: what is counted from either is then not later than
+            // what was read, and everything between counts against the holder.
             earliest: self.now()?.earliest(),
             anchor: Anchor::drop_now(self)?,
             clock: self.clone(),
@@ -133,6 +135,8 @@ impl LeaseRequest {
             from: earliest,
             term,
         };
+        // A grantor's clock that runs fast ends the term early, so the holder uses only what is
+        // left of it at the fastest.
         let shortest = term.saturating_sub(share(term, drift.short_ppb).ok_or(out_of_range)?);
         let expiry = earliest.checked_add(shortest).ok_or(out_of_range)?;
         // Where the clock is at a loss by now, nothing will ever surely be over.
@@ -161,6 +165,8 @@ impl GrantorClock {
     fn drift(self, max_drift_ppb: u32) -> Drift {
         let own = u64::from(max_drift_ppb);
         match self {
+            // Within this clock's own `max_drift`: the grantor is taken for a machine like this
+            // one.
             Self::RawTime => Drift {
                 short_ppb: own,
                 long_ppb: own,
@@ -179,6 +185,7 @@ impl GrantorClock {
 }
 
 fn share(span: Duration, ppb: u64) -> Option<Duration> {
+    // Rounded up, as it is taken off the holder's time and added to the claimant's.
     let nanos = span.as_nanos().checked_mul(ppb.into())?;
     let nanos = u64::try_from(nanos.div_ceil(1_000_000_000)).ok()?;
     Some(Duration::from_nanos(nanos))

@@ -70,6 +70,7 @@ pub struct TermLease {
 
 impl TermLease {
     pub(super) fn new(clock: Clock, lease: Lease, term: Term, anchor: Anchor) -> Self {
+        // Worked out once, so that a check is a comparison.
         let lasts_until = last_instant(&anchor, term.shortest, clock.max_drift_ppb());
         Self {
             clock,
@@ -125,6 +126,9 @@ impl TermLease {
         let instant = self.clock.instant_plainly()?;
         let raw = instant.raw();
         let compared = self.compared.load(Ordering::Relaxed);
+        // A claim that is newer than the last comparison may have come after a suspend that voided
+        // the one before: boot time has to be compared again. An older claim still answers only if
+        // nothing voided it.
         if instant.claimed_at() > compared || raw < compared {
             return None;
         }
@@ -135,6 +139,7 @@ impl TermLease {
     fn held_carefully(&self) -> Result<bool, ClockError> {
         match self.check() {
             Ok(()) => Ok(true),
+            // Not knowing is an error, and not a lease that ended: the caller may still hold it.
             Err(NotHeld::Clock(error)) => Err(error),
             Err(_) => Ok(false),
         }
@@ -160,6 +165,8 @@ impl TermLease {
     /// # }
     /// ```
     pub fn check(&self) -> Result<(), NotHeld> {
+        // The interval first: raw time read after it is not earlier, so both ask about an instant
+        // in between or later.
         let now = self.clock.now()?;
         let here = self.compare()?;
         if here.raw > self.acts_until {
@@ -182,6 +189,7 @@ impl TermLease {
         if !self.held()? {
             return Ok(Duration::ZERO);
         }
+        // The smaller of what the two clocks leave: either may end the lease first.
         let left = self.acts_until.saturating_sub(self.clock.raw_time());
         let by_raw_time = Duration::from_nanos(left.max(0).unsigned_abs());
         Ok(self.lease.remaining(&self.clock)?.min(by_raw_time))
@@ -212,6 +220,7 @@ impl TermLease {
     /// The margin does not count: it is there for work to end in.
     pub(super) fn lasts_at(&self, now: &Interval) -> Result<(), NotHeld> {
         let here = self.compare()?;
+        // Without the margin: it is there for guarded work to end in.
         if here.raw > self.lasts_until {
             return Err(self.over(here.raw, Duration::ZERO));
         }
@@ -234,6 +243,8 @@ impl TermLease {
     /// Compares boot time with what it was, unless the lease is lost already.
     fn compare(&self) -> Result<Anchor, NotHeld> {
         let compared = self.compared.load(Ordering::Acquire);
+        // Once lost, lost for good: boot time may be compared rightly later, but raw time will
+        // never count the sleep.
         if compared == LOST {
             return Err(NotHeld::Disturbed);
         }

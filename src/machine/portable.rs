@@ -1,4 +1,4 @@
-//! A machine without `adjtimex`: the standard library's clocks, and nobody who vouches for them.
+//! A machine without `adjtimex`: the standard library's clocks, and no daemon that vouches for them.
 
 use core::time::Duration;
 use std::path::Path;

@@ -209,7 +209,7 @@ impl MappedPage {
     #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64; PAGE_WORDS] {
         // SAFETY: the mapping is page-aligned, `PAGE_LEN` long and readable until `self` is dropped,
-        // which the returned borrow outlives not; whoever else writes to it is what atomics are for.
+        // which the returned borrow cannot outlive; its owner writes to it meanwhile, and atomics allow for that.
         unsafe { self.words.as_ref() }
     }
 }

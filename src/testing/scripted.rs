@@ -44,7 +44,7 @@ type Hook = Box<dyn FnOnce(&ScriptedMachine) + Send>;
 /// Time passes only by [`advance`](Self::advance), by the clock's own sleeps and by 20 ns for each
 /// reading of a clock ([`set_read_cost`](Self::set_read_cost)).
 ///
-/// The kernel behaves as Linux does: until somebody [writes](Self::write_maxerror) it is not
+/// The kernel behaves as Linux does: until a daemon (the test) [writes](Self::write_maxerror) it is not
 /// synchronised; then `maxerror` grows by 500 µs a few milliseconds after each second boundary of
 /// real time, up to 16 s; leap seconds take place at a midnight of real time if they were
 /// [announced](Self::announce_leap).
@@ -170,6 +170,8 @@ impl World {
         if let Some(coarse) = self.starved {
             return coarse;
         }
+        // Ticks come by monotonic time, as the kernel's timer does; a step moves coarse time at
+        // once.
         let since_tick = self.mono.rem_euclid(self.coarse_tick.max(1));
         self.real().saturating_sub(since_tick)
     }
@@ -182,6 +184,8 @@ impl World {
                 let boundary = boundary.unix_nanos();
                 match kind {
                     LeapKind::Inserted if now >= boundary => {
+                        // Stands still at the boundary for the inserted second, then runs a second
+                        // behind the count.
                         now.saturating_sub(SECOND).max(boundary)
                     }
                     LeapKind::Deleted if now >= boundary.saturating_sub(SECOND) => {
@@ -201,13 +205,15 @@ impl World {
 
     fn advance(&mut self, mut span: i64) {
         while span > 0 {
+            // From one second of the kernel's to the next, because each may grow `maxerror` or
+            // leap. The kernel notices late, at its next tick.
             let next = self
                 .second
                 .saturating_add(1)
                 .saturating_mul(SECOND)
                 .saturating_add(self.lateness);
             if next == i64::MAX || self.starved.is_some() {
-                // The end of all time that can be told, or nobody there to notice a second.
+                // The end of all time that can be told, or no processor there to notice a second.
                 self.glide(span);
                 return;
             }
@@ -228,6 +234,7 @@ impl World {
     fn true_span(&self, real: i64) -> i64 {
         let billion = i128::from(BILLION);
         let mono_rate = billion + i128::from(self.slew());
+        // Rounded down and one added, so that the second has surely begun when this has passed.
         let raw = (i128::from(real) * billion).div_euclid(mono_rate);
         let span = (raw * (billion + i128::from(self.drift_ppb))).div_euclid(billion) + 1;
         i64::try_from(span.max(1)).unwrap_or(i64::MAX)
@@ -236,6 +243,8 @@ impl World {
     fn glide(&mut self, span: i64) {
         let billion = i128::from(BILLION);
         let true_rate = billion + i128::from(self.drift_ppb);
+        // The remainders are carried on: without them a rate of a few ppb would be lost in many
+        // short spans.
         let raw = i128::from(span) * billion + self.raw_remainder;
         self.raw_remainder = raw.rem_euclid(true_rate);
         let raw = raw.div_euclid(true_rate);
@@ -251,6 +260,8 @@ impl World {
 
     fn move_real(&mut self, by: i64) {
         self.real_offset = self.real_offset.saturating_add(by);
+        // Real time was set: the kernel counts its seconds from there, and grows `maxerror` for
+        // none of those that were jumped over.
         self.second = self.real().saturating_sub(self.lateness).div_euclid(SECOND);
     }
 }
@@ -388,6 +399,7 @@ impl ScriptedMachine {
         loop {
             let mut world = self.lock();
             let now = world.counted;
+            // Up to the next appointment, so that its hook finds the clocks as they are then.
             let due = world.appointments.iter().map(|(at, _)| *at).min();
             let part = due.map_or(left, |at| at.saturating_sub(now).clamp(0, left));
             world.advance(part);
@@ -395,6 +407,7 @@ impl ScriptedMachine {
             let now = world.counted;
             let index = world.appointments.iter().position(|(at, _)| *at <= now);
             let hook = index.map(|index| world.appointments.remove(index).1);
+            // The hook may set clocks or read them, which takes the lock.
             drop(world);
             match hook {
                 Some(hook) => hook(self),
@@ -447,6 +460,8 @@ impl ScriptedMachine {
         let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         let mut world = self.lock();
         world.counted = world.counted.saturating_add(span);
+        // Raw and monotonic time stand still in a suspend; boot time goes on, and real time is set
+        // from the RTC.
         world.boot_offset = world.boot_offset.saturating_add(span);
         world.move_real(span);
     }
@@ -472,6 +487,8 @@ impl ScriptedMachine {
         let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         let mut world = self.lock();
         world.counted = world.counted.saturating_add(span);
+        // True time passes, and none of the machine's clocks counts it: the marker is all there is
+        // to see.
         world.disruption.marker = world.disruption.marker.wrapping_add(1);
     }
 
@@ -497,6 +514,7 @@ impl ScriptedMachine {
     pub fn set_date(&self, by: TimeDelta) {
         let mut world = self.lock();
         world.move_real(by.nanos());
+        // `settimeofday` clears the NTP state; a daemon that steps by `adjtimex` need not.
         world.kernel.clear();
     }
 
@@ -511,6 +529,7 @@ impl ScriptedMachine {
         let mut world = self.lock();
         world.raw = world.raw.saturating_add(by.nanos());
         world.mono = world.mono.saturating_add(by.nanos());
+        // Real time is made of monotonic time, and shall stay where it is.
         world.move_real(by.nanos().saturating_neg());
     }
 
@@ -521,6 +540,7 @@ impl ScriptedMachine {
     pub fn set_drift_ppb(&self, ppb: i32) {
         let mut world = self.lock();
         world.drift_ppb = ppb.clamp(-RATE_LIMIT_PPB, RATE_LIMIT_PPB);
+        // It counted parts of another rate.
         world.raw_remainder = 0;
     }
 
@@ -673,6 +693,7 @@ impl ScriptedMachine {
     /// The kernel leaps at the end of the UTC day by its own real time. UTC itself only leaps if
     /// told to by [`schedule_leap`](Self::schedule_leap).
     pub fn announce_leap(&self, kind: LeapKind) {
+        // The kernel leaps by its flag, at the end of the UTC day by its own real time.
         self.lock().kernel.flag_leap(Some(kind));
     }
 
@@ -695,6 +716,7 @@ impl ScriptedMachine {
     #[allow(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn schedule_leap(&self, kind: LeapKind) -> Timestamp {
         let mut world = self.lock();
+        // Leap seconds come at a midnight of UTC; this machine is not particular about the month.
         let day = world.counted.div_euclid(DAY).saturating_add(1);
         let boundary = Timestamp::from_unix_nanos(day.saturating_mul(DAY));
         world.leap = Some(LeapSecond { boundary, kind });
@@ -711,6 +733,7 @@ impl ScriptedMachine {
         loop {
             let mut world = self.lock();
             let number = world.reads;
+            // Hooks strike before the reading, where real machines are preempted.
             let due = world.strikes.iter().position(|(at, _)| *at <= number);
             let Some(index) = due else {
                 world.reads = number.saturating_add(1);

@@ -84,6 +84,8 @@ impl Skewed {
     /// [`SkewError::Dishonest`] if `epsilon` is less than the offset, [`SkewError::Machine`] if the
     /// machine lacks a clock.
     pub fn new(offset: TimeDelta, epsilon: Duration) -> Result<Self, SkewError> {
+        // The point of this machine is a clock that is wrong and honest: its claims must contain
+        // the truth.
         if offset.unsigned_abs() > epsilon {
             return Err(SkewError::Dishonest { offset, epsilon });
         }
@@ -164,6 +166,8 @@ impl Machine for SkewedMachine {
     }
 
     fn sandwich(&self) -> Sandwich {
+        // Monotonic time plays raw time here, and a sandwich has only two readings of that: the closing
+        // one comes out of a second sandwich.
         let first = self.0.machine.sandwich();
         let second = self.0.machine.sandwich();
         Sandwich {
@@ -220,6 +224,7 @@ impl Source for SkewedSource {
         let clocks = context.machine.sandwich();
         let bound = ErrorBound {
             reported_ns: u64::try_from(self.epsilon.as_nanos()).unwrap_or(u64::MAX),
+            // Real and raw time were read within the sandwich, not at one instant.
             bracket_ns: clocks.width().unsigned_abs(),
             ..ErrorBound::default()
         };

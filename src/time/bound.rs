@@ -52,6 +52,8 @@ impl ErrorBound {
     pub(crate) fn total_ns(&self) -> u64 {
         self.items()
             .iter()
+            // A sum that stays at its largest makes the bound wider than any limit, which refuses;
+            // one that wrapped would make it small.
             .fold(0_u64, |sum, (_, ns)| sum.saturating_add(*ns))
     }
 
@@ -83,6 +85,7 @@ impl fmt::Display for ErrorBound {
         write!(f, "{:?}", self.total())?;
         let mut sign = " = ";
         for (name, ns) in self.items() {
+            // Terms of zero would bury the two or three that matter.
             if ns > 0 {
                 write!(f, "{sign}{name} {:?}", Duration::from_nanos(ns))?;
                 sign = " + ";

@@ -141,6 +141,7 @@ impl LeapSecond {
         let second = SECOND as i128;
         match self.kind {
             LeapKind::Inserted if counted < boundary => counted,
+            // During the inserted second the axis stands still at midnight.
             LeapKind::Inserted if counted < boundary + second => boundary,
             LeapKind::Inserted => counted - second,
             LeapKind::Deleted if counted < boundary - second => counted,
@@ -257,12 +258,16 @@ impl Claim {
 
     /// Returns the earliest that UTC can be at raw instant `raw`.
     pub(crate) fn earliest_at(&self, raw: i64) -> Result<Timestamp, RangeError> {
+        // In 128 bits: the product of any span and any rate fits, so nothing can wrap (T10).
         let dt = i128::from(raw) - i128::from(self.raw);
+        // Back in time a fast rate takes the earliest end farthest back; forward in time a slow one
+        // does.
         let rate = if dt < 0 {
             self.rate.hi_ppb
         } else {
             self.rate.lo_ppb
         };
+        // Rounded down, whichever sign it has: the interval may only get wider.
         let drift = (dt * i128::from(rate)).div_euclid(BILLION);
         self.on_scale(i128::from(self.interval.earliest().unix_nanos()) + dt + drift)
     }
@@ -275,6 +280,7 @@ impl Claim {
         } else {
             self.rate.hi_ppb
         };
+        // Rounded up, as the other end is rounded down.
         let drift = -(-(dt * i128::from(rate))).div_euclid(BILLION);
         self.on_scale(i128::from(self.interval.latest().unix_nanos()) + dt + drift)
     }
@@ -283,7 +289,10 @@ impl Claim {
     ///
     /// Never before the claim's own instant; `None` if it lies beyond what raw time can count.
     pub(crate) fn past_at(&self, instant: Timestamp) -> Option<i64> {
+        // Past is strictly less than the earliest end, so that has to reach the next nanosecond.
         let next = instant.unix_nanos().checked_add(1)?;
+        // Raw time counts an inserted second which the axis leaves out, so the span is measured on
+        // the count.
         let counted = self
             .leap
             .map_or(i128::from(next), |leap| leap.first_at(next.into()));
@@ -292,6 +301,7 @@ impl Claim {
         if span <= 0 {
             return Some(self.raw);
         }
+        // True time might stand still against raw time: it never gets there.
         if rate <= 0 {
             return None;
         }
@@ -301,6 +311,7 @@ impl Claim {
     }
 
     fn on_scale(&self, counted: i128) -> Result<Timestamp, RangeError> {
+        // Mapped last, end by end: the mapping is monotone, so it keeps the ends in order.
         let mapped = self.leap.map_or(counted, |leap| leap.map(counted));
         i64::try_from(mapped)
             .map(Timestamp::from_unix_nanos)
@@ -315,6 +326,7 @@ impl Claim {
     /// time did not run within the rate bounds between them.
     #[must_use]
     pub fn contradiction(&self, other: &Self) -> Option<core::time::Duration> {
+        // What cannot be carried so far proves nothing.
         let carried = self.carry(other.raw).ok()?;
         carried.gap(&other.interval)
     }

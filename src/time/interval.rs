@@ -129,6 +129,7 @@ impl Interval {
             middle.checked_add(half_width),
         ) {
             (Some(earliest), Some(latest)) => Ok(Interval { earliest, latest }),
+            // Not clamped: a bound cut off at the edge would be a claim that was never made.
             _ => Err(IntervalError::BeyondRange { middle, half_width }),
         }
     }
@@ -197,6 +198,8 @@ impl Interval {
     /// ```
     #[must_use]
     pub const fn epsilon(&self) -> Duration {
+        // Up: truncated, the midpoint ± epsilon would leave out the latest end of every odd width,
+        // and with it perhaps true time.
         Duration::from_nanos(self.width_nanos().div_ceil(2))
     }
 
@@ -252,6 +255,7 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn after(&self, instant: Timestamp) -> bool {
+        // Strictly: at the earliest end itself true time may be that instant.
         instant < self.earliest
     }
 
@@ -321,6 +325,7 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn order(&self, other: &Interval) -> IntervalOrder {
+        // A third answer instead of a guess: where they overlap either may have come first.
         if self.definitely_before(other) {
             IntervalOrder::Before
         } else if self.definitely_after(other) {
@@ -343,6 +348,7 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn definitely_before(&self, other: &Interval) -> bool {
+        // Strictly: two events that share an instant may have happened at once (T4).
         self.latest < other.earliest
     }
 

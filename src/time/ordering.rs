@@ -48,16 +48,20 @@ pub enum EventGroup<'a, T> {
 #[must_use]
 pub fn order_events<T>(events: &[T], stamp: impl Fn(&T) -> Interval) -> Vec<EventGroup<'_, T>> {
     let mut stamped: Vec<(Interval, &T)> = events.iter().map(|e| (stamp(e), e)).collect();
+    // By the earliest end: a group is closed once an event begins after all before it have ended.
     stamped.sort_by_key(|(stamp, _)| (stamp.earliest(), stamp.latest()));
     let mut groups = Vec::new();
     let mut open: Vec<&T> = Vec::new();
     let mut reaches: Option<Timestamp> = None;
     for (stamp, event) in stamped {
+        // Strictly: events that share an instant may have happened in either order.
         if reaches.is_some_and(|latest| latest < stamp.earliest()) {
             groups.extend(closed(core::mem::take(&mut open)));
             reaches = None;
         }
         open.push(event);
+        // The farthest reach of all members, not of the last: a long interval holds the group open
+        // over several short ones.
         reaches = reaches.max(Some(stamp.latest()));
     }
     groups.extend(closed(open));
@@ -74,7 +78,7 @@ fn closed<T>(members: Vec<&T>) -> Option<EventGroup<'_, T>> {
 
 /// What becomes of a write that another replica sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use = "a concurrent write that nobody looks at is a lost update"]
+#[must_use = "a concurrent write that is not looked at is a lost update"]
 pub enum WriteOrder {
     /// The incoming write was surely made after the stored one: it replaces it.
     Newer,
@@ -145,7 +149,7 @@ pub fn latest_writes<T>(writes: &[T], stamp: impl Fn(&T) -> Interval) -> Vec<&T>
 /// A read at timestamp `read` that began when the clock said `now` has to see every version that
 /// was acknowledged before it began, on any node. Those with a timestamp up to `read` it sees. One
 /// with a timestamp above `now.latest()` was not acknowledged yet: its committer would have had to
-/// observe it as past. Between the two nobody can tell.
+/// observe it as past. Between the two it cannot be told.
 ///
 /// This holds for versions that were acknowledged after a commit-wait. If the store acknowledges
 /// without one, a version may be dated ahead by as much as the widest interval on any node: give
@@ -230,6 +234,7 @@ impl ReadWindow {
     /// ```
     #[must_use]
     pub fn restarted_at(&self, read: Timestamp) -> Self {
+        // Never back: a version that was visible before the restart has to stay visible.
         Self::new(self.read.max(read), self.limit)
     }
 

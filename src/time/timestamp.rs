@@ -332,6 +332,8 @@ impl Timestamp {
     const fn from_units(count: i64, nanos_per_unit: i64) -> Result<Timestamp, RangeError> {
         match count.checked_mul(nanos_per_unit) {
             Some(nanos) => Ok(Timestamp { nanos }),
+            // In 128 bits the exact figure still fits, and it tells which unit was mistaken for
+            // which.
             None => Err(RangeError::Timestamp {
                 unix_nanos: count as i128 * nanos_per_unit as i128,
             }),
@@ -342,6 +344,7 @@ impl Timestamp {
     ///
     /// In 128 bits, because the second that [`Timestamp::MIN`] lies in begins before it.
     pub(crate) fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, RangeError> {
+        // In 128 bits, because the second that the least timestamp lies in begins before it.
         let unix_nanos = secs * i128::from(NANOS_PER_SEC) + nanos;
         i64::try_from(unix_nanos)
             .map(Timestamp::from_unix_nanos)
@@ -358,6 +361,8 @@ const fn from_checked(nanos: Option<i64>) -> Option<Timestamp> {
 
 const fn whole_nanos(span: Duration) -> Option<u64> {
     match span.as_secs().checked_mul(1_000_000_000) {
+        // No longer span than this joins two timestamps, so what does not fit is out of range
+        // anyway.
         Some(nanos) => nanos.checked_add(span.subsec_nanos() as u64),
         None => None,
     }
@@ -483,6 +488,7 @@ impl TimeDelta {
 /// Exact, with `+` or `-` always there (zero is `+0ns`) and no trailing zeros after the point.
 impl fmt::Display for TimeDelta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Unsigned, as `i64::MIN` has no positive counterpart.
         let length = self.nanos.unsigned_abs();
         let (per_unit, mut places, unit) = match length {
             0..1_000 => (1, 0_usize, "ns"),
@@ -491,6 +497,7 @@ impl fmt::Display for TimeDelta {
             _ => (1_000_000_000, 9, "s"),
         };
         let (whole, mut part) = (length / per_unit, length % per_unit);
+        // Exact, and no digits that say nothing: `+1.5ms`, never `+1.500000ms`.
         while places > 0 && part % 10 == 0 {
             part /= 10;
             places -= 1;
@@ -587,6 +594,8 @@ impl TryFrom<SystemTime> for Timestamp {
     type Error = RangeError;
 
     fn try_from(time: SystemTime) -> Result<Timestamp, RangeError> {
+        // `duration_since` fails before the epoch and hands over how long before: an answer as good
+        // as the other.
         let (sign, span) = match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(after) => (1, after),
             Err(before) => (-1, before.duration()),
@@ -637,6 +646,7 @@ impl TryFrom<Timestamp> for SystemTime {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (secs, nanos) = (
+            // Euclidean, so that instants before 1970 count down to their second and up within it.
             self.nanos.div_euclid(NANOS_PER_SEC),
             self.nanos.rem_euclid(NANOS_PER_SEC),
         );
@@ -707,6 +717,7 @@ impl FromStr for Timestamp {
         reader.literal('Z', "`Z`")?;
         reader.end()?;
 
+        // Years up to 9999 overflow only at the conversion, which is checked.
         let days = Date { year, month, day }.unix_days();
         let secs = days * SECS_PER_DAY + hour * 3_600 + minute * 60 + second;
         Ok(Timestamp::from_parts(i128::from(secs), i128::from(nanos))?)
@@ -881,6 +892,8 @@ impl<'t> Reader<'t> {
 
     fn second(&mut self) -> Result<i64, ParseTimestampError> {
         let at = self.at;
+        // A 60 gets an error of its own: the text may be right, and it is Unix time that has no
+        // such instant.
         match self.field("second", 0, 59) {
             Err(ParseTimestampError::Field { value: 60, .. }) => {
                 Err(ParseTimestampError::LeapSecond { at })
@@ -979,6 +992,7 @@ impl Line {
     }
 
     fn write_digits(&mut self, mut number: u64, width: usize) -> fmt::Result {
+        // A line too long is an error to the formatter; nothing is cut.
         let end = self.length.checked_add(width).ok_or(fmt::Error)?;
         let free = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
         for place in free.iter_mut().rev() {
