@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use epsilon_clock::fleet::{
-    AgreementError, ClockReport, Contradiction, Direction, Exchange, ExchangeError, ReportError,
-    agreement,
+    AgreementError, ClockReport, Contradiction, Direction, Exchange, ExchangeError, agreement,
 };
 use epsilon_clock::machine::OffsetRange;
+use epsilon_clock::time::DecodeError;
 use epsilon_clock::{Interval, Timestamp};
 use proptest::prelude::*;
 
@@ -188,7 +188,8 @@ proptest! {
             }
             Err(error) => {
                 prop_assert!(number(8) > number(16));
-                prop_assert!(matches!(error, ReportError::Reversed(_)));
+                let reversed = matches!(error, DecodeError::Reversed { .. });
+                prop_assert!(reversed);
             }
         }
     }
@@ -204,7 +205,7 @@ fn what_makes_no_sense_is_refused() {
     assert!(none.to_string().contains("at most 1 of 3"), "{none}");
     for length in [0, 23, 25, 4_096] {
         let error = ClockReport::try_from(&vec![0_u8; length][..]).unwrap_err();
-        assert!(matches!(error, ReportError::Length { found, .. } if found == length));
+        assert!(matches!(error, DecodeError::Length { found, .. } if found == length));
     }
 }
 

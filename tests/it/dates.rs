@@ -1,7 +1,7 @@
 //! The crate's times as those of `chrono`, and back.
 
 use chrono::{DateTime, FixedOffset, Utc};
-use epsilon_clock::time::{IntervalError, TimestampRangeError};
+use epsilon_clock::time::{IntervalError, RangeError};
 use epsilon_clock::{Interval, TimeDelta, Timestamp};
 use proptest::prelude::*;
 
@@ -31,7 +31,7 @@ fn what_does_not_fit_is_told_with_its_size() {
     let beyond = chrono::TimeDelta::nanoseconds(i64::MIN) - chrono::TimeDelta::nanoseconds(1);
     let error = TimeDelta::try_from(beyond).unwrap_err();
     let nanos = i128::from(i64::MIN) - 1;
-    assert!(matches!(error, TimestampRangeError::BeyondTimeDelta { nanos: n, .. } if n == nanos));
+    assert!(matches!(error, RangeError::TimeDelta { nanos: n, .. } if n == nanos));
     let beyond = chrono::TimeDelta::nanoseconds(i64::MAX) + chrono::TimeDelta::nanoseconds(1);
     assert!(
         TimeDelta::try_from(beyond)

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use epsilon_clock::lease::{
-    DecodeLeaseError, GrantorClock, LeaseError, NotHeld, PauseDetector, Tenure, TermLease,
-};
+use epsilon_clock::lease::{GrantorClock, LeaseError, NotHeld, PauseDetector, Tenure, TermLease};
 use epsilon_clock::machine::NtpStatusError;
 use epsilon_clock::testing::ScriptedMachine;
-use epsilon_clock::time::LeapKind;
+use epsilon_clock::time::{DecodeError, LeapKind};
 use epsilon_clock::{Clock, ClockError, Interval, Lease, TimeDelta, Timestamp};
 use proptest::prelude::*;
 
@@ -494,8 +492,8 @@ proptest! {
     fn any_bytes_are_a_lease_or_a_typed_error(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
         match Lease::try_from(&bytes[..]) {
             Ok(lease) => prop_assert_eq!(&lease.to_be_bytes()[..], &bytes[..]),
-            Err(DecodeLeaseError::Length { found }) => prop_assert!(found != 8 && found == bytes.len()),
-            Err(DecodeLeaseError::NotAnExpiry { expiry }) => {
+            Err(DecodeError::Length { found, .. }) => prop_assert!(found != 8 && found == bytes.len()),
+            Err(DecodeError::Instant { found: expiry, .. }) => {
                 let nanos = expiry.unix_nanos();
                 prop_assert!(nanos < 1_000_000_000_000_000_000 || nanos == i64::MAX);
             }
@@ -585,7 +583,7 @@ fn expiries_that_nobody_can_have_meant_are_refused() {
     ] {
         let refused = Lease::from_be_bytes(bytes);
         assert!(
-            matches!(refused, Err(DecodeLeaseError::NotAnExpiry { .. })),
+            matches!(refused, Err(DecodeError::Instant { .. })),
             "{bytes:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! A timestamp: arithmetic at the edges of the range, strict text, conversions.
 
-use epsilon_clock::time::{ParseTimestampError, TimestampRangeError};
+use epsilon_clock::time::{ParseTimestampError, RangeError};
 use epsilon_clock::{TimeDelta, Timestamp};
 use proptest::prelude::*;
 use std::time::{Duration, SystemTime};
@@ -191,7 +191,7 @@ proptest! {
                 let exact = i128::from(count) * unit;
                 match made {
                     Ok(t) => prop_assert_eq!(i128::from(t.unix_nanos()), exact),
-                    Err(TimestampRangeError::BeyondTimestamp { unix_nanos, .. }) => {
+                    Err(RangeError::Timestamp { unix_nanos, .. }) => {
                         prop_assert_eq!(unix_nanos, exact);
                         prop_assert!(i64::try_from(exact).is_err());
                     }
@@ -505,7 +505,7 @@ fn t10_system_time_out_of_range_is_an_error_with_its_size() {
         (before_min, i128::from(i64::MIN) - 1),
     ] {
         match Timestamp::try_from(time) {
-            Err(TimestampRangeError::BeyondTimestamp { unix_nanos, .. }) => {
+            Err(RangeError::Timestamp { unix_nanos, .. }) => {
                 assert_eq!(unix_nanos, exact);
             }
             other => panic!("{other:?}"),
@@ -530,7 +530,7 @@ fn values_and_errors_are_send_and_sync() {
     shared::<Timestamp>();
     shared::<TimeDelta>();
     shared::<ParseTimestampError>();
-    shared::<TimestampRangeError>();
+    shared::<RangeError>();
 }
 
 mod with_chrono {
@@ -578,7 +578,7 @@ mod with_chrono {
             let exact = i128::from(date.timestamp()) * i128::from(SECOND) + i128::from(nanos);
             match Timestamp::try_from(date) {
                 Ok(t) => prop_assert_eq!(i128::from(t.unix_nanos()), exact),
-                Err(TimestampRangeError::BeyondTimestamp { unix_nanos, .. }) => {
+                Err(RangeError::Timestamp { unix_nanos, .. }) => {
                     prop_assert_eq!(unix_nanos, exact);
                     prop_assert!(i64::try_from(exact).is_err());
                 }

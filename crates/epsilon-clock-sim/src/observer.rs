@@ -434,7 +434,7 @@ fn reason(error: &ClockError) -> &'static str {
             _ => "disturbed",
         },
         ClockError::AssumptionBroken { .. } => "assumption broken",
-        ClockError::OutOfRange(_) => "out of range",
+        ClockError::OutOfRange => "out of range",
         _ => "another error",
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use epsilon_clock::clock::{Clock, ClockError, Status};
 use epsilon_clock::commit::CommitError;
 use epsilon_clock::hlc::HybridClock;
-use epsilon_clock::time::{Interval, OutOfRange, Timestamp};
+use epsilon_clock::time::{Interval, Timestamp};
 
 /// A clock to be tried: the crate's own, or yours.
 pub trait Reader: Send + Sync {
@@ -53,7 +53,7 @@ impl Reader for Clock {
         match Self::begin_commit(self) {
             Ok(commit) => Ok(commit.timestamp()),
             Err(CommitError::Clock(error)) => Err(error),
-            Err(_) => Err(ClockError::OutOfRange(OutOfRange)),
+            Err(_) => Err(ClockError::OutOfRange),
         }
     }
 

@@ -474,7 +474,7 @@ fn a_verdict_reads_well() {
     let line = scene.fleet.verdict().unwrap().to_string();
     assert_eq!(
         line,
-        "2 of 5 clocks heard: at least 1 false, nobody can tell which"
+        "2 of 5 clocks heard: at least 1 false, it cannot be told which"
     );
     scene.skew(3, delta(-500));
     scene.ask_all();
