@@ -237,9 +237,8 @@ impl Clock {
 
     /// Lets the sources ask, as the clock's own thread does, and does not look.
     ///
-    /// For tests that play that thread themselves, under
-    /// [`RefreshPolicy::Manual`] or [`OnDemand`](RefreshPolicy::OnDemand): readings then find the
-    /// answers at a time that the test chose.
+    /// For tests that play that thread themselves: readings then find the answers at a time that the
+    /// test chose.
     #[cfg(feature = "test-util")]
     pub fn refresh_sources(&self) {
         self.shared.refresh();

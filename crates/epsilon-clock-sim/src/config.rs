@@ -45,7 +45,7 @@ pub enum Sources {
     /// The kernel's NTP status.
     #[default]
     Kernel,
-    /// The daemon's own report, if it is a chronyd; see [`Node::chrony`].
+    /// The daemon's own report, if it is a chronyd; see [`Node::chrony`](crate::Node::chrony).
     Chrony,
     /// Both.
     KernelAndChrony,
