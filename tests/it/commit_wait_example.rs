@@ -11,10 +11,12 @@ fn run(args: &[&str]) -> Output {
     let profile: PathBuf = test.ancestors().nth(2).unwrap().into();
     let name = format!("commit_wait{}", std::env::consts::EXE_SUFFIX);
     let path = profile.join("examples").join(name);
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/commit_wait.rs");
+    let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
     let age = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
     assert!(
-        age(&path).is_some_and(|built| Some(built) >= age(Path::new(source))),
+        ["commit_wait.rs", "support/mod.rs"]
+            .iter()
+            .all(|source| age(&path).is_some() && age(&path) >= age(&examples.join(source))),
         "{} is missing or out of date: run `cargo build --example commit_wait`",
         path.display()
     );
