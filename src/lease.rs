@@ -42,6 +42,29 @@ pub use term::TermLease;
 /// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between no node acts;
 /// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons.
 ///
+/// # Bytes
+///
+/// Eight, most significant first: the expiry in ns since the Unix epoch, with its sign bit turned
+/// over, so that the bytes sort as expiries do.
+///
+/// ```text
+/// bit   63     62                                                             0
+///      +------+----------------------------------------------------------------+
+///      | sign |  ns since 1970-01-01T00:00:00Z, two's complement               |
+///      | ^ 1  |                                                                |
+///      +------+----------------------------------------------------------------+
+/// byte |    0     |   1   |   2   |   3   |   4   |   5   |   6   |     7      |
+///
+///           98        e9      aa      de      bd      8d      1d       15
+///      i64  18        e9      aa      de      bd      8d      1d       15
+///           2026-11-20T05:50:00.123456789Z
+/// ```
+///
+/// The margin does not travel. Expiries before 2001-09-09T01:46:40Z and bytes that are all ones are
+/// [refused](Self::from_be_bytes).
+///
+/// # Without an interval
+///
 /// Both answers are an error where the clock gives no interval. Either may be taken for `false`
 /// then: a clock that does not know neither lets a node act nor takes a lease away.
 ///

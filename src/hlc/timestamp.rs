@@ -28,6 +28,17 @@ const NANOS_PER_MICRO: i64 = 1_000;
 /// for 4096 stamps a microsecond; the 4097th counts one microsecond on. Kudu and YugabyteDB use the
 /// same layout.
 ///
+/// ```text
+/// bit   63                                                  12 11             0
+///      +------------------------------------------------------+----------------+
+///      |  µs since 1970-01-01T00:00:00Z, 52 bits              | counter, 12    |
+///      +------------------------------------------------------+----------------+
+/// byte |  0  |  1  |  2  |  3  |  4  |  5  |  6 high | 6 low  |       7        |
+///
+///        66    0a    ed    09    2d    44    0         0              2a
+///        0x660aed092d440 = 1 795 153 800 123 456 µs  |  0x02a = 42
+/// ```
+///
 /// # Comparisons
 ///
 /// Stamps are totally ordered by that number. If one event happened before another, and both are on

@@ -209,6 +209,17 @@ impl HybridClock {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # Bytes
+///
+/// ```text
+/// byte    0      1     2     3     4     5     6     7     8
+///      +------+-----------------------------------------------+
+///      |  01  |  highest token, u64, most significant first   |   0: no token yet
+///      +------+-----------------------------------------------+
+/// ```
+///
+/// The first byte names the format, so that a page of zeros is no fence.
+///
 /// # Why anything else is wrong
 ///
 /// - *Checked by the client*: between its check and the arrival of its write the client is stopped.
