@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::words::words_struct;
+
 mod any;
 mod disturbance;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
@@ -136,6 +138,8 @@ pub struct Disruption {
     pub generation: u64,
 }
 
+words_struct!(Disruption { marker, generation });
+
 /// Coarse real time and, read after it, raw time: one hot-path reading of a [`Machine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sample {
@@ -200,6 +204,8 @@ pub struct OffsetRange {
     pub hi: i64,
 }
 
+words_struct!(OffsetRange { lo, hi });
+
 impl OffsetRange {
     /// `clock − monotonic`, where `clock` was read between the two monotonic readings.
     const fn between(clock: i64, mono_before: i64, mono_after: i64) -> Self {
@@ -247,3 +253,8 @@ pub struct Identity {
     /// A number that differs between time namespaces; 0 where it cannot be known.
     pub time_namespace: u64,
 }
+
+words_struct!(Identity {
+    pid,
+    time_namespace
+});

@@ -13,6 +13,6 @@ pub(crate) use claim::DEFAULT_MAX_DRIFT_PPB;
 pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
 pub use interval::{Interval, IntervalError, IntervalOrder};
 pub use rate::LearnedRate;
-pub(crate) use rate::{CAPACITY, RateHistory, RateLimits};
+pub(crate) use rate::{RateHistory, RateLimits};
 pub(crate) use timestamp::Line;
 pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};

@@ -139,7 +139,7 @@ impl Shared {
     /// The same with how well founded the interval is.
     fn read_plainly(&self) -> Option<(Interval, ClockState)> {
         let (line, elapsed) = self.line_plainly()?;
-        Some((line.at(elapsed)?, line.state(elapsed)))
+        Some((line.at(elapsed)?, line.state(elapsed)?))
     }
 
     /// The claim in force, and how long after its instant this is.
@@ -224,7 +224,7 @@ impl Shared {
         if found.head != caught.head {
             return None;
         }
-        let state = State::from_words(&found.cold);
+        let state = State::from_words(&found.cold)?;
         let raw = caught.sample.raw;
         Some(Answer {
             state,
@@ -240,7 +240,9 @@ impl Shared {
             // What was read may have been voided: only the state it belongs to can tell.
             return Guarded::Changed;
         }
-        let state = State::from_words(&found.cold);
+        let Some(state) = State::from_words(&found.cold) else {
+            return Guarded::Interrupted;
+        };
         let machine = self.machine.as_dyn();
         // Read after the state, so that raw time cannot seem to run backwards.
         let clocks = sharp_sandwich(machine);
@@ -295,7 +297,9 @@ impl Shared {
     /// One attempt; whether it came to an end, if only to find that another look was faster.
     fn try_look(&self) -> bool {
         let found = self.latch.find();
-        let mut state = State::from_words(&found.cold);
+        let Some(mut state) = State::from_words(&found.cold) else {
+            return false;
+        };
         let machine = self.machine.as_dyn();
         let before = sharp_sandwich(machine);
         self.watch.looked(before.raw);
@@ -359,7 +363,9 @@ impl Shared {
         self.look();
         for _ in 0..ROUNDS {
             let found = self.latch.find();
-            let state = State::from_words(&found.cold);
+            let Some(state) = State::from_words(&found.cold) else {
+                break;
+            };
             let clocks = sharp_sandwich(self.machine.as_dyn());
             // In one step: in between there would be no error to tell, and no interval either.
             let next = state.vouched(&self.policy, &clocks);

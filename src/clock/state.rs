@@ -11,14 +11,16 @@ use crate::clock::policy::Policy;
 use crate::clock::status::ClockState;
 use crate::machine::{Disruption, Disturbance, Identity, OffsetRange, Sandwich};
 use crate::source::{Refusal, SyncClaim};
-use crate::time::{CAPACITY, Claim, Interval, RateHistory, Timestamp};
+use crate::time::{Claim, Interval, RateHistory, Timestamp};
+use crate::words::{WordReader, WordWriter, Words, words_enum, words_struct};
 
 mod floor;
 mod guard;
 mod learning;
 mod look;
 mod record;
-mod stored;
+#[cfg(test)]
+mod round_trip;
 
 use record::SourceRecord;
 
@@ -28,7 +30,7 @@ pub(crate) use guard::SUSPEND_RESOLUTION;
 pub(crate) const MAX_SOURCES: usize = 4;
 
 /// The words that a state fills.
-pub(crate) const STATE_WORDS: usize = 44 + 8 * CAPACITY + 60 * MAX_SOURCES;
+pub(crate) const STATE_WORDS: usize = State::WORDS;
 
 /// What the clock answers from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +43,16 @@ pub(crate) enum Serving {
     Assumed,
 }
 
+words_enum!(Serving { Nothing = 0, Source(index) = 1, Assumed = 2 });
+
 /// Two claims that cannot both be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contradiction {
     pub(crate) source: usize,
     pub(crate) by: Duration,
 }
+
+words_struct!(Contradiction { source, by });
 
 /// What a guard or a look changed, for the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +97,38 @@ pub(crate) struct State {
     pub(crate) sources: [SourceRecord; MAX_SOURCES],
 }
 
+words_struct!(State {
+    serving,
+    assumed,
+    floor,
+    contradiction,
+    disturbed,
+    broken,
+    unexplained_second,
+    leapt,
+    real_offset,
+    boot_offset,
+    identity,
+    disruption,
+    seen_raw,
+    seen_real,
+    clocksource,
+    rate,
+    sources,
+});
+
 impl State {
+    pub(crate) fn to_words(self) -> [i64; STATE_WORDS] {
+        let mut words = [0; STATE_WORDS];
+        WordWriter::new(&mut words).put(&self);
+        words
+    }
+
+    /// `None` where the words are no state, which those of a slot always are.
+    pub(crate) fn from_words(words: &[i64; STATE_WORDS]) -> Option<Self> {
+        WordReader::new(words).take()
+    }
+
     /// What is known before the first look.
     pub(crate) fn new(clocks: &Sandwich, identity: Identity, disruption: Disruption) -> Self {
         Self {

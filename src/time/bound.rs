@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::words::words_struct;
+
 /// The terms that add up to half of an interval's width, each in nanoseconds.
 ///
 /// Their sum, [`total`](Self::total), is never less than the interval's epsilon. It may be more:
@@ -37,6 +39,16 @@ pub struct ErrorBound {
     /// What the caller vouched for with `assume_error`, where no source reports a bound.
     pub assumed_ns: u64,
 }
+
+words_struct!(ErrorBound {
+    reported_ns,
+    rounding_ns,
+    margin_ns,
+    unseen_ns,
+    bracket_ns,
+    drift_ns,
+    assumed_ns,
+});
 
 impl ErrorBound {
     /// The sum of all terms; stays at [`u64::MAX`] nanoseconds (584 years) rather than wrap.

@@ -166,8 +166,8 @@ impl Line {
     }
 
     /// How well founded it is so long after the claim's instant.
-    pub(crate) fn state(&self, elapsed: i64) -> ClockState {
-        ClockState::from_word(self.standing & (PACED - 1)).after_silence(elapsed)
+    pub(crate) fn state(&self, elapsed: i64) -> Option<ClockState> {
+        Some(ClockState::from_word(self.standing & (PACED - 1))?.after_silence(elapsed))
     }
 
     /// Whether raw time lies before the claim's own instant, which it never should.
@@ -311,7 +311,7 @@ mod tests {
             let exact = claim.carry(elapsed).unwrap().midpoint();
             let middle = line.middle(elapsed).unwrap();
             prop_assert!(middle.abs_diff(exact).as_nanos() <= 4, "{middle} for {exact}");
-            prop_assert_eq!(line.state(0), ClockState::Synchronized);
+            prop_assert_eq!(line.state(0), Some(ClockState::Synchronized));
         }
 
         /// A floor holds up the earliest end, and does nothing else.
@@ -324,6 +324,25 @@ mod tests {
             let expected = Interval::new(ends.earliest().max(floor), ends.latest()).ok();
             prop_assert_eq!(line.at(elapsed), expected);
         }
+    }
+
+    #[test]
+    fn a_line_tells_every_state() {
+        let claim = Claim::new(
+            0,
+            Interval::point(Timestamp::UNIX_EPOCH),
+            RateBounds::symmetric(1),
+        );
+        for state in [
+            ClockState::Synchronized,
+            ClockState::Inherited,
+            ClockState::Holdover,
+            ClockState::Assumed,
+            ClockState::Unavailable,
+        ] {
+            assert_eq!(Line::new(&claim, None, 9, state).state(0), Some(state));
+        }
+        assert_eq!(ClockState::from_word(5), None);
     }
 
     #[test]

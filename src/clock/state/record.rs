@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SourceMemory, SyncClaim};
 use crate::time::Claim;
-use crate::words::{WordReader, WordWriter, Words};
+use crate::words::words_struct;
 
 /// How far apart two writes must be at least to test the oscillator's rate: neighbours a few
 /// seconds apart leave room for any.
@@ -40,6 +40,18 @@ pub(crate) struct SourceRecord {
     /// It was disturbed, or has spoken: a first look is over.
     first_look_over: bool,
 }
+
+words_struct!(SourceRecord {
+    memory,
+    refusal,
+    last,
+    inherited,
+    older,
+    younger,
+    pair_outside,
+    agreed,
+    first_look_over,
+});
 
 impl SourceRecord {
     /// Whether a bound that is there already may be taken over.
@@ -163,9 +175,7 @@ impl SourceRecord {
     /// Raw time no longer connects: nothing that was said before counts, or is compared.
     pub(in crate::clock) const fn void(&mut self) {
         *self = Self {
-            memory: SourceMemory {
-                words: [0; SourceMemory::WORDS],
-            },
+            memory: SourceMemory::EMPTY,
             refusal: None,
             last: None,
             inherited: false,
@@ -175,33 +185,5 @@ impl SourceRecord {
             agreed: false,
             first_look_over: true,
         };
-    }
-}
-
-impl Words for SourceRecord {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.put(&self.memory);
-        to.put(&self.refusal);
-        to.put(&self.last);
-        to.put(&self.inherited);
-        to.put(&self.older);
-        to.put(&self.younger);
-        to.put(&self.pair_outside);
-        to.put(&self.agreed);
-        to.put(&self.first_look_over);
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            memory: from.take(),
-            refusal: from.take(),
-            last: from.take(),
-            inherited: from.take(),
-            older: from.take(),
-            younger: from.take(),
-            pair_outside: from.take(),
-            agreed: from.take(),
-            first_look_over: from.take(),
-        }
     }
 }
