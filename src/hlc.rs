@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Clock, Estimate, Instant};
+use crate::clock::{Clock, Estimate, HotReading};
 use crate::time::{Interval, Timestamp};
 
 mod builder;
@@ -398,7 +398,7 @@ impl HybridClock {
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    fn middle_plainly(&self) -> Option<(Timestamp, Instant)> {
+    fn middle_plainly(&self) -> Option<(Timestamp, HotReading)> {
         let instant = self.clock.instant_plainly()?;
         let best = instant.middle()?;
         let calm = self.shared.jump.is_calm(best, instant.raw());

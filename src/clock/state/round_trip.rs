@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Contradiction, Serving, State};
+use super::{Answering, Assumption, Contradiction, State, Why};
 use crate::machine::{Disruption, Disturbance, Identity, NtpStatusError, Sandwich};
 use crate::source::{
     Awaiting, ChronyRefusal, Finding, Look, Refusal, SourceMemory, SyncClaim, Writer,
@@ -45,6 +45,7 @@ fn motley() -> State {
         mono_after: 9,
     };
     let mut state = State::new(
+        Assumption::Broken(Disturbance::Stepped),
         &clocks,
         Identity {
             pid: 42,
@@ -55,16 +56,12 @@ fn motley() -> State {
             generation: u64::MAX,
         },
     );
-    state.serving = Serving::Source(2);
-    state.assumed = Some(sync(50));
-    state.floor = Some(Timestamp::from_unix_nanos(-3));
-    state.contradiction = Some(Contradiction {
-        source: 1,
-        by: Duration::from_nanos(12),
-    });
-    state.disturbed = Some(Disturbance::Suspended);
-    state.broken = Some(Disturbance::Stepped);
-    state.unexplained_second = true;
+    state.answering = Answering::From {
+        source: 2,
+        floor: Some(Timestamp::from_unix_nanos(-3)),
+    };
+    state.voided = Some(Disturbance::Suspended);
+    state.unexplained = Some(Disturbance::UnexplainedSecond);
     state.leapt = Some(Timestamp::from_unix_nanos(-9));
     state.clocksource = 77;
     for at in [0, 61_000_000_000, 200_000_000_000] {
@@ -141,6 +138,45 @@ fn a_state_comes_back_from_its_words_as_it_went_in() {
     ) {
         let mut state = state;
         state.sources[3].refusal = Some(refusal);
+        assert_eq!(State::from_words(&state.to_words()), Some(state));
+    }
+}
+
+#[test]
+fn everything_that_it_may_answer_from_comes_back() {
+    let contradiction = Contradiction {
+        source: 1,
+        by: Duration::from_nanos(12),
+    };
+    let reasons = [
+        Why::Unheard,
+        Why::Contradicted(contradiction),
+        Why::Disturbed(Disturbance::Moved),
+        Why::AssumptionBroken(Disturbance::Disrupted),
+        Why::Refused(Refusal::NoBound {
+            writer: Writer::Timesyncd,
+            maxerror_us: 3,
+            esterror_us: 4,
+        }),
+    ];
+    let promised = Some(Timestamp::from_unix_nanos(9));
+    let nothing = reasons.map(|why| Answering::Nothing { why, promised });
+    let assumed = Answering::Assumed {
+        sync: sync(50),
+        floor: None,
+    };
+    for answering in nothing.into_iter().chain([assumed]) {
+        let state = State {
+            answering,
+            ..motley()
+        };
+        assert_eq!(State::from_words(&state.to_words()), Some(state));
+    }
+    for assumption in [Assumption::NotGiven, Assumption::Holds] {
+        let state = State {
+            assumption,
+            ..motley()
+        };
         assert_eq!(State::from_words(&state.to_words()), Some(state));
     }
 }
