@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Clock, ClockError, Estimate, Instant};
+use crate::clock::{Clock, ClockError, Estimate, HotReading};
 use crate::time::{Interval, Timestamp};
 
 mod builder;
@@ -438,7 +438,7 @@ impl Shared {
 
 /// What an interval is worked out from, once it is asked for: a tick does not ask.
 enum Reading {
-    Plain(Instant),
+    Plain(HotReading),
     Careful(Result<Interval, ClockError>),
 }
 

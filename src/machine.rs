@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::words::words_struct;
+
 mod any;
 mod disturbance;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
@@ -140,6 +142,8 @@ pub struct Disruption {
     pub generation: u64,
 }
 
+words_struct!(Disruption { marker, generation });
+
 /// Coarse real time and, read after it, raw time: one hot-path reading of a [`Machine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sample {
@@ -209,6 +213,8 @@ pub struct OffsetRange {
     pub hi: i64,
 }
 
+words_struct!(OffsetRange { lo, hi });
+
 impl OffsetRange {
     const fn between(clock: i64, mono_before: i64, mono_after: i64) -> Self {
         Self {
@@ -257,3 +263,8 @@ pub struct Identity {
     /// A number that differs between time namespaces; 0 where it cannot be known.
     pub time_namespace: u64,
 }
+
+words_struct!(Identity {
+    pid,
+    time_namespace
+});

@@ -15,6 +15,6 @@ pub use claim::{Claim, LeapKind, LeapSecond, RateBounds};
 pub use decode::DecodeError;
 pub use interval::{Interval, IntervalError, IntervalOrder};
 pub use rate::LearnedRate;
-pub(crate) use rate::{CAPACITY, RateHistory, RateLimits};
+pub(crate) use rate::{RateHistory, RateLimits};
 pub(crate) use timestamp::Line;
 pub use timestamp::{ParseTimestampError, RangeError, TimeDelta, Timestamp};

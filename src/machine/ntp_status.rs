@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::words::words_enum;
+
 /// What a read-only `adjtimex` answers, in the kernel's own units.
 ///
 /// Nothing here is checked or converted: old kernels and odd daemons leave any value in any field,
@@ -152,3 +154,5 @@ pub enum NtpStatusError {
     #[error("this platform has no adjtimex")]
     Unsupported,
 }
+
+words_enum!(NtpStatusError { Refused { errno } = 1, Unsupported = 2 });

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::words::words_struct;
+
 /// The terms of half an interval's width, each in nanoseconds.
 ///
 /// Their sum, [`total`](Self::total), is never less than the interval's epsilon. It may be more:
@@ -39,6 +41,16 @@ pub struct ErrorBound {
     /// Set with [`assume_error`](crate::ClockBuilder::assume_error).
     pub assumed_ns: u64,
 }
+
+words_struct!(ErrorBound {
+    reported_ns,
+    rounding_ns,
+    margin_ns,
+    unseen_ns,
+    bracket_ns,
+    drift_ns,
+    assumed_ns,
+});
 
 impl ErrorBound {
     /// Returns the sum of all terms.

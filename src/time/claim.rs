@@ -2,6 +2,7 @@
 
 use super::interval::Interval;
 use super::timestamp::{RangeError, Timestamp};
+use crate::words::{WordReader, WordWriter, Words, words_enum, words_struct};
 
 /// Default of `max_drift_ppb`: 200 ppm. It covers an undisciplined oscillator of ±100 ppm on raw
 /// time, stays under the 500 ppm by which the kernel's own bound grows, and is what Spanner applies.
@@ -28,6 +29,20 @@ const SECOND: i64 = 1_000_000_000;
 pub struct RateBounds {
     lo_ppb: i32,
     hi_ppb: i32,
+}
+
+impl Words for RateBounds {
+    const WORDS: usize = <(i32, i32)>::WORDS;
+
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.put(&self.lo_ppb);
+        to.put(&self.hi_ppb);
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        // Words of another type must not make bounds that no constructor would.
+        Self::new(from.take()?, from.take()?)
+    }
 }
 
 impl RateBounds {
@@ -123,6 +138,8 @@ pub enum LeapKind {
     Deleted,
 }
 
+words_enum!(LeapKind { Inserted = 0, Deleted = 1 });
+
 /// A leap second and the UTC midnight it belongs to.
 ///
 /// The axis of every [`Timestamp`] is Unix time made monotone: it stands still at the boundary
@@ -134,6 +151,8 @@ pub struct LeapSecond {
     /// Whether a second is inserted or deleted.
     pub kind: LeapKind,
 }
+
+words_struct!(LeapSecond { boundary, kind });
 
 impl LeapSecond {
     const fn map(self, counted: i128) -> i128 {
@@ -194,6 +213,13 @@ pub struct Claim {
     rate: RateBounds,
     leap: Option<LeapSecond>,
 }
+
+words_struct!(Claim {
+    raw,
+    interval,
+    rate,
+    leap
+});
 
 impl Claim {
     /// Creates the claim that UTC was in `interval` at raw instant `raw` (ns).

@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::words::{WordReader, WordWriter, Words};
+
 /// A closed stretch of the UTC axis, `[earliest, latest]`: true time is one of the instants in it.
 ///
 /// Both ends belong to it, `earliest <= latest` always holds, and a single instant is the shortest.
@@ -63,6 +65,20 @@ use std::time::Duration;
 pub struct Interval {
     earliest: Timestamp,
     latest: Timestamp,
+}
+
+impl Words for Interval {
+    const WORDS: usize = <(Timestamp, Timestamp)>::WORDS;
+
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.put(&self.earliest);
+        to.put(&self.latest);
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        // Words of another type must not make an interval that no constructor would.
+        Self::new(from.take()?, from.take()?).ok()
+    }
 }
 
 impl Interval {

@@ -23,6 +23,7 @@ use core::time::Duration;
 use super::claim::{Claim, LeapKind, RateBounds};
 use super::interval::Interval;
 use super::timestamp::Timestamp;
+use crate::words::words_struct;
 
 const BILLION: i128 = 1_000_000_000;
 const SECOND: i64 = 1_000_000_000;
@@ -40,7 +41,7 @@ const PAIR_SPAN: i64 = 60 * SECOND;
 const STRETCH: i64 = WINDOW / 15;
 
 /// How many claims are kept: one for each stretch that the window touches.
-pub(crate) const CAPACITY: usize = 16;
+const CAPACITY: usize = 16;
 
 /// Wider claims teach nothing: it may not be clear on which side of a leap second they lie.
 const WIDEST: Duration = Duration::from_secs(1);
@@ -79,11 +80,17 @@ pub(crate) struct Disproof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RateHistory {
     /// In the order of their raw instants, the first `len` of them.
-    pub(crate) claims: [Claim; CAPACITY],
-    pub(crate) len: usize,
+    claims: [Claim; CAPACITY],
+    len: usize,
     /// The bounds as of the last claim that was learned from.
-    pub(crate) bounds: Option<RateBounds>,
+    bounds: Option<RateBounds>,
 }
+
+words_struct!(RateHistory {
+    claims,
+    len,
+    bounds
+});
 
 /// What a set of pairs proves about average rates, in ppb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

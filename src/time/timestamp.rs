@@ -4,6 +4,8 @@ use std::fmt::{self, Write as _};
 use std::str::{Chars, FromStr};
 use std::time::{Duration, SystemTime};
 
+use crate::words::words_struct;
+
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 const SECS_PER_DAY: i64 = 86_400;
 
@@ -68,6 +70,8 @@ const SECS_PER_DAY: i64 = 86_400;
 pub struct Timestamp {
     nanos: i64,
 }
+
+words_struct!(Timestamp { nanos });
 
 impl Timestamp {
     /// The earliest timestamp, `i64::MIN` ns: 1677-09-21T00:12:43.145224192Z.
