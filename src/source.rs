@@ -5,12 +5,14 @@ use core::time::Duration;
 
 use crate::machine::{Machine, NtpStatus};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, LeapSecond};
+use crate::words::words_struct;
 
 pub(crate) mod chrony;
 mod kernel;
 mod refusal;
 
-pub use chrony::{ChronyRefusal, ChronySource};
+pub use crate::words::{WordReader, WordWriter, Words};
+pub use chrony::{ChronyRefusal, ChronySource, ChronyTransport};
 pub use kernel::KernelSource;
 pub use refusal::{Awaiting, Refusal, Writer};
 
@@ -161,6 +163,8 @@ pub struct SyncClaim {
     pub bound: ErrorBound,
 }
 
+words_struct!(SyncClaim { claim, bound });
+
 /// What a source knows of leap seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeapNotice {
@@ -173,16 +177,70 @@ pub enum LeapNotice {
     Passed(LeapSecond),
 }
 
-/// What a source remembers from one look to the next: a few words, all zero at first.
+/// What a source remembers from one look to the next: one value of a few words, none at first.
 ///
-/// The clock forgets them (zeroes them) when the machine was suspended or otherwise disturbed.
+/// The clock publishes it together with what the look found, and forgets it when the machine was
+/// suspended or otherwise disturbed.
+///
+/// ```
+/// use epsilon_clock::Timestamp;
+/// use epsilon_clock::source::SourceMemory;
+///
+/// let mut memory = SourceMemory::default();
+/// assert_eq!(memory.load::<(i64, Timestamp)>(), None); // a first look
+/// memory.store(&(42_i64, Timestamp::UNIX_EPOCH));
+/// assert_eq!(memory.load(), Some((42_i64, Timestamp::UNIX_EPOCH)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceMemory {
-    /// The words; their meaning is the source's own.
-    pub words: [i64; SourceMemory::WORDS],
+    stored: bool,
+    words: [i64; SourceMemory::WORDS],
 }
 
+words_struct!(SourceMemory { stored, words });
+
 impl SourceMemory {
-    /// How many words there are.
-    pub const WORDS: usize = 16;
+    /// How many words a value may fill: see [`Words::WORDS`].
+    pub const WORDS: usize = 24;
+
+    /// Nothing remembered.
+    pub(crate) const EMPTY: Self = Self {
+        stored: false,
+        words: [0; Self::WORDS],
+    };
+
+    /// Returns the value that was stored last.
+    ///
+    /// `None` where nothing was stored since the clock was built or disturbed, or where what was
+    /// stored is no `T`.
+    #[must_use]
+    pub fn load<T: Words>(&self) -> Option<T> {
+        if self.stored {
+            WordReader::new(&self.words).take()
+        } else {
+            None
+        }
+    }
+
+    /// Remembers a value in the place of the one before.
+    ///
+    /// A value of more than [`WORDS`](Self::WORDS) words does not compile:
+    ///
+    /// ```compile_fail
+    /// # use epsilon_clock::source::SourceMemory;
+    /// SourceMemory::default().store(&[0_i64; SourceMemory::WORDS + 1]);
+    /// ```
+    pub fn store<T: Words>(&mut self, value: &T) {
+        const {
+            assert!(
+                T::WORDS <= Self::WORDS,
+                "a source's memory has no room for this"
+            );
+        }
+        *self = Self {
+            stored: true,
+            ..Self::EMPTY
+        };
+        WordWriter::new(&mut self.words).put(value);
+    }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod bound;
 pub(crate) mod claim;
+mod decode;
 pub(crate) mod interval;
 #[doc(hidden)] // `order`, to the public
 pub mod ordering;
@@ -10,9 +11,10 @@ pub(crate) mod timestamp;
 
 pub use bound::ErrorBound;
 pub(crate) use claim::DEFAULT_MAX_DRIFT_PPB;
-pub use claim::{Claim, LeapKind, LeapSecond, OutOfRange, RateBounds};
+pub use claim::{Claim, LeapKind, LeapSecond, RateBounds};
+pub use decode::DecodeError;
 pub use interval::{Interval, IntervalError, IntervalOrder};
 pub use rate::LearnedRate;
-pub(crate) use rate::{CAPACITY, RateHistory, RateLimits};
+pub(crate) use rate::{RateHistory, RateLimits};
 pub(crate) use timestamp::Line;
-pub use timestamp::{ParseTimestampError, TimeDelta, Timestamp, TimestampRangeError};
+pub use timestamp::{ParseTimestampError, RangeError, TimeDelta, Timestamp};

@@ -16,16 +16,17 @@ use super::{Look, LookContext, Source, SourceMemory};
 use crate::machine::Machine;
 
 mod answer;
-pub(crate) mod exchange;
+mod exchange;
 mod judgement;
 mod mailbox;
 mod memory;
 mod refusal;
-#[cfg(any(test, feature = "sim"))]
+#[cfg(any(test, feature = "test-util"))]
 pub(crate) mod reply;
 pub(crate) mod report;
 
-use exchange::{Asker, Udp};
+pub use exchange::ChronyTransport;
+use exchange::Udp;
 use mailbox::Mailbox;
 pub use refusal::ChronyRefusal;
 
@@ -89,8 +90,7 @@ const SILENT_AFTER: u32 = 4;
 /// ```
 #[derive(Clone)]
 pub struct ChronySource {
-    asker: Arc<dyn Asker>,
-    address: SocketAddr,
+    transport: Arc<dyn ChronyTransport>,
     interval: Duration,
     timeout: Duration,
     by_hand: bool,
@@ -106,27 +106,26 @@ impl ChronySource {
     /// one at most.
     #[must_use]
     pub fn new() -> Self {
-        Self::asking(DEFAULT_ADDRESS, DEFAULT_INTERVAL, DEFAULT_TIMEOUT)
-    }
-
-    fn asking(address: SocketAddr, interval: Duration, timeout: Duration) -> Self {
         Self {
-            asker: Arc::new(Udp::new(address, timeout)),
-            address,
-            interval,
-            timeout,
+            transport: Arc::new(Udp::new(DEFAULT_ADDRESS)),
+            interval: DEFAULT_INTERVAL,
+            timeout: DEFAULT_TIMEOUT,
             by_hand: false,
             asks_kernel: false,
             mailbox: Arc::default(),
         }
     }
 
-    /// One that asks by other means than datagrams, in a simulated world.
-    #[cfg(feature = "sim")]
-    pub(crate) fn by(asker: Arc<dyn Asker>) -> Self {
+    /// Asks by another way than datagrams; a later [`address`](Self::address) takes its place.
+    ///
+    /// The whole time that an exchange takes is charged to the bound, so the answer has to be made
+    /// after the request was sent, and may not be kept.
+    #[must_use]
+    pub fn transport(self, transport: impl ChronyTransport + 'static) -> Self {
         Self {
-            asker,
-            ..Self::new().by_hand()
+            transport: Arc::new(transport),
+            mailbox: Arc::default(),
+            ..self
         }
     }
 
@@ -136,11 +135,7 @@ impl ChronySource {
     /// whole way is charged to the bound.
     #[must_use]
     pub fn address(self, address: SocketAddr) -> Self {
-        Self {
-            asker: Arc::new(Udp::new(address, self.timeout)),
-            address,
-            ..self
-        }
+        self.transport(Udp::new(address))
     }
 
     /// Asks so often; from a millisecond to an hour, and what lies outside is brought in.
@@ -155,18 +150,18 @@ impl ChronySource {
     pub fn timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(10));
         Self {
-            asker: Arc::new(Udp::new(self.address, timeout)),
             timeout,
+            mailbox: Arc::default(),
             ..self
         }
     }
 
-    /// Lets the source ask the kernel for its NTP status without a
-    /// [`KernelSource`](crate::source::KernelSource) beside it.
+    /// Lets the source ask the kernel for its NTP status.
     ///
-    /// Then the deviation that chronyd writes there is charged, a kernel that calls itself
-    /// unsynchronised is heard, and a first report may be inherited (A4). By default no clock makes
-    /// that system call unless it has a source that must: some filters kill a process for it.
+    /// Beside a [`KernelSource`](crate::source::KernelSource) it does so anyway. Then the deviation that
+    /// chronyd writes there is charged, a kernel that calls itself unsynchronised is heard, and a first
+    /// report may be inherited (A4). By default no clock makes that system call unless it has a source
+    /// that must: some filters kill a process for it.
     #[must_use]
     pub fn with_kernel_status(self) -> Self {
         Self {
@@ -194,7 +189,7 @@ impl Default for ChronySource {
 impl fmt::Debug for ChronySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChronySource")
-            .field("asker", &self.asker)
+            .field("transport", &self.transport)
             .field("interval", &self.interval)
             .finish_non_exhaustive()
     }
@@ -215,7 +210,8 @@ impl Source for ChronySource {
     }
 
     fn refresh(&self, machine: &dyn Machine) {
-        self.mailbox.refresh(self.asker.as_ref(), machine);
+        self.mailbox
+            .refresh(self.transport.as_ref(), self.timeout, machine);
     }
 
     fn asks_kernel(&self) -> bool {

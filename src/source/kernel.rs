@@ -65,7 +65,7 @@ impl Source for KernelSource {
             Ok(None) => return Look::new(Finding::Unsettled),
             Err(error) => return Look::new(Finding::Refused(error.into())),
         };
-        let before = Remembered::load(memory);
+        let before: Remembered = memory.load().unwrap_or_default();
         let leap_flags = before.leap_flags.after(&seen, before.baseline.as_ref());
         let leap = leap_notice(
             &seen,
@@ -85,13 +85,12 @@ impl Source for KernelSource {
             Finding::Refused(Refusal::AwaitingWrite { because }) => Some(because),
             Finding::Refused(_) => Some(Awaiting::Disturbance),
         };
-        *memory = Remembered {
+        memory.store(&Remembered {
             baseline: Some(Baseline::of(&seen)),
             opinion,
             waiting,
             leap_flags,
-        }
-        .store();
+        });
         Look { finding, leap }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn look(
         .leap
         .due(now.real)
         .map_or(LeapNotice::None, LeapNotice::Pending);
-    *memory = known.store();
+    memory.store(&known);
     Look { finding, leap }
 }
 
@@ -43,7 +43,7 @@ fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Re
         raw: now.raw,
         may_inherit,
     };
-    let Some(mut known) = Remembered::load(memory) else {
+    let Some(mut known) = memory.load::<Remembered>() else {
         return Remembered::first(now, barrier(context.may_inherit));
     };
     let (real, boot) = (now.real_offset(), now.boot_offset());
@@ -59,7 +59,7 @@ fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Re
 /// Somebody is just putting an answer in, and it will be there at the next look. Or the thread that
 /// did is not there, in a forked child: then the mailbox stays shut, and its owner is silent.
 fn shut(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> Look {
-    let Some(known) = Remembered::load(memory) else {
+    let Some(known) = memory.load::<Remembered>() else {
         return Look::new(Finding::Unsettled);
     };
     let now = context.machine.sandwich();

@@ -1,8 +1,18 @@
-//! The other side: replies as chronyd makes them, for tests and for daemons that are simulated.
+//! The other side: replies as chronyd makes them, for tests.
 
-use super::report::{ASK_TRACKING, REPLY, SUCCESS, TELL_TRACKING, VERSION};
+use super::report::{ASK_TRACKING, REPLY, REQUEST, SUCCESS, TELL_TRACKING, VERSION};
 use super::report::{Leap, REPLY_LEN, Report};
 use crate::time::LeapKind;
+
+/// Returns the sequence number of a request for a tracking report; `None` for anything else.
+#[cfg(feature = "test-util")]
+pub(crate) fn sequence_asked(request: &[u8]) -> Option<u32> {
+    let (header, rest) = request.split_first_chunk::<8>()?;
+    let asks = header.starts_with(&[VERSION, REQUEST])
+        && header.get(4..6) == Some(&ASK_TRACKING.to_be_bytes());
+    let sequence = rest.first_chunk().copied().map(u32::from_be_bytes);
+    sequence.filter(|_| asks)
+}
 
 /// A reply with these figures.
 pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {

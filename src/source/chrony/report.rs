@@ -9,14 +9,14 @@ use crate::time::{LeapKind, Timestamp};
 pub(super) const REQUEST_LEN: usize = REPLY_LEN;
 
 /// A header of 28 bytes, and the tracking report's 76.
-pub(super) const REPLY_LEN: usize = 104;
+pub(crate) const REPLY_LEN: usize = 104;
 
 /// Larger than any answer that counts, so that a longer one is not taken for it cut short.
 pub(super) const BUFFER_LEN: usize = 2 * REPLY_LEN;
 
 /// The protocol's version since chrony 2.0 (`PROTO_VERSION_NUMBER`).
 pub(super) const VERSION: u8 = 6;
-const REQUEST: u8 = 1;
+pub(super) const REQUEST: u8 = 1;
 pub(super) const REPLY: u8 = 2;
 /// `REQ_TRACKING` and `RPY_TRACKING`.
 pub(super) const ASK_TRACKING: u16 = 33;
