@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::daemon::{Host, Manner, RunningDaemon};
 use super::kernel::SECOND;
+use super::regression::whole;
 use super::world::Hub;
 use crate::source::chrony::exchange::Asker;
-use crate::source::chrony::reply::reply;
+use crate::source::chrony::reply::{float, reply};
 use crate::source::chrony::report::{Figure, Leap, Report};
 use crate::time::Timestamp;
 
@@ -36,14 +37,15 @@ pub(super) struct Update {
 impl RunningDaemon {
     /// Its tracking report now; `None` if it has no command port.
     ///
-    /// As narrow as it can be and true: the dispersion grows by as little as covers the true error.
+    /// A [`Manner::Forecasting`] one forecasts. The others' are as narrow as they can be and true: the
+    /// dispersion grows by as little as covers the true error.
     /// Once somebody else moved the clock, of which the daemon knows nothing before its next update,
     /// it grows as an honest daemon's would that believes its clock undisturbed.
     pub(super) fn tracking(&self, host: &Host<'_>) -> Option<Report> {
         let manner = self.config.manner;
         if !matches!(
             manner,
-            Manner::Chrony | Manner::Grudging | Manner::Careless { .. }
+            Manner::Chrony | Manner::Forecasting | Manner::Grudging | Manner::Careless { .. }
         ) {
             return None;
         }
@@ -62,11 +64,16 @@ impl RunningDaemon {
             });
         };
         let correction = self.remaining(host);
-        let elapsed = host.kernel.raw(host.now).saturating_sub(update.raw).max(0);
+        let raw = host.kernel.raw(host.now);
+        let elapsed = raw.saturating_sub(update.raw).max(0);
         let error = self.own_time(host) - host.axis.stepped(host.now);
         let believed = update.bound + scaled(elapsed, host.oscillator_ppb + self.base_ppb().abs());
         let undisturbed = update.disturbances == host.disturbances && !host.rogue;
+        let forecast = self
+            .reference
+            .map(|known| known.delay / 2 + known.dispersion(raw));
         let bound = match manner {
+            Manner::Forecasting => forecast.unwrap_or(believed),
             _ if !undisturbed => believed,
             // All that A2 lets it leave out.
             Manner::Grudging => {
@@ -89,6 +96,30 @@ impl RunningDaemon {
             root_dispersion_ns: (bound - delay / 2).unsigned_abs(),
             update_interval_ns: update.interval.unsigned_abs(),
         })
+    }
+}
+
+/// Where a tracking reply has the residual frequency and the skew.
+const RATES: usize = 84;
+
+impl RunningDaemon {
+    /// The residual frequency and the skew as its reports have them, in ppm; zeros of a daemon that
+    /// does not estimate them.
+    fn rates(&self) -> [u8; 8] {
+        let field = |rate: f64| {
+            // In millionths of a ppm.
+            let number = whole(rate * 1e12);
+            float(number < 0, number.unsigned_abs(), 1_000_000)
+        };
+        let fields = self
+            .reference
+            .map(|known| [field(-known.residual), field(known.skew)]);
+        let [residual, skew] = fields.unwrap_or_default();
+        let mut bytes = [0; 8];
+        for (place, byte) in bytes.iter_mut().zip(residual.into_iter().chain(skew)) {
+            *place = byte;
+        }
+        bytes
     }
 }
 
@@ -120,14 +151,19 @@ impl Asker for SimulatedAsker {
             core.wait_while_busy(self.node);
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let report = core.with_daemon(self.node, |daemon, host| daemon.tracking(host));
+        let report = core.with_daemon(self.node, |daemon, host| {
+            Some((daemon.tracking(host)?, daemon.rates()))
+        });
         drop(core);
-        let Some(report) = report.flatten() else {
+        let Some((report, rates)) = report.flatten() else {
             return Err(io::ErrorKind::ConnectionRefused.into());
         };
         drop(self.hub.read(self.node, WAY.0, WAY.1));
         let sequence = request.get(8..12).and_then(|bytes| bytes.try_into().ok());
-        let datagram = reply(u32::from_be_bytes(sequence.unwrap_or_default()), &report);
+        let mut datagram = reply(u32::from_be_bytes(sequence.unwrap_or_default()), &report);
+        for (place, byte) in datagram.iter_mut().skip(RATES).zip(rates) {
+            *place = byte;
+        }
         for (place, byte) in answer.iter_mut().zip(datagram) {
             *place = byte;
         }

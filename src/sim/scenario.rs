@@ -15,10 +15,14 @@ use crate::clock::ClockBuilder;
 use crate::time::{LeapKind, LeapSecond, Timestamp};
 
 mod daemons;
+mod forecasts;
 mod leaps;
 mod machines;
 mod oscillators;
 mod sources;
+
+/// Whether the scenarios of a chronyd that estimates and forecasts are among all the others.
+const FORECASTS_AMONG_ALL: bool = false;
 
 /// What a scenario expects of every clock in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,10 +124,21 @@ impl Scenario {
             let is_broken =
                 |scenario: &Scenario| matches!(scenario.expectation, Expectation::False { .. });
             let mut all = rooms.concat();
+            if FORECASTS_AMONG_ALL {
+                all.extend(forecasts::ALL);
+            }
             all.sort_by_key(is_broken);
             all
         });
         &ALL
+    }
+
+    /// Those of a chronyd that estimates and forecasts as the real one does
+    /// ([`Manner::Forecasting`](super::Manner::Forecasting)), which [`all`](Self::all) leaves out: the
+    /// clocks' rules do not allow for all that such a daemon does yet.
+    #[must_use]
+    pub fn forecasts() -> &'static [Self] {
+        &forecasts::ALL
     }
 
     /// The one of this name.
@@ -135,7 +150,8 @@ impl Scenario {
     /// ```
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        Self::all().iter().find(|scenario| scenario.name == name)
+        let mut known = Self::all().iter().chain(Self::forecasts());
+        known.find(|scenario| scenario.name == name)
     }
 
     /// Its name.
