@@ -67,7 +67,7 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
 }
 
 /// `numerator / unit` as a float of the protocol, rounded to the nearest as chronyd does.
-pub(super) fn float(negative: bool, numerator: u64, unit: u64) -> [u8; 4] {
+pub(crate) fn float(negative: bool, numerator: u64, unit: u64) -> [u8; 4] {
     const LARGEST: u128 = (1 << 24) - 1;
     let (numerator, unit) = (u128::from(numerator), u128::from(unit));
     // The largest exponent whose coefficient still has to be cut off is too small by one.
