@@ -6,7 +6,7 @@ use super::counters::{Count, Events};
 use super::latch::Head;
 use super::reading::ROUNDS;
 use super::shared::Shared;
-use super::state::{Assumption, MAX_SOURCES, State};
+use super::state::{MAX_SOURCES, State};
 use crate::machine::{GUARD_WIDTH_LIMIT, sharp_sandwich};
 use crate::source::{Finding, Look, LookContext};
 
@@ -56,14 +56,15 @@ impl Shared {
             return false;
         };
         let identity = || machine.identity();
-        if let Some((next, events)) = found.guard(&self.policy, &before, disruption, identity) {
+        let mut next = found;
+        if let Some(events) = next.guard(&self.policy, &before, disruption, identity) {
             self.publish(snapshot.head, &found, next, &events);
             return false;
         }
         if before.width() > GUARD_WIDTH_LIMIT {
             return false;
         }
-        if let Some(next) = found.recounted(&self.policy, || machine.clocksource()) {
+        if next.recount(&self.policy, || machine.clocksource()) {
             self.publish(snapshot.head, &found, next, &Events::default());
             return false;
         }
@@ -71,13 +72,13 @@ impl Shared {
             self.counters.add(&Events::of(Count::LooksDropped));
             return true;
         }
-        let (state, looks) = self.ask_sources(&found);
+        let (mut state, looks) = self.ask_sources(&found);
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
         let after = sharp_sandwich(machine);
         let Some(disruption) = machine.disruption() else {
             return false;
         };
-        if let Some((next, events)) = found.guard(&self.policy, &after, disruption, identity) {
+        if let Some(events) = next.guard(&self.policy, &after, disruption, identity) {
             self.publish(snapshot.head, &found, next, &events);
             return false;
         }
@@ -85,8 +86,8 @@ impl Shared {
             return false;
         }
         let looks = looks.get(..self.policy.source_count()).unwrap_or(&[]);
-        let (next, events) = state.looked(&self.policy, looks, &after, || machine.clocksource());
-        let published = self.publish(snapshot.head, &found, next, &events);
+        let events = state.looked(&self.policy, looks, &after, || machine.clocksource());
+        let published = self.publish(snapshot.head, &found, state, &events);
         let outcome = if published {
             Count::Looks
         } else {
@@ -125,11 +126,12 @@ impl Shared {
             let Some(state) = State::from_words(&snapshot.state) else {
                 break;
             };
-            let Assumption::Broken(_) = state.assumption else {
+            if !state.awaits_the_caller() {
                 break;
-            };
+            }
             // In one step: in between there would be no error to tell, and no interval either.
-            let next = state.vouched(&self.policy, &self.clocks());
+            let mut next = state;
+            next.vouch(&self.policy, &self.clocks());
             if self.publish(snapshot.head, &state, next, &Events::default()) {
                 break;
             }
@@ -138,7 +140,13 @@ impl Shared {
     }
 
     /// Replaces `before`, current under `head`, by `next`; returns false where another was faster.
-    pub(super) fn publish(&self, head: Head, before: &State, next: State, events: &Events) -> bool {
+    pub(super) fn publish(
+        &self,
+        head: Head,
+        before: &State,
+        mut next: State,
+        events: &Events,
+    ) -> bool {
         // Not the process that the state knows: in a forked child that is the parent, whose slots
         // would then pass for the child's own and never be taken again.
         let Some(draft) = self.latch.draft(std::process::id()) else {
@@ -151,7 +159,7 @@ impl Shared {
                 return false;
             }
         }
-        let (next, more) = next.succeed(before, closed, &self.policy);
+        let more = next.succeed(before, closed, &self.policy);
         let published = draft.publish(head, &next.line(&self.policy), &next.to_words());
         if published {
             self.watch.rests_on(next.disruption);

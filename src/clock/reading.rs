@@ -199,8 +199,9 @@ impl Shared {
         let Some(disruption) = machine.disruption() else {
             return Guarded::Interrupted;
         };
-        match state.guard(&self.policy, &clocks, disruption, || machine.identity()) {
-            Some((next, events)) => {
+        let mut next = state;
+        match next.guard(&self.policy, &clocks, disruption, || machine.identity()) {
+            Some(events) => {
                 self.publish(snapshot.head, &state, next, &events);
                 self.watch.hasten();
                 Guarded::Changed

@@ -76,7 +76,7 @@ impl Source for KernelSource {
         if near_leap(&seen, leap, leap_flags) {
             let because = Awaiting::LeapSecond;
             let finding = Finding::Refused(Refusal::AwaitingWrite { because });
-            return Look { finding, leap };
+            return Look::new(finding).with_leap(leap);
         }
         let (finding, opinion) = judge(context, &seen, &before);
         let waiting = match finding {
@@ -91,7 +91,7 @@ impl Source for KernelSource {
             waiting,
             leap_flags,
         });
-        Look { finding, leap }
+        Look::new(finding).with_leap(leap)
     }
 
     fn asks_kernel(&self) -> bool {
@@ -157,12 +157,16 @@ fn recognise(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Ev
     let Some(baseline) = before.baseline else {
         return first_look(context, seen, before.opinion);
     };
-    if baseline.real_offset.moved_to(&seen.clocks.real_offset()) != 0 {
-        // A step, a leap second or a suspend: only a later departure can be told for a write. A
-        // claim that is in force goes on; with none, the next write is awaited.
-        return (standing(before), before.opinion);
-    }
-    if !baseline.departs(seen) {
+    let jump = baseline.real_offset.moved_to(&seen.clocks.real_offset());
+    // A leap second leaves the NTP state as it is, so only a later departure can be told for a write.
+    // A step clears it (`timekeeping_update` with `TK_CLEAR_NTP`): a bound that stands was written after
+    // the step, or by the very call that made it.
+    let stands = if jump == 0 {
+        !baseline.departs(seen)
+    } else {
+        may_be_leap(jump, seen)
+    };
+    if stands {
         return (standing(before), before.opinion);
     }
     let accepted = |opinion| {
@@ -182,6 +186,16 @@ fn recognise(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Ev
             Opinion::Suspicious,
         ),
     }
+}
+
+/// Returns true if a jump of real time may be a leap second that the kernel made.
+fn may_be_leap(jump: i64, seen: &Seen) -> bool {
+    const SECOND: i64 = 1_000_000_000;
+    const DAY: i64 = 86_400 * SECOND;
+    // A look comes at most some seconds late, unless the process was stopped: then the next write counts.
+    let since_midnight = seen.clocks.real.rem_euclid(DAY);
+    let near_midnight = since_midnight < 60 * SECOND || since_midnight > DAY - 2 * SECOND;
+    (jump.saturating_abs() - SECOND).abs() < SECOND / 2 && near_midnight
 }
 
 /// What to say where nothing new was written.

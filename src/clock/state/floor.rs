@@ -9,7 +9,7 @@
 
 use core::time::Duration;
 
-use super::{Answering, State};
+use super::{Answering, Party, State};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
 use crate::machine::Disturbance;
@@ -23,15 +23,15 @@ impl State {
         self.claim_in_force().is_some_and(lost)
     }
 
-    /// The state that takes the place of `before`, whose claim was closed at raw instant `closed` if
-    /// it loses it: with the floor that it owes, or contradicted by it.
+    /// Takes the place of `before`, whose claim was closed at raw instant `closed` if it loses it: puts the
+    /// floor that it owes under its claim, or is contradicted by it.
     pub(crate) fn succeed(
-        self,
+        &mut self,
         before: &Self,
         closed: Option<i64>,
         policy: &Policy,
-    ) -> (Self, Events) {
-        let mut next = self;
+    ) -> Events {
+        let next = self;
         let mut events = Events::default();
         let (reached, raw) = match (before.in_force(), closed) {
             (Some(old), Some(rc)) => {
@@ -49,26 +49,30 @@ impl State {
         {
             Some(by) => {
                 events.note(Count::Contradictions);
-                let source = match next.answering {
-                    Answering::From { source, .. } => source,
-                    Answering::Assumed { .. } | Answering::Nothing { .. } => 0,
+                let party = match next.answering {
+                    Answering::From { source, .. } => Party::Source(source),
+                    Answering::Assumed { .. } | Answering::Nothing { .. } => Party::Caller,
                 };
-                next.contradict(policy, source, by);
+                next.contradict(policy, party, by);
             }
             None => next.answering.set_floor(owed),
         }
         if next.rate.is_empty() && !before.rate.is_empty() {
             events.note(Count::RateResets);
         }
-        (next, events)
+        events
     }
 
     fn claim_in_force(&self) -> Option<Claim> {
         self.in_force().map(|sync| sync.claim)
     }
 
-    /// Within vouched or within assumed claims, and not under a contradiction.
+    /// Within vouched or within assumed claims, not under a contradiction, and while nothing was settled
+    /// without the claims that made them.
     fn keeps_promises_of(&self, before: &Self) -> bool {
+        if self.epoch != before.epoch {
+            return false;
+        }
         match self.answering {
             Answering::Nothing { .. } if self.answering.contradiction().is_some() => false,
             // What was only assumed may have been wrong, and is no floor for any source's claim.
@@ -112,6 +116,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Trial;
     use super::super::{Assumption, Why};
     use super::*;
     use crate::machine::{Disruption, Identity, Sandwich};
@@ -167,7 +172,8 @@ mod tests {
     /// A state in which the source with this index serves.
     fn served(source: usize, sync: SyncClaim) -> State {
         let mut state = unheard();
-        let _ = state.sources[source].hear(&Look::new(Finding::Write(sync)));
+        let _ = state.sources[source]
+            .hear(&Look::new(Finding::Write(sync)), Trial::ordinary(&policy()));
         state.answering = Answering::From {
             source,
             floor: None,
@@ -190,7 +196,8 @@ mod tests {
         let before = served(0, sync(0, 100, 200));
         let wider = served(0, sync(50, 90, 300));
         assert!(before.loses_its_claim(&wider));
-        let (next, events) = wider.succeed(&before, Some(60), &policy());
+        let mut next = wider;
+        let events = next.succeed(&before, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(160));
         assert_eq!(events, Events::default());
         // And what stood under it already, where that is more.
@@ -198,7 +205,8 @@ mod tests {
         promised
             .answering
             .set_floor(Some(Timestamp::from_unix_nanos(180)));
-        let (next, _) = wider.succeed(&promised, Some(60), &policy());
+        let mut next = wider;
+        let _ = next.succeed(&promised, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(180));
     }
 
@@ -210,7 +218,8 @@ mod tests {
             .set_floor(Some(Timestamp::from_unix_nanos(150)));
         let same = served(1, sync(0, 100, 200));
         assert!(!before.loses_its_claim(&same));
-        let (next, _) = same.succeed(&before, None, &policy());
+        let mut next = same;
+        let _ = next.succeed(&before, None, &policy());
         assert_eq!(floor_of(&next), Some(150));
     }
 
@@ -222,9 +231,11 @@ mod tests {
             voided: Some(Disturbance::Suspended),
             ..before
         };
-        let (void, _) = void.succeed(&before, Some(60), &policy());
+        let mut void = void;
+        let _ = void.succeed(&before, Some(60), &policy());
         assert_eq!(floor_of(&void), Some(160));
-        let (next, _) = served(0, sync(500, 0, 1_000)).succeed(&void, None, &policy());
+        let mut next = served(0, sync(500, 0, 1_000));
+        let _ = next.succeed(&void, None, &policy());
         assert_eq!(floor_of(&next), Some(160));
     }
 
@@ -232,9 +243,13 @@ mod tests {
     fn t3_a_floor_beyond_the_next_claim_contradicts_it() {
         let before = served(0, sync(0, 100, 200));
         let behind = served(1, sync(50, 0, 59));
-        let (next, events) = behind.succeed(&before, Some(60), &policy());
+        let mut next = behind;
+        let events = next.succeed(&before, Some(60), &policy());
         let by = Duration::from_nanos(160 - 69);
-        let contradiction = super::super::Contradiction { source: 1, by };
+        let contradiction = super::super::Contradiction {
+            party: Party::Source(1),
+            by,
+        };
         assert_eq!(next.answering.contradiction(), Some(contradiction));
         assert_eq!(events, Events::of(Count::Contradictions));
         assert_eq!(floor_of(&next), None);
@@ -244,11 +259,14 @@ mod tests {
     fn t3_vouched_and_assumed_claims_owe_each_other_nothing() {
         let vouched = served(0, sync(0, 100, 200));
         let caller = assumed(sync(0, 50, 60));
-        let (next, _) = caller.succeed(&vouched, Some(60), &policy());
+        let mut next = caller;
+        let _ = next.succeed(&vouched, Some(60), &policy());
         assert_eq!(floor_of(&next), None);
-        let (next, _) = vouched.succeed(&caller, Some(60), &policy());
+        let mut next = vouched;
+        let _ = next.succeed(&caller, Some(60), &policy());
         assert_eq!(floor_of(&next), None);
-        let (next, _) = assumed(sync(9, 0, 500)).succeed(&caller, Some(60), &policy());
+        let mut next = assumed(sync(9, 0, 500));
+        let _ = next.succeed(&caller, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(110));
     }
 
@@ -258,13 +276,15 @@ mod tests {
         let policy = policy();
         let hour = i64::try_from(policy.max_age.as_nanos()).unwrap();
         let next = served(0, sync(2 * hour, 0, 9 * hour));
-        let (next, _) = next.succeed(&before, Some(2 * hour), &policy);
+        let mut next = next;
+        let _ = next.succeed(&before, Some(2 * hour), &policy);
         assert_eq!(floor_of(&next), Some(100 + hour));
         assert!(hour > SECOND);
         // What the caller vouches for has no such end.
         let before = assumed(sync(0, 100, 200));
         let next = assumed(sync(2 * hour, 0, 9 * hour));
-        let (next, _) = next.succeed(&before, Some(2 * hour), &policy);
+        let mut next = next;
+        let _ = next.succeed(&before, Some(2 * hour), &policy);
         assert_eq!(floor_of(&next), Some(100 + 2 * hour));
     }
 }

@@ -1,5 +1,6 @@
 //! One report with the clocks that were read around it, and what it says beside the ones before.
 
+use super::memory::SAME_REFERENCE;
 use super::report::{Leap, Report};
 use crate::machine::{Disruption, Sandwich};
 use crate::source::{ChronyRefusal, LookContext, SyncClaim};
@@ -10,9 +11,6 @@ const LOCAL_REFERENCE: u32 = 0x7f7f_0101;
 
 /// After so many update intervals a reference is stale.
 const STALE_AFTER: u64 = 8;
-
-/// Reference times closer together than this, in ns, are one: chronyd moves its own by what it slews.
-const SAME_REFERENCE: u64 = 1_000_000;
 
 /// How far ahead of real time a reference time may be beyond what is left to correct, in ns.
 const AHEAD: i64 = 1_000_000_000;

@@ -28,13 +28,18 @@ pub(super) fn look(
     // Read after the answer, so that whatever happened to the clocks before it came in shows.
     let now = context.machine.sandwich();
     let mut known = watch(context, memory, &now);
+    let update = known.update;
     let finding = judge(context, &contents, &now, silence, &mut known);
+    let repeats_update = known.update == update;
     let leap = known
         .leap
         .due(now.real)
         .map_or(LeapNotice::None, LeapNotice::Pending);
     memory.store(&known);
-    Look { finding, leap }
+    Look {
+        repeats_update,
+        ..Look::new(finding).with_leap(leap)
+    }
 }
 
 /// What is known of the clocks, with a barrier where they were disturbed or are seen first.
@@ -68,10 +73,7 @@ fn shut(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> 
         None => Finding::Unsettled,
     };
     let leap = known.leap.due(now.real);
-    Look {
-        finding,
-        leap: leap.map_or(LeapNotice::None, LeapNotice::Pending),
-    }
+    Look::new(finding).with_leap(leap.map_or(LeapNotice::None, LeapNotice::Pending))
 }
 
 fn judge(
@@ -131,6 +133,7 @@ fn judge(
         return awaiting(Awaiting::Disturbance);
     };
     known.claimed = contents.serial;
+    known.note_update(answer.report.reference_time);
     if vouched_since {
         Finding::Write(claim)
     } else {
