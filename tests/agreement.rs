@@ -195,7 +195,8 @@ proptest! {
             }
             Err(error) => {
                 prop_assert!(number(8) > number(16));
-                prop_assert!(matches!(error, DecodeError::Reversed { .. }));
+                let reversed = matches!(error, DecodeError::Reversed { .. });
+                prop_assert!(reversed, "{}", error);
             }
         }
     }
