@@ -184,7 +184,7 @@ impl Scene {
         ChronySource::new()
             .address(self.chronyd.address)
             .timeout(Duration::from_secs(2))
-            .by_hand()
+            .manual()
     }
 
     fn builder(&self) -> ClockBuilder {

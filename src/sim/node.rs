@@ -180,7 +180,7 @@ impl Node {
     /// Its daemon's own report as a source of claims, asked by [`Clock::refresh`].
     #[must_use]
     pub fn chrony(&self) -> ChronySource {
-        ChronySource::by(Arc::new(SimulatedAsker {
+        ChronySource::transport(Arc::new(SimulatedAsker {
             hub: Arc::clone(&self.machine.hub),
             node: self.machine.node,
         }))

@@ -92,7 +92,7 @@ pub struct ChronySource {
     address: SocketAddr,
     interval: Duration,
     timeout: Duration,
-    by_hand: bool,
+    manual: bool,
     mailbox: Arc<Mailbox>,
 }
 
@@ -110,17 +110,17 @@ impl ChronySource {
             address,
             interval,
             timeout,
-            by_hand: false,
+            manual: false,
             mailbox: Arc::default(),
         }
     }
 
     /// One that asks by other means than datagrams, in a simulated world.
     #[cfg(feature = "sim")]
-    pub(crate) fn by(asker: Arc<dyn Asker>) -> Self {
+    pub(crate) fn transport(asker: Arc<dyn Asker>) -> Self {
         Self {
             asker,
-            ..Self::new().by_hand()
+            ..Self::new().manual()
         }
     }
 
@@ -130,9 +130,9 @@ impl ChronySource {
     /// whole way is charged to the bound.
     #[must_use]
     pub fn address(self, address: SocketAddr) -> Self {
-        let by_hand = self.by_hand;
+        let manual = self.manual;
         Self {
-            by_hand,
+            manual,
             ..Self::asking(address, self.interval, self.timeout)
         }
     }
@@ -148,18 +148,18 @@ impl ChronySource {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(10));
-        let by_hand = self.by_hand;
+        let manual = self.manual;
         Self {
-            by_hand,
+            manual,
             ..Self::asking(self.address, self.interval, timeout)
         }
     }
 
     /// Is asked by nobody but [`Clock::refresh`](crate::Clock::refresh), whatever the clock's policy.
     #[must_use]
-    pub fn by_hand(self) -> Self {
+    pub fn manual(self) -> Self {
         Self {
-            by_hand: true,
+            manual: true,
             ..self
         }
     }
@@ -191,7 +191,7 @@ impl Source for ChronySource {
     }
 
     fn refresh_interval(&self) -> Option<Duration> {
-        (!self.by_hand).then_some(self.interval)
+        (!self.manual).then_some(self.interval)
     }
 
     fn refresh(&self, machine: &dyn Machine) {

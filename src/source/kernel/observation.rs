@@ -25,14 +25,14 @@ const SHIFT_PLL: i64 = 2;
 const MAX_CONSTANT: i64 = 10;
 
 /// One settled look: the status, and the clocks read while it did not change.
-pub(super) struct Seen {
+pub(super) struct Observation {
     pub(super) status: NtpStatus,
     pub(super) clocks: Sandwich,
     /// The tick and frequency correction in ppb.
     pub(super) adjustment_ppb: i64,
 }
 
-impl Seen {
+impl Observation {
     pub(super) fn settled(context: &LookContext<'_>) -> Result<Option<Self>, NtpStatusError> {
         for _ in 0..ATTEMPTS {
             let before = context.machine.ntp_status()?;
