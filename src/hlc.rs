@@ -379,7 +379,7 @@ impl HybridClock {
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    fn read_plainly(&self) -> Option<(Timestamp, Instant)> {
+    fn read_plainly(&self) -> Option<(Timestamp, HotReading)> {
         let instant = self.clock.instant_plainly()?;
         let best = instant.middle()?;
         // A jump is looked for at every reading: one stamp of a clock that leapt ahead would take

@@ -46,7 +46,7 @@ impl Shared {
     /// One attempt; whether it came to an end, if only to find that another look was faster.
     fn try_look(&self) -> bool {
         let snapshot = self.latch.snapshot();
-        let Some(found) = State::from_words(&snapshot.state) else {
+        let Some(current) = State::from_words(&snapshot.state) else {
             return false;
         };
         let machine = self.machine.as_dyn();
@@ -56,30 +56,30 @@ impl Shared {
             return false;
         };
         let identity = || machine.identity();
-        let mut next = found;
+        let mut next = current;
         if let Some(events) = next.guard(&self.policy, &before, disruption, identity) {
-            self.publish(snapshot.head, &found, next, &events);
+            self.publish(snapshot.head, &current, next, &events);
             return false;
         }
         if before.width() > GUARD_WIDTH_LIMIT {
             return false;
         }
         if next.recount(&self.policy, || machine.clocksource()) {
-            self.publish(snapshot.head, &found, next, &Events::default());
+            self.publish(snapshot.head, &current, next, &Events::default());
             return false;
         }
-        if found.near_leap(before.raw) {
+        if current.near_leap(before.raw) {
             self.counters.add(&Events::of(Count::LooksDropped));
             return true;
         }
-        let (mut state, looks) = self.ask_sources(&found);
+        let (mut state, looks) = self.ask_sources(&current);
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
         let after = sharp_sandwich(machine);
         let Some(disruption) = machine.disruption() else {
             return false;
         };
         if let Some(events) = next.guard(&self.policy, &after, disruption, identity) {
-            self.publish(snapshot.head, &found, next, &events);
+            self.publish(snapshot.head, &current, next, &events);
             return false;
         }
         if after.width() > GUARD_WIDTH_LIMIT {
@@ -87,7 +87,7 @@ impl Shared {
         }
         let looks = looks.get(..self.policy.source_count()).unwrap_or(&[]);
         let events = state.looked(&self.policy, looks, &after, || machine.clocksource());
-        let published = self.publish(snapshot.head, &found, state, &events);
+        let published = self.publish(snapshot.head, &current, state, &events);
         let outcome = if published {
             Count::Looks
         } else {
@@ -97,9 +97,9 @@ impl Shared {
         true
     }
 
-    /// Lets every source look: the state with what they want to remember, and what they found.
-    fn ask_sources(&self, found: &State) -> (State, [Look; MAX_SOURCES]) {
-        let mut state = *found;
+    /// Lets every source look: the state with what they want to remember, and what they current.
+    fn ask_sources(&self, current: &State) -> (State, [Look; MAX_SOURCES]) {
+        let mut state = *current;
         let mut looks = [Look::new(Finding::Unsettled); MAX_SOURCES];
         let sources = self.policy.sources.iter();
         for ((source, record), look) in sources.zip(&mut state.sources).zip(&mut looks) {

@@ -186,13 +186,13 @@ struct Course {
 impl Course {
     /// How far the clock is off it, and how much further it may be for all that can be seen.
     fn strayed(&self, corrected: i128, asked: &Sandwich) -> (u64, u64) {
-        let seen = (corrected - self.expected).unsigned_abs();
-        let seen = u64::try_from(seen).unwrap_or(u64::MAX);
+        let apparent = (corrected - self.expected).unsigned_abs();
+        let apparent = u64::try_from(apparent).unwrap_or(u64::MAX);
         // What blurs the clocks now is in what was seen, and charged already; what blurred them then
         // may hide as much.
         let charged = asked.bracket();
-        let strayed = seen.saturating_sub(charged);
-        let in_all = seen.saturating_add(self.blur).saturating_sub(charged);
+        let strayed = apparent.saturating_sub(charged);
+        let in_all = apparent.saturating_add(self.blur).saturating_sub(charged);
         (strayed, in_all - strayed)
     }
 }

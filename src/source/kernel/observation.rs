@@ -25,7 +25,7 @@ const SHIFT_PLL: i64 = 2;
 const MAX_CONSTANT: i64 = 10;
 
 /// One settled look: the status, and the clocks read while it did not change.
-pub(super) struct Seen {
+pub(super) struct Observation {
     pub(super) status: NtpStatus,
     pub(super) clocks: Sandwich,
     /// What an `adjtime` slew has yet to work off, in ns.
@@ -34,7 +34,7 @@ pub(super) struct Seen {
     pub(super) adjustment_ppb: i64,
 }
 
-impl Seen {
+impl Observation {
     pub(super) fn settled(context: &LookContext<'_>) -> Result<Option<Self>, NtpStatusError> {
         for _ in 0..ATTEMPTS {
             let before = context.machine.ntp_status()?;
