@@ -181,14 +181,14 @@ impl State {
     ///
     /// A contradiction comes before all of this, and is told where it is found.
     pub(super) fn why_nothing(&self, policy: &Policy) -> Why {
-        if let Some(open) = &self.step {
-            return Why::Disturbed(open.cause());
-        }
         match self.assumption {
             Assumption::Broken(cause) if self.none_reports_a_bound(policy) => {
                 return Why::AssumptionBroken(cause);
             }
             Assumption::Broken(_) | Assumption::NotGiven | Assumption::Holds => {}
+        }
+        if let Some(open) = &self.step {
+            return Why::Disturbed(open.cause());
         }
         match (self.voided, self.refusal(policy)) {
             // A source that only awaits a write cannot say what made it wait.

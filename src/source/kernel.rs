@@ -165,16 +165,15 @@ fn recognise(
     let Some(baseline) = before.baseline else {
         return first_look(context, observed, before.opinion);
     };
-    let jump = baseline
+    let jumped = baseline
         .real_offset
-        .moved_to(&observed.clocks.real_offset());
-    // A leap second leaves the NTP state as it is, so only a later departure can be told for a write.
-    // A step clears it (`timekeeping_update` with `TK_CLEAR_NTP`): a bound that stands was written after
-    // the step, or by the very call that made it.
-    let stands = if jump == 0 {
-        !baseline.departs(observed)
+        .moved_to(&observed.clocks.real_offset())
+        != 0;
+    // Also across a jump: else chronyd's own step of a running clock would cost a poll.
+    let stands = if jumped {
+        !baseline.departs_across_a_jump(observed)
     } else {
-        may_be_leap(jump, observed)
+        !baseline.departs(observed)
     };
     if stands {
         return (still_waiting(before), before.opinion);
@@ -196,16 +195,6 @@ fn recognise(
             Opinion::Suspicious,
         ),
     }
-}
-
-/// Returns true if a jump of real time may be a leap second that the kernel made.
-fn may_be_leap(jump: i64, observed: &Observation) -> bool {
-    const SECOND: i64 = 1_000_000_000;
-    const DAY: i64 = 86_400 * SECOND;
-    // A look comes at most some seconds late, unless the process was stopped: then the next write counts.
-    let since_midnight = observed.clocks.real.rem_euclid(DAY);
-    let near_midnight = since_midnight < 60 * SECOND || since_midnight > DAY - 2 * SECOND;
-    (jump.saturating_abs() - SECOND).abs() < SECOND / 2 && near_midnight
 }
 
 /// What to say where nothing new was written.

@@ -61,6 +61,8 @@ struct Consistency {
     pair_outside: bool,
     /// Its last two claims agree; asked only while a contradiction lasts.
     agreed: bool,
+    /// Two neighbours excluded each other, so that one of them was false, whatever the rate.
+    missed: bool,
 }
 
 words_struct!(Consistency {
@@ -68,6 +70,7 @@ words_struct!(Consistency {
     younger,
     pair_outside,
     agreed,
+    missed,
 });
 
 impl Consistency {
@@ -86,8 +89,11 @@ impl Consistency {
         let neighbours = last.and_then(|last| last.contradiction(&claim));
         if let Some(last) = last {
             self.agreed = neighbours.is_none();
-            if contradicted && self.agreed {
-                // The newest two agree: what excludes either of them is what was false.
+            self.missed |= neighbours.is_some();
+            if contradicted && self.agreed && self.missed {
+                // The newest two agree, so what excludes either of them was false. Where neighbours
+                // never missed each other it is the rate that is false, and only a later pair refutes that.
+                self.missed = false;
                 let stands = |earlier: &Claim| {
                     earlier.contradiction(last).is_none() && earlier.contradiction(&claim).is_none()
                 };
@@ -116,6 +122,7 @@ impl Consistency {
             younger: None,
             pair_outside: self.pair_outside,
             agreed: false,
+            missed: false,
         }
     }
 }

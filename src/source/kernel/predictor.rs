@@ -55,11 +55,31 @@ impl Baseline {
         }
     }
 
-    /// Whether `maxerror` is something else than the growth since this look: a write.
+    /// Returns true if `maxerror` is something else than the growth since this look: a write.
     pub(super) fn departs(&self, observed: &Observation) -> bool {
         let boundaries = observed.clocks.real.div_euclid(SECOND) - self.real.div_euclid(SECOND);
-        // The kernel comes a tick or two late, at this look as at that: one boundary either way.
-        !(boundaries - 1..=boundaries + 1).any(|n| {
+        self.is_not_grown_by(boundaries, observed)
+    }
+
+    /// Returns true if `maxerror` is something else than the growth since this look, though real time
+    /// jumped meanwhile: a write of after the jump.
+    ///
+    /// A step clears the NTP state (`timekeeping_update` with `TK_CLEAR_NTP`), so a bound that stands was
+    /// written since. A resume and a leap second clear nothing: then it has only grown, by the seconds
+    /// that the kernel counted.
+    pub(super) fn departs_across_a_jump(&self, observed: &Observation) -> bool {
+        let counted = observed
+            .clocks
+            .mono_before
+            .saturating_sub(self.mono_after)
+            .div_euclid(SECOND);
+        self.is_not_grown_by(counted, observed) && self.is_not_grown_by(counted + 1, observed)
+    }
+
+    /// Returns true if `maxerror` did not just grow by so many seconds, give or take one: the kernel comes
+    /// a tick or two late, at this look as at that.
+    fn is_not_grown_by(&self, seconds: i64, observed: &Observation) -> bool {
+        !(seconds - 1..=seconds + 1).any(|n| {
             n >= 0
                 && self
                     .maxerror

@@ -237,8 +237,13 @@ fn wander_within_the_band_is_none_of_its_business() {
 #[test]
 fn any_contradiction_makes_it_forget() {
     let (machine, clock) = taught(40_000, 10);
-    // A bound that is false by 80 ms.
-    machine.step(delta_millis(80));
+    // A bound that is false by 80 ms, on a clock that was slewed there.
+    let slew_by_80_ms = |sign: i32| {
+        machine.set_slew_ppb(40_000 + sign * 80_000_000);
+        run_truly(&machine, &clock, secs(1), millis(250));
+        machine.set_slew_ppb(40_000);
+    };
+    slew_by_80_ms(1);
     run_truly(&machine, &clock, secs(30), secs(1));
     machine.write_maxerror(777);
     machine.advance(millis(300));
@@ -251,7 +256,7 @@ fn any_contradiction_makes_it_forget() {
     assert_eq!(clock.status().counters.rate_resets, 1);
     // It ends with the second write that agrees with the one before, and only what comes after it is
     // learned from: two writes make a pair.
-    machine.step(delta_millis(-80));
+    slew_by_80_ms(-1);
     for _ in 0..4 {
         poll(&machine, &clock);
     }

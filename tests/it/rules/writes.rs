@@ -163,12 +163,12 @@ fn seen_late(slew: impl Fn(&ScriptedMachine), written_after: u64, read_after: u6
         machine.write_maxerror(204);
         machine.step(TimeDelta::from_nanos(i64::from(-sign) * 204_000));
         machine.advance(secs(read_after));
-        // The step is found first; the write itself was with it, so there must be another.
+        // A bound that stands after a step was written after it, or by the call that made it.
         read_truly(&machine, &clock).unwrap();
         write_honestly(&machine, 305);
         machine.advance(secs(read_after));
         read_truly(&machine, &clock).unwrap();
-        assert_eq!(clock.status().counters.writes, 1);
+        assert_eq!(clock.status().counters.writes, 2);
         run_truly(&machine, &clock, secs(2), millis(100));
     }
 }
@@ -422,7 +422,8 @@ fn a_source_that_stops_vouching_is_carried_in_holdover_and_comes_back() {
 #[test]
 fn an_unsynchronised_kernel_leaves_the_claim_in_holdover() {
     let (machine, clock) = synchronized();
-    machine.set_date(TimeDelta::from_nanos(-86_400_000_000_000));
+    // A step within the interval clears the kernel's state all the same.
+    machine.set_date(TimeDelta::from_nanos(-200_000));
     assert_eq!(run_truly(&machine, &clock, secs(10), millis(100)), 100);
     let status = clock.status();
     assert_eq!(status.state, ClockState::Holdover);
