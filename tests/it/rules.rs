@@ -13,6 +13,7 @@ mod claims;
 mod contradictions;
 mod disturbances;
 mod errors;
+mod exits;
 mod leaps;
 mod learning;
 mod liars;

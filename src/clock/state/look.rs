@@ -124,7 +124,7 @@ impl State {
         if let Some((by, source)) = evidence {
             events.note(Count::Contradictions);
             self.contradict(policy, Party::Source(source), by);
-        } else if contradicted && self.all_agree(policy) {
+        } else if contradicted && self.all_agree(policy, clocks.raw) {
             self.answering = Answering::nothing(Why::Unheard);
             for record in &mut self.sources {
                 record.drop_unconfirmed();
@@ -171,8 +171,11 @@ impl State {
     }
 
     /// Whether every source that has a say said the same thing twice, and one of them did.
-    fn all_agree(&self, policy: &Policy) -> bool {
-        let mut with_a_say = self.in_use(policy).filter(|record| record.has_a_say());
+    fn all_agree(&self, policy: &Policy, raw: i64) -> bool {
+        let is_recent = |sync: SyncClaim| raw <= policy.last_use(&sync.claim);
+        let mut with_a_say = self
+            .in_use(policy)
+            .filter(|record| record.has_a_say() && record.word.claim().is_some_and(is_recent));
         with_a_say.clone().next().is_some() && with_a_say.all(SourceRecord::agrees)
     }
 
