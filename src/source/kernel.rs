@@ -45,7 +45,7 @@ const INHERITED_UNSEEN: u64 = 550_000;
 pub struct KernelSource;
 
 impl KernelSource {
-    /// The kernel as a source.
+    /// Creates the kernel's NTP status as a source.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -58,8 +58,8 @@ impl Source for KernelSource {
     }
 
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
-        // A look that failed leaves the memory as it is: to the next one it is as if nobody had
-        // looked for a while, which the unseen term covers.
+        // A look that failed leaves the memory as it is: to the next one it is as if there had been
+        // no look for a while, which the unseen term covers.
         let seen = match Seen::settled(context) {
             Ok(Some(seen)) => seen,
             Ok(None) => return Look::new(Finding::Unsettled),
@@ -99,7 +99,6 @@ impl Source for KernelSource {
     }
 }
 
-/// Interprets a settled look.
 fn judge(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Finding, Opinion) {
     let status = &seen.status;
     if !(0..NtpStatus::MAXERROR_CAP).contains(&status.maxerror) {
@@ -180,7 +179,6 @@ fn recognise(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Ev
     }
 }
 
-/// What to say where nothing new was written.
 fn standing(before: &Remembered) -> Event {
     before.waiting.map_or(Event::Nothing, Event::Awaiting)
 }

@@ -23,8 +23,8 @@ impl State {
         self.claim_in_force().is_some_and(lost)
     }
 
-    /// The state that takes the place of `before`, whose claim was closed at raw instant `closed` if
-    /// it loses it: with the floor that it owes, or contradicted by it.
+    /// Returns the state that follows `before`, whose claim was closed at raw instant `closed` if it
+    /// loses it: with the floor that it owes, or contradicted by it.
     pub(crate) fn succeed(
         self,
         before: &Self,
@@ -77,7 +77,6 @@ impl State {
         }
     }
 
-    /// The last raw instant at which `old`, closed at `rc`, can have answered.
     fn last_answer(&self, before: &Self, old: &SyncClaim, rc: i64, policy: &Policy) -> i64 {
         // Raw time of another time namespace means nothing to the old claim.
         let moved = self.voided == Some(Disturbance::Moved)

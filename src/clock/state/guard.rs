@@ -62,8 +62,8 @@ impl State {
         Some((next, Events::default()))
     }
 
-    /// Whether the claim in force has a leap second on its scale that real time should have made by
-    /// now, and has not.
+    /// Returns true if the claim in force has a leap second on its scale that real time should have
+    /// made by now, and has not.
     pub(super) fn missed_leap(&self, real: i64) -> bool {
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
         leap.is_some_and(|leap| {
@@ -129,7 +129,6 @@ impl State {
         (next, Events::of(Count::Suspends))
     }
 
-    /// Real time was stepped, or a leap second took place.
     fn stepped(&self, policy: &Policy, by: i64, clocks: &Sandwich) -> (Self, Events) {
         let mut next = self.rebased(clocks, self.identity);
         let leap = self.in_force().and_then(|sync| sync.claim.leap());

@@ -40,8 +40,8 @@ impl State {
         evidence
     }
 
-    /// What was learned is assumed to hold until `max_age` (A1): claims older than that are compared
-    /// at ±`max_drift` again.
+    /// Widens claims older than `max_age` to ±`max_drift` again, for comparison: until then what was
+    /// learned is assumed to hold (A1).
     pub(super) fn outlive(&mut self, policy: &Policy, raw: i64) {
         let guess = policy.unlearned();
         for record in &mut self.sources {
@@ -65,8 +65,8 @@ impl State {
         }
     }
 
-    /// The state once the kernel was seen to count raw time by another clock source, which may run
-    /// at another rate; `None` while it is the one that was learned about.
+    /// Returns the state once the kernel counts raw time by another clock source, which may run at
+    /// another rate; `None` while it is the one that was learned about.
     pub(crate) fn recounted(
         &self,
         policy: &Policy,

@@ -13,7 +13,6 @@ use crate::time::{Claim, ErrorBound, Interval, LeapSecond, Timestamp};
 /// How near a leap second no look counts.
 const LEAP_VICINITY: Duration = Duration::from_secs(2);
 
-/// Whether a look got so far as to see whether a leap second took place.
 const fn can_tell_of_leaps(look: &Look) -> bool {
     !is_too_near(look)
         && !matches!(
@@ -22,7 +21,6 @@ const fn can_tell_of_leaps(look: &Look) -> bool {
         )
 }
 
-/// Whether a look found a leap second to be at hand.
 const fn is_too_near(look: &Look) -> bool {
     matches!(
         look.finding,
@@ -33,7 +31,7 @@ const fn is_too_near(look: &Look) -> bool {
 }
 
 impl State {
-    /// Whether a leap second is so near that no look counts.
+    /// Returns true if a leap second is so near that no look counts.
     pub(crate) fn near_leap(&self, raw: i64) -> bool {
         let Some(SyncClaim { claim, .. }) = self.in_force() else {
             return false;
@@ -52,7 +50,7 @@ impl State {
             .is_some_and(|gap| gap <= LEAP_VICINITY)
     }
 
-    /// The state after every source was looked at, `clocks` being read after the last one.
+    /// Returns the state after a look at every source, `clocks` being read after the last.
     pub(crate) fn looked(
         &self,
         policy: &Policy,
@@ -118,8 +116,8 @@ impl State {
         }
     }
 
-    /// Whether every source that has a say said the same thing twice, and one of them did.
     fn all_agree(&self, policy: &Policy) -> bool {
+        // Silence is no agreement: one source at least must have said the same thing twice.
         let mut with_a_say = self.in_use(policy).filter(|record| record.has_a_say());
         with_a_say.clone().next().is_some() && with_a_say.all(SourceRecord::agrees)
     }
@@ -198,7 +196,6 @@ impl State {
             .is_some_and(|sync| sync.claim.leap().is_none())
     }
 
-    /// Puts a leap second on the scale of the claims in force, or takes it off again.
     fn note_leap(&mut self, looks: &[Look]) {
         let due = looks.iter().find_map(|look| match look.leap {
             LeapNotice::Pending(leap) | LeapNotice::Passed(leap) => Some(leap),
@@ -230,7 +227,7 @@ impl State {
         }
     }
 
-    /// The state once the caller has vouched for real time anew.
+    /// Returns the state once the caller has vouched for real time anew.
     pub(crate) fn vouched(&self, policy: &Policy, clocks: &Sandwich) -> Self {
         let mut next = *self;
         next.assumption.mend();
@@ -289,7 +286,6 @@ impl State {
         }
     }
 
-    /// The claim that the caller vouches for: real time is off by `assume_error` at most.
     fn assume(&self, policy: &Policy, clocks: &Sandwich) -> Option<SyncClaim> {
         let bound = ErrorBound {
             assumed_ns: nanos(policy.assume_error?),

@@ -37,7 +37,6 @@ pub(super) fn look(
     Look { finding, leap }
 }
 
-/// What is known of the clocks, with a barrier where they were disturbed or are seen first.
 fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Remembered {
     let barrier = |may_inherit| Barrier {
         raw: now.raw,
@@ -56,9 +55,10 @@ fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Re
     known
 }
 
-/// Somebody is just putting an answer in, and it will be there at the next look. Or the thread that
-/// did is not there, in a forked child: then the mailbox stays shut, and its owner is silent.
 fn shut(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> Look {
+    // The mailbox is locked: an answer is being stored, and will be there at the next look. Or the
+    // thread that stores it is not there, in a forked child: then it stays locked, and counts as
+    // silent once it has been so for too long.
     let Some(known) = memory.load::<Remembered>() else {
         return Look::new(Finding::Unsettled);
     };
@@ -134,7 +134,6 @@ const fn awaiting(because: Awaiting) -> Finding {
     Finding::Refused(Refusal::AwaitingWrite { because })
 }
 
-/// The last answer, if there is one and it is not too old.
 fn heard(contents: &Contents, now: &Sandwich, silence: Duration) -> Result<Answer, ChronyRefusal> {
     let Some(Heard { raw, outcome }) = contents.last else {
         return Err(ChronyRefusal::NoAnswer);
@@ -156,22 +155,20 @@ fn silent(raw: i64, now: &Sandwich, silence: Duration) -> Option<ChronyRefusal> 
     Some(ChronyRefusal::Silent { for_ms })
 }
 
-/// Whether nothing happened to the clocks since this answer was asked for.
 fn is_of_these_clocks(answer: &Answer, known: &Remembered) -> bool {
     known.real_offset.moved_to(&answer.asked.real_offset()) == 0
         && known.boot_offset.moved_to(&answer.asked.boot_offset()) == 0
 }
 
-/// Whether a leap second that is due may fall between the asking and now, or nearly so.
 fn near_midnight(answer: &Answer, now: &Sandwich) -> bool {
     let first = answer.asked.real.saturating_sub(LEAP_VICINITY);
     let last = now.real.saturating_add(LEAP_VICINITY);
     first.div_euclid(DAY) != last.div_euclid(DAY)
 }
 
-/// Whether a report counts though chronyd has not updated since the first look: nobody stepped the
-/// clock since it last did, or the kernel would have forgotten its NTP state.
 fn may_inherit(context: &LookContext<'_>, known: &Remembered) -> bool {
+    // A report counts though chronyd has not updated since the first look: the clock was not stepped
+    // since its last update, or the kernel would have forgotten its NTP state.
     known.barrier.is_some_and(|barrier| barrier.may_inherit)
         && context
             .machine

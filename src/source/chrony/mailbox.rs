@@ -44,7 +44,7 @@ pub(super) struct Heard {
     pub(super) outcome: Result<Answer, ChronyRefusal>,
 }
 
-/// The mailbox; whoever looks never waits for it.
+/// The mailbox; a look never waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     contents: Mutex<Kept>,
@@ -60,7 +60,7 @@ struct Kept {
 }
 
 impl Mailbox {
-    /// What is in it; `None` if somebody is just putting something in.
+    /// Returns what is in it; `None` while an answer is being put in.
     pub(super) fn open(&self) -> Option<Contents> {
         Some(self.try_lock()?.contents)
     }
@@ -74,7 +74,7 @@ impl Mailbox {
     fn try_lock(&self) -> Option<MutexGuard<'_, Kept>> {
         match self.contents.try_lock() {
             Ok(kept) => Some(kept),
-            // Nobody panics with it in hand, and what is in it is whole at any time.
+            // No code panics while it holds the lock, and what is inside is whole at any time.
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
@@ -124,7 +124,6 @@ impl Mailbox {
         }
     }
 
-    /// One question and its answer.
     fn exchange(
         &self,
         attempt: usize,

@@ -27,7 +27,7 @@ pub(super) enum Looks {
     Honest,
     /// Like the writer's, as one honest bound in 500 does.
     Like(Writer),
-    /// Like nobody else's.
+    /// Like no other writer's.
     Surely(Writer),
 }
 

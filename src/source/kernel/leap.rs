@@ -50,7 +50,7 @@ impl LeapFlags {
     }
 }
 
-/// What to tell of leap seconds; `before` are the flags of the last look, `flags` those of this one.
+/// Returns what to tell of leap seconds, by the flags of the last look (`before`) and of this one.
 pub(super) fn leap_notice(
     seen: &Seen,
     baseline: Option<&Baseline>,
@@ -84,7 +84,7 @@ fn leap_at(day: i64, kind: LeapKind) -> Option<LeapSecond> {
     Some(LeapSecond { boundary, kind })
 }
 
-/// Whether the kernel's clock is about to leap, is leaping or has just leapt.
+/// Returns true if the kernel's clock is about to leap, is leaping or has just leapt.
 pub(super) fn near_leap(seen: &Seen, leap: LeapNotice, flags: LeapFlags) -> bool {
     let flagged = flags.announced().is_some();
     let since_midnight = seen.clocks.real.rem_euclid(DAY);

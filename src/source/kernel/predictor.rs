@@ -55,7 +55,7 @@ impl Baseline {
         }
     }
 
-    /// Whether `maxerror` is something else than the growth since this look: a write.
+    /// Returns true if `maxerror` is not the growth since this look: it was written.
     pub(super) fn departs(&self, seen: &Seen) -> bool {
         let boundaries = seen.clocks.real.div_euclid(SECOND) - self.real.div_euclid(SECOND);
         // The kernel comes a tick or two late, at this look as at that: one boundary either way.
@@ -69,7 +69,7 @@ impl Baseline {
         })
     }
 
-    /// How far real time may have strayed since a write that happened some time after this look.
+    /// Bounds how far real time strayed since a write some time after this look.
     ///
     /// At most `R` times the gap, `R` being the oscillator's drift and the faster adjustment of the
     /// two looks; beyond the second by which it may be late the kernel's growth covers 500 ppm. And
@@ -93,7 +93,7 @@ impl Baseline {
             .saturating_add(self.unexplained_slew(seen, gap))
     }
 
-    /// How far monotonic time strayed from raw time between the looks, in ns, beyond what the
+    /// Returns how far, in ns, monotonic strayed from raw time between the looks, beyond what the
     /// adjustments of the two make it stray: sees slews that no field of the status shows, and those
     /// that are over.
     pub(super) fn unexplained_slew(&self, seen: &Seen, gap: i64) -> u64 {
