@@ -96,6 +96,15 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// [`NtpStatusError`] where the call is refused or does not exist.
     fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError>;
 
+    /// Asks the kernel how much of an `adjtime` slew is left, in µs; by default there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`NtpStatusError`] where the call is refused or does not exist.
+    fn adjtime_remaining(&self) -> Result<i64, NtpStatusError> {
+        Ok(0)
+    }
+
     /// Returns how far coarse real time may lag behind: a tick.
     fn coarse_tick(&self) -> Duration;
 

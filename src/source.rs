@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, NtpStatus};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, LeapSecond};
 use crate::words::words_struct;
 
@@ -19,6 +19,10 @@ pub use refusal::{Awaiting, Refusal, Writer};
 /// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded
 /// it by up to 0.6 % of samples under extreme wander, never by more than this.
 pub(crate) const DEFAULT_DAEMON_MARGIN: Duration = Duration::from_micros(200);
+
+/// Default of `report_wander_ppb`: 15 ppm, NTP's own allowance for an uncorrected clock (PHI
+/// in RFC 5905, section 7.2).
+pub(crate) const DEFAULT_REPORT_WANDER_PPB: u32 = 15_000;
 
 /// Says where UTC is, at a look: the kernel's NTP status, a time daemon, a test's script.
 ///
@@ -49,6 +53,13 @@ pub trait Source: fmt::Debug + Send + Sync {
         let _ = machine;
     }
 
+    /// Returns true if its looks ask the kernel for its NTP status; by default they do not.
+    ///
+    /// Beside such a source others may ask as well; without one, no clock makes that system call.
+    fn asks_kernel(&self) -> bool {
+        false
+    }
+
     /// Returns true if its looks notice an unannounced leap second that has taken place, and say
     /// [`LeapNotice::Passed`]; by default they do not.
     ///
@@ -69,6 +80,12 @@ pub struct LookContext<'a> {
     pub max_drift_ppb: u32,
     /// Assumption A2: how much a daemon's own figure may fall short.
     pub daemon_margin: Duration,
+    /// Assumption A2: how fast an oscillator may wander from a daemon's forecast, in ppb.
+    pub report_wander_ppb: u32,
+    /// Whether the kernel may be asked for its NTP status: only beside a source that asks anyway.
+    ///
+    /// A filter may *kill* a process for the call, so a clock without such a source never makes it.
+    pub may_ask_kernel: bool,
     /// Whether a bound counts although the kernel flags its clock as unsynchronised.
     pub accept_unsync_flag: bool,
     /// Whether a bound that was there before the first look may be taken over (assumption A4).
@@ -77,6 +94,15 @@ pub struct LookContext<'a> {
 }
 
 impl<'a> LookContext<'a> {
+    /// Returns the kernel's NTP status, where it may be asked and answers.
+    pub(crate) fn kernel_status(&self) -> Option<NtpStatus> {
+        if self.may_ask_kernel {
+            self.machine.ntp_status().ok()
+        } else {
+            None
+        }
+    }
+
     /// Creates a context with the crate's defaults, in which a first look may inherit.
     #[must_use]
     pub const fn new(machine: &'a dyn Machine) -> Self {
@@ -84,6 +110,8 @@ impl<'a> LookContext<'a> {
             machine,
             max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
             daemon_margin: DEFAULT_DAEMON_MARGIN,
+            report_wander_ppb: DEFAULT_REPORT_WANDER_PPB,
+            may_ask_kernel: true,
             accept_unsync_flag: false,
             may_inherit: true,
         }

@@ -102,7 +102,7 @@ impl Default for ClockBuilder {
 }
 
 impl ClockBuilder {
-    /// Bounds how far true time runs from raw time, in parts per billion (A1).
+    /// Sets how far true time may run from raw time, in parts per billion (A1).
     ///
     /// From 1 to 100 000 000; by default 200 000, which is 200 ppm: it covers an undisciplined
     /// oscillator of ±100 ppm, stays under the 500 ppm by which the kernel lets its own bound grow,
@@ -152,12 +152,22 @@ impl ClockBuilder {
         self
     }
 
-    /// Bounds what a daemon's figure falls short by when it is written (A2).
+    /// Sets what a daemon's figure may fall short by when it is written (A2).
     ///
     /// Up to a year; by default 200 µs. chrony's dispersion is a statistical figure: in recorded
     /// runs up to 0.6 % of samples exceeded it under extreme wander, none by more than this.
     pub const fn daemon_margin(mut self, margin: Duration) -> Self {
         self.policy.daemon_margin = margin;
+        self
+    }
+
+    /// Sets how fast the oscillator may wander from chronyd's forecast, in parts per billion (A2).
+    ///
+    /// From 0 to 100 000 000; by default 15 000, NTP's own 15 ppm. A report of chronyd is a forecast:
+    /// between its updates it grows by the skew that it knows of and 1 ppm, so a rate that changed
+    /// since does not show. Each report is charged this much for each second since the update.
+    pub const fn report_wander_ppb(mut self, ppb: u32) -> Self {
+        self.policy.report_wander_ppb = ppb;
         self
     }
 
@@ -329,6 +339,10 @@ impl ClockBuilder {
 
     fn default_sources(&self) -> Vec<Arc<dyn Source>> {
         match self.machine {
+            // Where any process may bind chronyd's port, what answers there need not be chronyd.
+            None if !SystemMachine::protects_port(ChronySource::PORT) => {
+                vec![Arc::new(KernelSource::new())]
+            }
             None => vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())],
             // What answers on this machine's command port knows nothing of another machine.
             Some(_) => vec![Arc::new(KernelSource::new())],
@@ -340,6 +354,7 @@ impl ClockBuilder {
             max_drift_ppb,
             max_wander_ppb,
             daemon_margin,
+            report_wander_ppb,
             look_interval,
             guard_interval,
             max_error,
@@ -357,6 +372,7 @@ impl ClockBuilder {
         let settings = [
             ("max_drift_ppb", Some(Ppb(max_drift_ppb)), rate.clone(), ppb),
             ("max_wander_ppb", Some(Ppb(max_wander_ppb)), rate, ppb),
+            ("report_wander_ppb", Some(Ppb(report_wander_ppb)), Ppb(0)..=Ppb(MAX_DRIFT_LIMIT_PPB), "at most 100000000 ppb"),
             ("daemon_margin", Some(Span(daemon_margin)), Span(Duration::ZERO)..=Span(year), "at most a year"),
             ("max_error", Some(Span(max_error)), up_to(year), some),
             ("max_age", Some(Span(max_age)), up_to(year), some),

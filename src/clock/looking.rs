@@ -106,6 +106,8 @@ impl Shared {
                 machine: self.machine.as_dyn(),
                 max_drift_ppb: self.policy.max_drift_ppb,
                 daemon_margin: self.policy.daemon_margin,
+                report_wander_ppb: self.policy.report_wander_ppb,
+                may_ask_kernel: self.policy.may_ask_kernel(),
                 accept_unsync_flag: self.policy.accept_unsync_flag,
                 may_inherit: record.may_inherit(),
             };

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::source::{DEFAULT_DAEMON_MARGIN, Source};
+use crate::source::{DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, Source};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, RateBounds, RateLimits};
 
 /// Default of `max_wander_ppb`: 50 ppm. See [`ClockBuilder::max_wander_ppb`] for what crystals do.
@@ -92,6 +92,7 @@ pub(crate) struct Policy {
     pub(crate) max_wander_ppb: u32,
     pub(crate) learning: DriftLearning,
     pub(crate) daemon_margin: Duration,
+    pub(crate) report_wander_ppb: u32,
     pub(crate) look_interval: Duration,
     pub(crate) guard_interval: Duration,
     pub(crate) refresh: RefreshPolicy,
@@ -110,6 +111,7 @@ impl Default for Policy {
             max_wander_ppb: DEFAULT_MAX_WANDER_PPB,
             learning: DriftLearning::default(),
             daemon_margin: DEFAULT_DAEMON_MARGIN,
+            report_wander_ppb: DEFAULT_REPORT_WANDER_PPB,
             look_interval: DEFAULT_LOOK_INTERVAL,
             guard_interval: DEFAULT_GUARD_INTERVAL,
             refresh: RefreshPolicy::default(),
@@ -137,6 +139,10 @@ impl Policy {
     /// Returns what is known of the rate without learning.
     pub(crate) const fn unlearned(&self) -> RateBounds {
         RateBounds::symmetric(self.max_drift_ppb)
+    }
+
+    pub(crate) fn may_ask_kernel(&self) -> bool {
+        self.sources.iter().any(|source| source.asks_kernel())
     }
 
     pub(crate) fn source_count(&self) -> usize {

@@ -36,6 +36,11 @@ impl PortableMachine {
         }
     }
 
+    /// Other systems let any process listen on low ports, or do not say.
+    pub(crate) const fn protects_port(_port: u16) -> bool {
+        false
+    }
+
     pub(crate) const fn vmclock(&self) -> VmClockState {
         self.vmclock
     }

@@ -160,24 +160,51 @@ pub(crate) fn drop_timer_slack() {
 ///
 /// [adjtimex(2)]: https://man7.org/linux/man-pages/man2/adjtimex.2.html
 pub(crate) fn ntp_status() -> Result<NtpStatus, NtpStatusError> {
-    let first = read_timex(adjtimex_by_libc);
+    let (state, timex) = read_timex(0)?;
+    Ok(NtpStatus::from_timex(state, &timex))
+}
+
+/// Returns what `adjtime` has yet to slew, in µs: `adjtimex` with `ADJ_OFFSET_SS_READ`.
+///
+/// # References
+///
+/// - [`adjtimex(2)`](https://man7.org/linux/man-pages/man2/adjtimex.2.html)
+/// - `kernel/time/ntp.c`: `__do_adjtimex`, where `ADJ_OFFSET_READONLY` needs no privilege
+#[allow(
+    clippy::useless_conversion,
+    reason = "the field's width differs between targets"
+)]
+pub(crate) fn adjtime_remaining() -> Result<i64, NtpStatusError> {
+    read_timex(ADJ_OFFSET_SS_READ).map(|(_, timex)| timex.offset.into())
+}
+
+/// `include/uapi/linux/timex.h`; not every libc names it.
+const ADJ_OFFSET_SS_READ: libc::c_uint = 0xa001;
+
+/// Issues a read, by the other of the two syscalls where a filter refuses the first.
+fn read_timex(modes: libc::c_uint) -> Result<(i32, libc::timex), NtpStatusError> {
+    let first = call_timex(modes, adjtimex_by_libc);
     match first {
-        Err(NtpStatusError::Refused { .. }) => read_timex(adjtimex_by_other_syscall).or(first),
+        Err(_) => call_timex(modes, adjtimex_by_other_syscall).or(first),
         answer => answer,
     }
 }
 
-fn read_timex(call: fn(&mut libc::timex) -> libc::c_int) -> Result<NtpStatus, NtpStatusError> {
+fn call_timex(
+    modes: libc::c_uint,
+    call: fn(&mut libc::timex) -> libc::c_int,
+) -> Result<(i32, libc::timex), NtpStatusError> {
     // SAFETY: `timex` is a plain C struct of integers (its padding too); all zeroes is a valid
-    // value, and `modes = 0` makes the call a read.
+    // value.
     let mut timex: libc::timex = unsafe { core::mem::zeroed() };
+    timex.modes = modes;
     let state = call(&mut timex);
     if state < 0 {
         return Err(NtpStatusError::Refused {
             errno: Errno::last_raw(),
         });
     }
-    Ok(NtpStatus::from_timex(state, &timex))
+    Ok((state, timex))
 }
 
 fn adjtimex_by_libc(timex: &mut libc::timex) -> libc::c_int {

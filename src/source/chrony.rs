@@ -31,7 +31,8 @@ use mailbox::Mailbox;
 pub use refusal::ChronyRefusal;
 
 /// Where chronyd listens for commands by default (`cmdport 323`).
-const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 323);
+const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ChronySource::PORT);
 
 /// As often as the kernel lets its own figure grow; a report costs chronyd and us 20 µs.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -93,10 +94,14 @@ pub struct ChronySource {
     interval: Duration,
     timeout: Duration,
     by_hand: bool,
+    asks_kernel: bool,
     mailbox: Arc<Mailbox>,
 }
 
 impl ChronySource {
+    /// chronyd's command port (`cmdport`).
+    pub const PORT: u16 = 323;
+
     /// Creates a source of this machine's chronyd, at 127.0.0.1:323: it is asked once a second, and
     /// waited for a tenth of one at most.
     #[must_use]
@@ -106,6 +111,7 @@ impl ChronySource {
             interval: DEFAULT_INTERVAL,
             timeout: DEFAULT_TIMEOUT,
             by_hand: false,
+            asks_kernel: false,
             mailbox: Arc::default(),
         }
     }
@@ -146,6 +152,20 @@ impl ChronySource {
         Self {
             timeout,
             mailbox: Arc::default(),
+            ..self
+        }
+    }
+
+    /// Lets the source ask the kernel for its NTP status.
+    ///
+    /// Beside a [`KernelSource`](crate::source::KernelSource) it does so anyway. Then the deviation that
+    /// chronyd writes there is charged, a kernel that calls itself unsynchronised is heard, and a first
+    /// report may be inherited (A4). By default no clock makes that system call unless it has a source
+    /// that must: some filters kill a process for it.
+    #[must_use]
+    pub fn with_kernel_status(self) -> Self {
+        Self {
+            asks_kernel: true,
             ..self
         }
     }
@@ -192,6 +212,10 @@ impl Source for ChronySource {
     fn refresh(&self, machine: &dyn Machine) {
         self.mailbox
             .refresh(self.transport.as_ref(), self.timeout, machine);
+    }
+
+    fn asks_kernel(&self) -> bool {
+        self.asks_kernel
     }
 
     /// A report announces a leap second, and is silent about one that is over.

@@ -94,6 +94,10 @@ impl Source for KernelSource {
         Look { finding, leap }
     }
 
+    fn asks_kernel(&self) -> bool {
+        true
+    }
+
     fn tells_of_leaps(&self) -> bool {
         true
     }
@@ -101,7 +105,7 @@ impl Source for KernelSource {
 
 fn judge(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Finding, Opinion) {
     let status = &seen.status;
-    if !(0..NtpStatus::MAXERROR_CAP).contains(&status.maxerror) {
+    if !status.reports_a_bound() {
         let maxerror_us = status.maxerror;
         let refusal = Refusal::Unsynchronized { maxerror_us };
         return (Finding::Refused(refusal), Opinion::Fair);

@@ -52,7 +52,9 @@ use crate::time::{LeapKind, TimeDelta, Timestamp};
 /// let machine = ScriptedMachine::default();
 /// let clock = |transport: ChronySource| machine.builder().source(transport.by_hand()).build();
 /// assert!(clock(ChronySource::new().transport(Mute))?.refresh().is_err());
-/// let honest = ChronySource::new().transport(Synchronized(machine.clone()));
+/// // So that its first report may be inherited from before this clock.
+/// machine.write_maxerror(1_003);
+/// let honest = ChronySource::new().transport(Synchronized(machine.clone())).with_kernel_status();
 /// assert!(clock(honest)?.refresh()?.epsilon() < Duration::from_millis(1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -74,6 +76,10 @@ pub struct ChronyReport {
     pub last_offset: TimeDelta,
     /// How fast the uncorrected clock runs against UTC, in ppb.
     pub frequency_ppb: i64,
+    /// By how much the latest samples would have the frequency be another, in ppb.
+    pub residual_ppb: i64,
+    /// How well chronyd knows the frequency, in ppb.
+    pub skew_ppb: u64,
     /// The whole way to the reference clock and back.
     pub root_delay: Duration,
     /// What chronyd adds for jitter and drift, up to the reference clock.
@@ -102,6 +108,8 @@ impl ChronyReport {
             correction: figure(self.correction),
             last_offset: figure(self.last_offset),
             frequency_ppb: self.frequency_ppb,
+            residual_ppb: self.residual_ppb,
+            skew_ppb: self.skew_ppb,
             root_delay_ns: nanos(self.root_delay),
             root_dispersion_ns: nanos(self.root_dispersion),
             update_interval_ns: nanos(self.update_interval),
@@ -122,6 +130,8 @@ impl Default for ChronyReport {
             correction: TimeDelta::ZERO,
             last_offset: TimeDelta::ZERO,
             frequency_ppb: 0,
+            residual_ppb: 0,
+            skew_ppb: 0,
             root_delay: Duration::ZERO,
             root_dispersion: Duration::ZERO,
             update_interval: Duration::ZERO,

@@ -110,6 +110,8 @@ struct World {
     /// Coarse time while the processor that keeps time does not run.
     starved: Option<i64>,
     refused: Option<NtpStatusError>,
+    /// What an `adjtime` slew has yet to work off, in µs.
+    adjtime_us: i64,
     identity: Identity,
     disruption: Disruption,
     clocksource: u64,
@@ -144,6 +146,7 @@ impl World {
             lateness: 5_000_000,
             starved: None,
             refused: None,
+            adjtime_us: 0,
             clocksource: 1,
             identity: Identity {
                 pid: 1,
@@ -627,17 +630,25 @@ impl ScriptedMachine {
         world.kernel.written();
     }
 
-    /// Writes a bound in µs as chrony does.
-    ///
-    /// With half of it as the estimated error.
+    /// Writes a bound in µs as chrony does on a quiet network, where its estimated error rounds to 0.
     ///
     /// A multiple of 500 is what writers without a bound leave behind, and arouses suspicion.
     pub fn write_maxerror(&self, maxerror_us: i64) {
+        self.write_bound(maxerror_us, 0);
+    }
+
+    /// Writes a bound and the estimated error beside it, both in µs, as chrony does.
+    pub fn write_bound(&self, maxerror_us: i64, esterror_us: i64) {
         self.edit_status(|status| {
             status.maxerror = maxerror_us;
-            status.esterror = maxerror_us / 2;
+            status.esterror = esterror_us;
             status.status &= !NtpStatus::STA_UNSYNC;
         });
+    }
+
+    /// Has the kernel say that so much of an `adjtime` slew is left, in µs; it slews nothing itself.
+    pub fn set_adjtime_remaining(&self, micros: i64) {
+        self.lock().adjtime_us = micros;
     }
 
     /// Lets `maxerror` stay where it is put.
@@ -793,6 +804,11 @@ impl Machine for ScriptedMachine {
             world.status_reads = world.status_reads.saturating_add(1);
             world.refused.map_or(Ok(world.kernel.reply()), Err)
         })
+    }
+
+    fn adjtime_remaining(&self) -> Result<i64, NtpStatusError> {
+        let world = self.lock();
+        world.refused.map_or(Ok(world.adjtime_us), Err)
     }
 
     fn disruption(&self) -> Option<Disruption> {

@@ -30,6 +30,10 @@ pub struct ErrorBound {
     pub rounding_ns: u64,
     /// The allowance for a daemon whose own figure is statistical (assumption A2).
     pub margin_ns: u64,
+    /// Three times the deviation that the daemon wrote beside its bound, `esterror` (A2).
+    pub deviation_ns: u64,
+    /// What a forecast may miss: the oscillator's wander since chronyd's last update (A2).
+    pub wander_ns: u64,
     /// How far real time may have strayed between write and look.
     pub unseen_ns: u64,
     /// How long the look took: its clocks cannot be read at one instant.
@@ -46,6 +50,8 @@ words_struct!(ErrorBound {
     reported_ns,
     rounding_ns,
     margin_ns,
+    deviation_ns,
+    wander_ns,
     unseen_ns,
     bracket_ns,
     drift_ns,
@@ -78,11 +84,13 @@ impl ErrorBound {
     /// }
     /// ```
     #[must_use]
-    pub const fn items(&self) -> [(&'static str, u64); 7] {
+    pub const fn items(&self) -> [(&'static str, u64); 9] {
         [
             ("reported", self.reported_ns),
             ("rounding", self.rounding_ns),
             ("margin", self.margin_ns),
+            ("deviation", self.deviation_ns),
+            ("wander", self.wander_ns),
             ("unseen", self.unseen_ns),
             ("bracket", self.bracket_ns),
             ("drift", self.drift_ns),

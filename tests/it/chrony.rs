@@ -28,6 +28,8 @@ struct Tracking {
     correction: f64,
     last_offset: f64,
     frequency_ppm: f64,
+    residual_ppm: f64,
+    skew_ppm: f64,
     root_delay: f64,
     root_dispersion: f64,
     update_interval: f64,
@@ -61,8 +63,8 @@ impl Tracking {
             self.last_offset,
             0.0,
             self.frequency_ppm,
-            0.0,
-            0.1,
+            self.residual_ppm,
+            self.skew_ppm,
             self.root_delay,
             self.root_dispersion,
             self.update_interval,
@@ -157,6 +159,8 @@ impl Scene {
             correction: 0.0,
             last_offset: 0.0,
             frequency_ppm: 0.0,
+            residual_ppm: 0.0,
+            skew_ppm: 0.1,
             root_delay: 0.000_040,
             root_dispersion: 0.000_010,
             update_interval: 4.0,
@@ -174,6 +178,7 @@ impl Scene {
             .address(self.chronyd.address)
             .timeout(Duration::from_secs(2))
             .by_hand()
+            .with_kernel_status()
     }
 
     fn builder(&self) -> ClockBuilder {
@@ -255,13 +260,94 @@ fn a_report_is_inherited_first_and_vouched_for_once_chronyd_updated() {
 }
 
 #[test]
-fn what_is_left_to_correct_widens_the_claim_on_both_sides() {
+fn what_is_left_to_correct_moves_the_claim_by_its_sign() {
+    for (correction, millis) in [(-0.003, -3), (0.003, 3)] {
+        let mut scene = Scene::new();
+        scene.says(|said| said.correction = correction);
+        let clock = scene.clock();
+        let now = clock.refresh().unwrap();
+        let reported = clock.status().bound.unwrap().reported_ns;
+        assert!((30_000..30_100).contains(&reported), "{reported}");
+        let moved = now.midpoint().unix_nanos() - scene.machine.real_time().unix_nanos();
+        assert!((moved - millis * 1_000_000).abs() < 10_000, "{moved}");
+    }
+}
+
+/// A report is a forecast: it knows nothing of how the oscillator moved since the update.
+#[test]
+fn a_report_is_charged_for_its_age() {
     let mut scene = Scene::new();
-    scene.says(|said| said.correction = -0.003);
+    scene.says(|said| said.update_interval = 64.0);
+    let clock = scene.clock();
+    for age in [1, 11, 41] {
+        clock.refresh().unwrap();
+        let wander = clock.status().bound.unwrap().wander_ns;
+        // 15 ppm is 15 µs for each second since.
+        assert!(
+            (age * 15_000..age * 15_000 + 100).contains(&wander),
+            "{age} s: {wander}"
+        );
+        scene
+            .machine
+            .advance(Duration::from_secs(if age == 1 { 10 } else { 30 }));
+    }
+    let fair_weather = scene.builder().report_wander_ppb(0).build().unwrap();
+    fair_weather.refresh().unwrap();
+    assert_eq!(fair_weather.status().bound.unwrap().wander_ns, 0);
+}
+
+/// After a step by another hand chronyd's line fits neither the samples before nor those after it.
+#[test]
+fn a_report_whose_samples_left_its_line_does_not_vouch() {
+    let mut scene = Scene::new();
+    scene.says(|said| (said.residual_ppm, said.skew_ppm) = (-1.05, 0.1));
     let clock = scene.clock();
     clock.refresh().unwrap();
-    let reported = clock.status().bound.unwrap().reported_ns;
-    assert!((3_030_000..3_030_100).contains(&reported), "{reported}");
+    scene.says(|said| said.residual_ppm = -1.2);
+    clock
+        .refresh()
+        .unwrap_or_else(|error| panic!("the claim of before is carried on: {error}"));
+    assert_eq!(
+        refusal(&clock),
+        Some(ChronyRefusal::Unsettled { beyond_ppb: 1_100 })
+    );
+    assert!(scene.clock().refresh().is_err());
+}
+
+/// What the daemon wrote beside its bound counts three times, in a report as in a write.
+#[test]
+fn the_deviation_that_the_daemon_wrote_is_charged_to_its_report() {
+    let scene = Scene::new();
+    scene.machine.write_bound(1_003, 70);
+    let clock = scene.clock();
+    clock.refresh().unwrap();
+    assert_eq!(clock.status().bound.unwrap().deviation_ns, 210_000);
+}
+
+/// A report does not vouch for a clock that the kernel calls unsynchronised, and a clock that may not
+/// ask the kernel never makes the system call.
+#[test]
+fn the_kernel_is_heard_beside_a_report_only_where_it_is_asked_anyway() {
+    let scene = Scene::new();
+    scene.machine.set_date(TimeDelta::ZERO);
+    let clock = scene.clock();
+    clock.refresh().unwrap_err();
+    assert_eq!(refusal(&clock), Some(ChronyRefusal::KernelUnsynchronized));
+
+    let mut scene = Scene::new();
+    let source = ChronySource::new().address(scene.chronyd.address);
+    let alone = scene
+        .machine
+        .builder()
+        .source(source.by_hand())
+        .build()
+        .unwrap();
+    alone.refresh().unwrap_err();
+    scene.machine.advance(SECOND);
+    scene.update();
+    scene.machine.advance(SECOND);
+    alone.refresh().unwrap();
+    assert_eq!(scene.machine.status_reads(), 0);
 }
 
 #[test]
@@ -437,6 +523,7 @@ fn a_clock_that_was_stepped_before_the_first_look_is_not_inherited() {
     clock.refresh().unwrap_err();
     scene.machine.advance(SECOND);
     scene.update();
+    scene.machine.write_maxerror(1_003);
     scene.machine.advance(SECOND);
     assert!(clock.refresh().is_ok());
 }
@@ -514,6 +601,7 @@ fn an_update_that_nobody_watched_is_not_vouched_for() {
     assert!(clock.refresh().is_err());
     scene.says(|said| (said.correction, said.last_offset) = (0.04, -0.04));
     scene.update();
+    scene.machine.write_maxerror(1_003);
     let now = clock.refresh().unwrap();
     assert!(now.contains(scene.machine.true_time()));
     assert_eq!(clock.read().state, ClockState::Synchronized);
@@ -636,7 +724,10 @@ fn sources_that_exclude_each_other_contradict_by_name_and_size() {
     // chronyd vouches, and then the kernel for something else.
     let mut scene = Scene::new();
     scene.machine.set_date(TimeDelta::from_nanos(0));
-    let clock = scene.both();
+    // chronyd runs with `-x`, or a report would not vouch beside an unsynchronised kernel.
+    let builder = scene.machine.builder().accept_unsync_flag();
+    let builder = builder.source(KernelSource::new()).source(scene.source());
+    let clock = builder.build().unwrap();
     clock.refresh().unwrap_err();
     scene.update();
     clock.refresh().unwrap();
@@ -746,7 +837,8 @@ fn a_thread_asks_where_nobody_does_by_hand() {
     });
     let source = ChronySource::new()
         .address(scene.chronyd.address)
-        .interval(Duration::from_millis(20));
+        .interval(Duration::from_millis(20))
+        .with_kernel_status();
     let clock = scene
         .machine
         .builder()
@@ -863,7 +955,13 @@ fn no_claim_comes_from_a_report_that_is_to_be_rejected() {
             bound
         );
         prop_assert!(age <= 8.0 * interval + 1.0, "{} of {}", age, interval);
-        prop_assert!(now.epsilon().as_secs_f64() >= bound);
+        let known = root_dispersion + root_delay / 2.0;
+        let off = now.midpoint().unix_nanos() - scene.real();
+        prop_assert!(now.epsilon().as_secs_f64() >= known);
+        prop_assert!(
+            (off as f64 / 1e9 - correction).abs() < 0.000_1,
+            "{off} for {correction}"
+        );
         Ok(())
     });
     tried.unwrap();
@@ -1079,10 +1177,12 @@ fn near_midnight_no_report_counts_under_a_flag_however_long_it_was_set() {
     for midnight in [first, first + day] {
         until(&scene, midnight - 20_000_000_000);
         scene.update();
+        scene.machine.write_maxerror(1_003);
         let _ = clock.refresh();
         for past in [-10_000_000_000, 5_000_000] {
             until(&scene, midnight + past);
             scene.update();
+            scene.machine.write_maxerror(1_003);
             let _ = clock.refresh();
         }
         // At the first one the clock itself does not look.
@@ -1094,6 +1194,7 @@ fn near_midnight_no_report_counts_under_a_flag_however_long_it_was_set() {
         for past in [10_000_000_000, 11_000_000_000, 12_000_000_000] {
             until(&scene, midnight + past);
             scene.update();
+            scene.machine.write_maxerror(1_003);
             scene.machine.advance(Duration::from_millis(500));
             let _ = clock.refresh();
         }

@@ -333,7 +333,11 @@ impl Report {
                 }
                 _ => {}
             }
-            if tally.short_writes() > 0 {
+            let breaks_a2 = matches!(
+                scenario.expectation(),
+                Expectation::False { broken } if broken.starts_with("A2")
+            );
+            if tally.short_writes() > 0 && !breaks_a2 {
                 complain(format!("{} dishonest writes", tally.short_writes()));
             }
             if let (Some(mine), Some(kernel)) = (tally.growth(), tally.kernel_growth()) {
@@ -362,7 +366,15 @@ impl Report {
                 awake.merge(tally);
             }
         }
-        complaints.extend(too_often_refused("all scenarios", &awake));
+        // A few of them say nothing of all.
+        let played = |scenario: &Scenario| {
+            self.rows
+                .iter()
+                .any(|row| row.scenario.name() == scenario.name())
+        };
+        if Scenario::all().iter().all(played) {
+            complaints.extend(too_often_refused("all scenarios", &awake));
+        }
         complaints
     }
 

@@ -8,6 +8,7 @@ use crate::daemon::{Host, Manner, RunningDaemon};
 use crate::hub::Hub;
 use crate::kernel::SECOND;
 use crate::network::ns;
+use crate::regression::whole;
 use epsilon_clock::source::ChronyTransport;
 use epsilon_clock::testing::ChronyReport;
 use epsilon_clock::{TimeDelta, Timestamp};
@@ -20,14 +21,15 @@ const REFERENCE: u32 = 0x0a00_0001;
 impl RunningDaemon {
     /// Its tracking report now; `None` if it has no command port.
     ///
-    /// As narrow as it can be and true: the dispersion grows by as little as covers the true error.
+    /// A [`Manner::Forecasting`] one forecasts. The others' are as narrow as they can be and true: the
+    /// dispersion grows by as little as covers the true error.
     /// Once somebody else moved the clock, of which the daemon knows nothing before its next update,
     /// it grows as an honest daemon's would that believes its clock undisturbed.
     pub(crate) fn tracking(&self, host: &Host<'_>) -> Option<ChronyReport> {
         let manner = self.config.manner;
         if !matches!(
             manner,
-            Manner::Chrony | Manner::Grudging | Manner::Careless { .. }
+            Manner::Chrony | Manner::Forecasting | Manner::Grudging | Manner::Careless { .. }
         ) {
             return None;
         }
@@ -39,21 +41,28 @@ impl RunningDaemon {
             });
         };
         let correction = self.remaining(host);
-        let elapsed = host.kernel.raw(host.now).saturating_sub(update.raw).max(0);
+        let raw = host.kernel.raw(host.now);
+        let elapsed = raw.saturating_sub(update.raw).max(0);
         let error = self.own_time(host) - host.axis.stepped(host.now);
         let believed = update.bound + scaled(elapsed, host.oscillator_ppb + self.base_ppb().abs());
         let undisturbed = update.disturbances == host.disturbances && !host.rogue;
+        let forecast = self
+            .reference
+            .map(|known| known.delay / 2 + known.dispersion(raw));
         let bound = match manner {
+            Manner::Forecasting => forecast.unwrap_or(believed),
             _ if !undisturbed => believed,
             // All that A2 lets it leave out.
             Manner::Grudging => {
-                let real = error - correction;
                 let margin = i64::try_from(self.config.margin.as_nanos()).unwrap_or(0);
-                (real.abs() - margin - correction.abs()).max(0)
+                (error.abs() - margin).max(0)
             }
             _ => update.bound.max(error.abs()),
         };
         let delay = update.delay.min(2 * bound);
+        let (residual_ppb, skew_ppb) = self
+            .reference
+            .map_or((0, 0), |known| (-ppb(known.residual), ppb(known.skew)));
         Some(ChronyReport {
             reference_id: REFERENCE,
             stratum: 2,
@@ -63,11 +72,23 @@ impl RunningDaemon {
             correction: TimeDelta::from_nanos(correction),
             last_offset: TimeDelta::from_nanos(update.ahead),
             frequency_ppb: -self.base_ppb(),
+            residual_ppb,
+            skew_ppb: skew_ppb.unsigned_abs(),
             root_delay: nanos(delay),
             root_dispersion: nanos(bound - delay / 2),
             update_interval: nanos(update.interval),
         })
     }
+}
+
+/// A rate as whole ppb, rounded away from zero.
+fn ppb(rate: f64) -> i64 {
+    let rate = rate * 1e9;
+    whole(if rate < 0.0 {
+        rate.floor()
+    } else {
+        rate.ceil()
+    })
 }
 
 fn nanos(ns: i64) -> Duration {

@@ -6,9 +6,10 @@ use crate::axis::Axis;
 use crate::kernel::{Adjustment, Kernel, SECOND};
 use crate::network::{Server, ns};
 use crate::random::Random;
+use crate::regression::{Reference, Samples, float, whole};
 use crate::update::Update;
 use epsilon_clock::machine::NtpStatus;
-use epsilon_clock::time::LeapKind;
+use epsilon_clock::time::{LeapKind, LeapSecond};
 
 /// chrony leaves the clock alone so near to a leap second (`LEAP_SECOND_CLOSE`).
 const LEAP_CLOSE: i64 = 5 * SECOND;
@@ -26,13 +27,28 @@ const SMALLEST_SLEW: i64 = 200;
 const MIN_POLL: i64 = 64 * SECOND;
 /// What a daemon needs at least to measure the oscillator's rate.
 const RATE_SPAN: i64 = 60 * SECOND;
+/// How many deviations of its estimate a daemon's bound may fall short by (A2).
+const DEVIATIONS: i64 = 3;
+/// chronyd slews an offset of one deviation in so many halves of the update interval (`corrtimeratio`).
+const CORRECTION_HALVES: f64 = 3.0;
+/// chronyd's fastest and slowest correction.
+const CORRECTION: (f64, f64) = (1e9, 1e13);
+/// `leapsecmode step`: how long after midnight the clock is stepped.
+const LEAP_STEP_LATE: i64 = 100_000;
 
 /// How a time daemon goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Manner {
-    /// Slews by tick and frequency; bound: root delay / 2 + root dispersion + what is left to slew.
+    /// An ideal chronyd. Slews by tick and frequency; bound: root delay / 2 + root dispersion + what is
+    /// left to slew. Each update rests on one exchange and bounds its error for certain; the report is
+    /// as narrow as it can be and true.
     Chrony,
+    /// chronyd as it is. An update is an estimate: a line through up to 64 samples, those from before a
+    /// step by somebody else among them, so that after one its bounds fall short for a few polls. It
+    /// writes the line's deviation, or what is left to slew, as `esterror`; its report is a forecast,
+    /// whose root dispersion grows by what the line does not know of the rate and 1 ppm.
+    Forecasting,
     /// Uses the kernel's PLL; bound: root delay / 2 + root dispersion, beside the pending phase.
     Ntpd,
     /// chrony, but what it writes is as little as assumption A2 lets it: the true error less
@@ -56,12 +72,13 @@ pub enum Manner {
 }
 
 impl Manner {
-    /// Whether what it writes is true up to `daemon_margin` (A2), or refused by everybody.
+    /// Whether what it writes is true up to `daemon_margin` (A2), or refused by everybody. Of
+    /// [`Forecasting`](Self::Forecasting), which estimates: up to three deviations more.
     #[must_use]
     pub const fn is_honest(self) -> bool {
         matches!(
             self,
-            Self::Chrony | Self::Ntpd | Self::Grudging | Self::Busybox
+            Self::Chrony | Self::Forecasting | Self::Ntpd | Self::Grudging | Self::Busybox
         )
     }
 
@@ -99,6 +116,10 @@ pub struct Daemon {
     pub constant: i64,
     /// Whether it learns of a leap second from its servers.
     pub hears_of_leap: bool,
+    /// Whether it makes a leap second by a step of its own (`leapsecmode step`): 0.1 ms after midnight
+    /// the kernel forgets its NTP state, of which nothing was announced, and the next write comes with
+    /// the next update. By default the kernel makes it, as a flag tells it to.
+    pub steps_leap: bool,
     /// Assumption A2's margin, which [`Manner::Grudging`] uses up.
     pub margin: Duration,
 }
@@ -117,8 +138,28 @@ impl Daemon {
             clears_unsync: true,
             constant: 4,
             hears_of_leap: true,
+            steps_leap: false,
             margin: Duration::from_micros(200),
         }
+    }
+
+    /// The same, but one that estimates and forecasts as the real chronyd does
+    /// ([`Manner::Forecasting`]).
+    ///
+    /// ```
+    /// use epsilon_clock::sim::{Daemon, NodeConfig, Server, World};
+    /// use std::time::Duration;
+    ///
+    /// let world = World::new(1);
+    /// let node = world.node(NodeConfig::with_daemon(Daemon::forecasting(Server::near())));
+    /// world.advance(Duration::from_secs(3600));
+    /// // What it writes beside the bound is how sure it is of its own estimate.
+    /// let status = node.ntp_status();
+    /// assert!(0 < status.esterror && status.esterror < status.maxerror);
+    /// ```
+    #[must_use]
+    pub fn forecasting(server: Server) -> Self {
+        Self::of(Manner::Forecasting, server)
     }
 
     /// ntpd with its defaults, at a poll of 64 s.
@@ -152,6 +193,8 @@ pub(crate) enum Errand {
     WriteBound {
         bound: i64,
     },
+    /// A leap second of its own making.
+    Leap,
 }
 
 /// A request that was answered.
@@ -163,12 +206,15 @@ pub(crate) struct Exchange {
     stamp: i64,
     server: usize,
     disturbances: u64,
+    /// How far the daemon had set its own time by then, in all.
+    shifted: i64,
 }
 
 /// What a daemon wrote, and how wrong the clock was then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Write {
     pub(crate) maxerror_us: i64,
+    pub(crate) esterror_us: i64,
     pub(crate) error_ns: i64,
     /// By how much A2 was broken, in ns; 0 if it was not.
     pub(crate) short_by_ns: i64,
@@ -216,12 +262,22 @@ pub(crate) struct RunningDaemon {
     /// Since when, in raw time, and by how much in all the clock was found off: measures its rate.
     rate_since: Option<(i64, u64, usize)>,
     rate_sum: i64,
+    /// How far it has set its own time so far, in all.
+    shifted: i64,
     pub(crate) updated: Option<Update>,
+    /// What an estimating daemon's line rests on, and what it made of it last.
+    samples: Samples,
+    samples_of: usize,
+    pub(crate) reference: Option<Reference>,
+    /// Within how long it means to have corrected the offset.
+    within: i64,
+    leap_planned: bool,
 }
 
 impl RunningDaemon {
-    pub(crate) const fn new(config: Daemon) -> Self {
+    pub(crate) fn new(config: Daemon) -> Self {
         Self {
+            within: ns(config.correct_within).max(1),
             config,
             server: 0,
             base_ppb: 0,
@@ -232,7 +288,12 @@ impl RunningDaemon {
             updates: 0,
             rate_since: None,
             rate_sum: 0,
+            shifted: 0,
             updated: None,
+            samples: Samples::new(),
+            samples_of: 0,
+            reference: None,
+            leap_planned: false,
         }
     }
 
@@ -248,6 +309,7 @@ impl RunningDaemon {
             }
             Errand::SlewOver(_) => {}
             Errand::WriteBound { bound } => self.write_bound(bound, host, &mut reaction),
+            Errand::Leap => self.leap(host, &mut reaction),
         }
         reaction
     }
@@ -301,6 +363,10 @@ impl RunningDaemon {
         };
         let unpunctual = poll + host.random.between(-poll / 50, poll / 50 + 1);
         reaction.later.push((host.now + unpunctual, Errand::Poll));
+        if self.config.steps_leap && !self.leap_planned && self.leap_due(host).is_some() {
+            self.leap_planned = true;
+            self.leap(host, reaction);
+        }
         self.ask(host, reaction);
     }
 
@@ -319,6 +385,7 @@ impl RunningDaemon {
                 .saturating_add(server.ahead_ns),
             server: self.server,
             disturbances: host.disturbances,
+            shifted: self.shifted,
         };
         reaction
             .later
@@ -356,13 +423,27 @@ impl RunningDaemon {
             return;
         }
         let now = self.own_time(host);
-        let delay = now.saturating_sub(exchange.sent).max(0);
-        let halfway = exchange.sent.saturating_add(delay / 2);
+        // An update that came in meanwhile set the daemon's own time: as chronyd does, the request's
+        // stamp moves with it. (Left alone, a second reply looked as if it had come before its request:
+        // no delay, no dispersion, and half of the first correction undone.)
+        let sent = exchange
+            .sent
+            .saturating_add(self.shifted - exchange.shifted);
+        let delay = now.saturating_sub(sent).max(0);
+        let halfway = sent.saturating_add(delay / 2);
         let offset = exchange.stamp.saturating_sub(halfway);
         // During the exchange the daemon's own time ran this wrong at most.
-        let rate = host.oscillator_ppb + self.base_ppb.abs() + self.pll_ppb(host);
+        let rate = host.oscillator_ppb
+            + self.base_ppb.abs()
+            + self.pll_ppb(host)
+            + self.inherited_ppb(host);
         let dispersion = scaled(delay, rate) + ns(server.root_distance) + 4;
         let bound = delay / 2 + 1 + dispersion;
+        if self.config.manner == Manner::Forecasting {
+            let distance = ns(server.root_distance);
+            self.estimate((offset, delay, distance), host, reaction);
+            return;
+        }
         self.updates += 1;
         self.learn_rate(offset, host);
         if self.config.manner.uses_pll() {
@@ -389,11 +470,86 @@ impl RunningDaemon {
         });
     }
 
+    /// Draws a line through its samples and this one, and sets the clock by it.
+    fn estimate(
+        &mut self,
+        (offset, delay, root_distance): (i64, i64, i64),
+        host: &mut Host<'_>,
+        reaction: &mut Reaction,
+    ) {
+        let raw = host.kernel.raw(host.now);
+        if self.samples_of != self.server {
+            self.samples_of = self.server;
+            self.samples.forget();
+        }
+        self.samples
+            .add(raw - delay / 2, offset, delay, root_distance);
+        let Some(estimate) = self.samples.estimate(raw) else {
+            return;
+        };
+        self.updates += 1;
+        let (base, reference) = (self.base_ppb, estimate.reference);
+        self.base_ppb = (base + estimate.faster_ppb).clamp(-480_000, 480_000);
+        self.samples
+            .follow(raw, estimate.behind, self.base_ppb - base);
+        self.reference = Some(reference);
+        let bound = reference.delay / 2 + reference.dispersion(raw);
+        self.note_update(estimate.behind, reference.delay, bound, host);
+        self.within = self.correction_time(estimate.behind, host);
+        self.correct_by_slew(estimate.behind, bound, host, reaction);
+        // By its own clock as it is after the update.
+        let own_time = self.own_time(host);
+        if let Some(updated) = &mut self.updated {
+            updated.own_time = own_time;
+        }
+    }
+
+    /// Slowly what may be noise, and within a second what is not.
+    fn correction_time(&self, offset: i64, host: &Host<'_>) -> i64 {
+        let interval = self.updated.map_or(0, |update| update.interval);
+        let deviation = self.reference.map_or(0.0, |known| known.deviation);
+        let left = self.remaining(host).saturating_add(offset).saturating_abs();
+        let halves = CORRECTION_HALVES / 2.0 * deviation;
+        let within = halves * float(interval) / float(left.max(1));
+        whole(within.clamp(CORRECTION.0, CORRECTION.1))
+    }
+
+    /// Leaps by a step once its own clock is past the instant, or plans to.
+    fn leap(&mut self, host: &mut Host<'_>, reaction: &mut Reaction) {
+        let Some(LeapSecond { boundary, kind }) = host.axis.leap else {
+            return;
+        };
+        let (at, by) = match kind {
+            LeapKind::Inserted => (boundary.unix_nanos(), -SECOND),
+            LeapKind::Deleted => (boundary.unix_nanos() - SECOND, SECOND),
+        };
+        let early = at + LEAP_STEP_LATE - self.own_time(host);
+        if early > 0 {
+            let later = host.now.saturating_add(early);
+            reaction.later.push((later, Errand::Leap));
+            return;
+        }
+        host.kernel.step(host.now, by);
+        self.shifted = self.shifted.saturating_add(by);
+        if let Some(updated) = &mut self.updated {
+            updated.own_time = updated.own_time.saturating_add(by);
+        }
+    }
+
     /// How fast the PLL slews now, in ppb: the kernel's frequency is the daemon's own.
     fn pll_ppb(&self, host: &Host<'_>) -> i64 {
         if self.config.manner.uses_pll() {
             // It may have turned round in the middle of the exchange.
             2 * host.kernel.phase_slew_ppb().abs() + 2 * host.kernel.pending_phase() / 4
+        } else {
+            0
+        }
+    }
+
+    /// How fast the clock was left slewing by a daemon before this one, until this one sets its rate.
+    fn inherited_ppb(&self, host: &Host<'_>) -> i64 {
+        if self.slews == 0 && !self.config.manner.uses_pll() {
+            host.kernel.adjusted_ppb().abs()
         } else {
             0
         }
@@ -433,6 +589,7 @@ impl RunningDaemon {
         reaction: &mut Reaction,
     ) {
         self.rest = self.remaining(host).saturating_add(offset);
+        self.shifted = self.shifted.saturating_add(offset);
         let may_step = self.updates <= 3;
         if self
             .config
@@ -460,8 +617,7 @@ impl RunningDaemon {
         self.slews += 1;
         self.slew = None;
         if self.rest.abs() >= SMALLEST_SLEW {
-            let within = ns(self.config.correct_within).max(1);
-            let wanted = i128::from(self.rest) * 1_000_000_000 / i128::from(within);
+            let wanted = i128::from(self.rest) * 1_000_000_000 / i128::from(self.within);
             let limit = self.config.max_slew_ppb;
             let wanted = i64::try_from(wanted).unwrap_or(limit);
             let rate_ppb = wanted.clamp(-limit, limit);
@@ -491,17 +647,23 @@ impl RunningDaemon {
         } else {
             NtpStatus::STA_UNSYNC
         };
-        let bound = bound.saturating_add(self.remaining(host).abs());
+        let left = self.remaining(host).abs();
+        let bound = bound.saturating_add(left);
         let maxerror = bound / 1_000;
         let (maxerror, esterror) = match self.config.manner {
             Manner::Grudging => {
                 let error = true_error(host).abs() - ns(self.config.margin);
                 // Truncated to whole µs, as daemons do; a zero would be refused as a liar's.
                 let least = (error / 1_000).max(1);
-                (least, Some(least / 3))
+                // A deviation would be charged, and this one leaves out what it can.
+                (least, Some(0))
             }
             Manner::Careless { one_in } if host.random.between(0, i64::from(one_in)) == 0 => {
                 (maxerror / 8, Some(maxerror / 32))
+            }
+            Manner::Forecasting => {
+                let deviation = self.reference.map_or(0.0, |known| known.deviation);
+                (maxerror, Some(whole(deviation).max(left) / 1_000))
             }
             Manner::PtpOrOpenntpd => (0, None),
             // The root delay alone, without the distance of the server and what is left to slew.
@@ -509,7 +671,8 @@ impl RunningDaemon {
                 maxerror / 10,
                 Some(host.random.between(0, maxerror / 10 + 1)),
             ),
-            _ => (maxerror, Some(maxerror / 4)),
+            // A network's jitter is a small part of the way to the reference clock.
+            _ => (maxerror, Some(maxerror / 64)),
         };
         let adjustment = Adjustment {
             status: Some(unsync | self.leap_flag(host)),
@@ -521,7 +684,7 @@ impl RunningDaemon {
     }
 
     fn correct_by_pll(
-        &self,
+        &mut self,
         offset: i64,
         delay: i64,
         bound: i64,
@@ -531,6 +694,9 @@ impl RunningDaemon {
         let manner = self.config.manner;
         let leap = self.leap_flag(host);
         let step = (offset.abs() > NTPD_STEP).then_some(offset);
+        if manner != Manner::Busybox {
+            self.shifted = self.shifted.saturating_add(step.unwrap_or(0));
+        }
         if manner == Manner::Ntpd && step.is_some() {
             // By itself: the kernel forgets the bound, and the next update writes one.
             host.kernel.step(host.now, offset);
@@ -572,7 +738,10 @@ impl RunningDaemon {
         let (Some(leap), Some(since)) = (host.axis.leap, host.axis.since_leap(host.now)) else {
             return 0;
         };
-        if !self.config.hears_of_leap || !(-LEAP_ANNOUNCED..LEAP_LINGERS).contains(&since) {
+        if self.config.steps_leap
+            || !self.config.hears_of_leap
+            || !(-LEAP_ANNOUNCED..LEAP_LINGERS).contains(&since)
+        {
             return 0;
         }
         match leap.kind {
@@ -592,14 +761,17 @@ impl RunningDaemon {
         } else {
             0
         };
+        let esterror_us = adjustment.esterror.unwrap_or(0);
         let margin = match self.config.manner {
             Manner::Grudging => ns(self.config.margin),
+            Manner::Forecasting => ns(self.config.margin) + DEVIATIONS * esterror_us * 1_000,
             // The others need none: what they write is a bound.
             _ => 0,
         };
         let allowed = maxerror_us * 1_000 + 1_000 + pending + margin;
         reaction.wrote = Some(Write {
             maxerror_us,
+            esterror_us,
             error_ns,
             short_by_ns: (error_ns.abs() - allowed).max(0),
         });

@@ -223,8 +223,8 @@ impl fmt::Display for Happened {
             Happening::Fault(fault) => write!(f, "{fault:?}"),
             Happening::Wrote(write) => write!(
                 f,
-                "maxerror {} µs written, real time off by {} ns",
-                write.maxerror_us, write.error_ns
+                "maxerror {} µs written, esterror {} µs, real time off by {} ns",
+                write.maxerror_us, write.esterror_us, write.error_ns
             ),
             Happening::Woke { slept } => write!(f, "woke, boot time jumps {slept} ns"),
             Happening::Leapt { by } => write!(f, "kernel leapt by {by} s"),
@@ -416,7 +416,10 @@ impl Core {
             event,
             Event::Fault(_)
                 | Event::Wake { .. }
-                | Event::Daemon(_, Errand::Reply(_) | Errand::WriteBound { .. })
+                | Event::Daemon(
+                    _,
+                    Errand::Reply(_) | Errand::WriteBound { .. } | Errand::Leap
+                )
         );
         if notable {
             self.notables.push(Reverse(at));

@@ -242,6 +242,11 @@ impl Kernel {
             + (i128::from(slewed_ns) << RATE) / BILLION
     }
 
+    /// How fast real time is made to run by tick and frequency, in ppb of raw time.
+    pub(super) const fn adjusted_ppb(&self) -> i64 {
+        (self.tick - NtpStatus::NOMINAL_TICK) * 100_000 + self.freq * 1_000 / 65_536
+    }
+
     /// The PLL's and `adjtime`'s slew in this second, in ppb.
     pub(crate) const fn phase_slew_ppb(&self) -> i64 {
         self.chunk_ns + self.adjtime_chunk_us * 1_000

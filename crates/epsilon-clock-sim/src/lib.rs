@@ -95,7 +95,8 @@
 //!
 //! # Resolution
 //!
-//! All arithmetic is in integers. Clocks are straight lines between changes of their rates, kept to
+//! All arithmetic of truth and clocks is in integers; a [`Manner::Forecasting`] daemon alone estimates in
+//! floating point, by operations that give the same bits everywhere. Clocks are straight lines between changes of their rates, kept to
 //! 2⁻³² ns; what is read is rounded down to whole nanoseconds, as the real clocks do. A reading
 //! counts as false if it misses truth by more than [`RESOLUTION`], 2 ns.
 //!
@@ -103,7 +104,8 @@
 //!
 //! Threads do not run at once: another thread's doings happen while a reader is interrupted, which
 //! reaches every order of clock reads but no reordering of memory accesses (those are loom's). Time
-//! daemons are models: they bound their errors as NTP does, but filter less than the real ones. There
+//! daemons are models: they bound their errors as NTP does, but filter less than the real ones
+//! ([`Manner::Forecasting`] estimates as chronyd does, but follows one server). There
 //! is one kernel for each node and no time namespaces. A
 //! [`RefreshPolicy::Background`](epsilon_clock::clock::RefreshPolicy::Background) thread would sleep here, and so
 //! let time go by as fast as it can: use the others.
@@ -125,6 +127,7 @@ mod observer;
 mod oscillator;
 mod random;
 mod reader;
+mod regression;
 mod scenario;
 mod tally;
 mod update;

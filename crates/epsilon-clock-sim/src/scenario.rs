@@ -17,6 +17,7 @@ use epsilon_clock::time::{LeapKind, LeapSecond, Timestamp};
 
 mod all;
 mod daemons;
+mod forecasts;
 mod leaps;
 mod machines;
 mod oscillators;

@@ -147,7 +147,7 @@ impl State {
     }
 
     /// Whether real time has leapt as the claims in force have it, once a look has come so far as to
-    /// tell; until then a second that nobody has explained stays so, and there is no interval.
+    /// tell; until then an unexplained second stays so, and there is no interval.
     fn settle_second(&mut self, policy: &Policy, looks: &[Look]) {
         for look in looks {
             if let LeapNotice::Passed(leap) = look.leap {

@@ -27,6 +27,8 @@ fn sync(raw: i64) -> SyncClaim {
             reported_ns: 1,
             rounding_ns: 2,
             margin_ns: 3,
+            deviation_ns: 8,
+            wander_ns: 9,
             unseen_ns: 4,
             bracket_ns: 5,
             drift_ns: 6,

@@ -91,6 +91,10 @@ fn judge(
     if !is_of_these_clocks(&answer, known) {
         return awaiting(Awaiting::Disturbance);
     }
+    let kernel = context.kernel_status();
+    if kernel.is_some_and(|kernel| !kernel.vouches(context.accept_unsync_flag)) {
+        return Finding::Refused(ChronyRefusal::KernelUnsynchronized.into());
+    }
     let kind = match answer.report.leap {
         Leap::Due(kind) => Some(kind),
         Leap::None | Leap::Unsynchronized => None,
@@ -113,13 +117,17 @@ fn judge(
     let vouched_since = beyond && answer.watched;
     if vouched_since {
         known.barrier = None;
-    } else if !may_inherit(context, known) {
+    } else if !may_inherit(kernel, known) {
         return awaiting(Awaiting::Disturbance);
     }
     if known.claimed == contents.serial {
         return Finding::Nothing;
     }
-    let Some(claim) = answer.claim(context) else {
+    // A daemon that leaves the kernel's bound alone leaves the deviation beside it alone as well.
+    let deviation = kernel
+        .filter(NtpStatus::reports_a_bound)
+        .map_or(0, |kernel| kernel.deviation_ns());
+    let Some(claim) = answer.claim(context, deviation) else {
         return awaiting(Awaiting::Disturbance);
     };
     known.claimed = contents.serial;
@@ -166,14 +174,11 @@ fn near_midnight(answer: &Answer, now: &Sandwich) -> bool {
     first.div_euclid(DAY) != last.div_euclid(DAY)
 }
 
-fn may_inherit(context: &LookContext<'_>, known: &Remembered) -> bool {
+fn may_inherit(kernel: Option<NtpStatus>, known: &Remembered) -> bool {
     // A report counts though chronyd has not updated since the first look: the clock was not stepped
     // since its last update, or the kernel would have forgotten its NTP state.
     known.barrier.is_some_and(|barrier| barrier.may_inherit)
-        && context
-            .machine
-            .ntp_status()
-            .is_ok_and(|status| (0..NtpStatus::MAXERROR_CAP).contains(&status.maxerror))
+        && kernel.is_some_and(|kernel| kernel.reports_a_bound())
 }
 
 #[cfg(test)]

@@ -57,6 +57,21 @@ pub enum ChronyRefusal {
         /// How far ahead, in s.
         by_s: i64,
     },
+    /// Its samples have left the line that it fits through them: its bound means nothing for now.
+    #[error(
+        "chronyd's samples have left its estimate of the frequency by {beyond_ppb} ppb more than its \
+         skew, as after a step by another program: wait for its next updates"
+    )]
+    Unsettled {
+        /// By how much the residual frequency exceeds the skew, in ppb.
+        beyond_ppb: i64,
+    },
+    /// The kernel calls its clock unsynchronised, whatever chronyd says.
+    #[error(
+        "chronyd vouches for a clock that the kernel calls unsynchronised: add `rtcsync` to \
+         chrony.conf, or use `accept_unsync_flag` if chronyd runs with `-x`"
+    )]
+    KernelUnsynchronized,
     /// Its clock is off by 16 s or more, or may be.
     #[error("chronyd's clock may be off by 16 s or more: wait for it, or let it step (`makestep`)")]
     TooWide,
@@ -86,4 +101,6 @@ words_enum!(ChronyRefusal {
     TooWide = 7,
     Denied { status } = 8,
     Malformed = 9,
+    Unsettled { beyond_ppb } = 10,
+    KernelUnsynchronized = 11,
 });

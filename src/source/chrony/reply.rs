@@ -51,7 +51,12 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
         .chain(float(offset.negative, offset.magnitude, 1_000_000_000))
         .chain([0; 4])
         .chain(float(negative, report.frequency_ppb.unsigned_abs(), 1_000))
-        .chain([0; 8])
+        .chain(float(
+            report.residual_ppb < 0,
+            report.residual_ppb.unsigned_abs(),
+            1_000,
+        ))
+        .chain(float(false, report.skew_ppb, 1_000))
         .chain(float(false, report.root_delay_ns, 1_000_000_000))
         .chain(float(false, report.root_dispersion_ns, 1_000_000_000))
         .chain(float(false, report.update_interval_ns, 1_000_000_000));
@@ -62,7 +67,7 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
 }
 
 /// Writes `numerator / unit` as the protocol's float, rounded to the nearest as chronyd does.
-pub(super) fn float(negative: bool, numerator: u64, unit: u64) -> [u8; 4] {
+pub(crate) fn float(negative: bool, numerator: u64, unit: u64) -> [u8; 4] {
     const LARGEST: u128 = (1 << 24) - 1;
     let (numerator, unit) = (u128::from(numerator), u128::from(unit));
     // The largest exponent whose coefficient still has to be cut off is too small by one.

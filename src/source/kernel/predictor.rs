@@ -69,7 +69,7 @@ impl Baseline {
         })
     }
 
-    /// Bounds how far real time strayed since a write some time after this look.
+    /// Returns how far real time may have strayed since a write after this look.
     ///
     /// At most `R` times the gap, `R` being the oscillator's drift and the faster adjustment of the
     /// two looks; beyond the second by which it may be late the kernel's growth covers 500 ppm. And

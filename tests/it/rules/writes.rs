@@ -302,8 +302,11 @@ fn the_pending_phase_counts_in_the_unit_that_the_same_reply_names() {
         clock.status().bound.unwrap().reported_ns
     };
     let (pll, nano) = (NtpStatus::STA_PLL, NtpStatus::STA_NANO);
-    assert_eq!(write(0, 30_000, 0, 101), 101_000);
-    assert_eq!(write(nano, 30_000, 0, 202), 202_000);
+    // Also where a second daemon has cleared the PLL's flag: the kernel works it off all the same.
+    assert_eq!(write(0, 30, 0, 101), 101_000 + 40_000);
+    assert_eq!(write(nano, 30_000, 0, 202), 202_000 + 40_000);
+    // In µs mode the kernel divides a negative offset as unsigned: −30 µs reads as 2³² ns less that.
+    assert_eq!(write(0, 4_294_937, 0, 404), 404_000 + 40_395);
     // 1 + 1/(2^(2 + constant) − 1): a third more at constant 0, a seventh at 1.
     assert_eq!(write(pll | nano, 30_000, 0, 303), 303_000 + 40_000);
     assert_eq!(write(pll, 30, 0, 404), 404_000 + 40_000);
@@ -313,6 +316,36 @@ fn the_pending_phase_counts_in_the_unit_that_the_same_reply_names() {
         write(pll | nano, 30_000, i64::MAX, 101),
         101_000 + 30_000 + 8
     );
+}
+
+/// The estimated error that the daemon writes beside its bound counts three times (A2).
+#[test]
+fn three_deviations_of_the_daemons_estimate_are_charged() {
+    let machine = ScriptedMachine::default();
+    let clock = machine.clock().unwrap();
+    for (maxerror, esterror) in [(1_003, 0), (1_707, 1), (171_341, 87_000)] {
+        machine.advance(millis(300));
+        machine.write_bound(maxerror, esterror);
+        clock.look().unwrap();
+        let bound = clock.status().bound.unwrap();
+        assert_eq!(bound.deviation_ns, esterror.unsigned_abs() * 3_000);
+    }
+}
+
+/// An `adjtime` slew moves the clock by what is left of it, which no daemon's bound holds.
+#[test]
+fn what_adjtime_has_yet_to_slew_is_charged() {
+    for left in [-30, 30] {
+        let machine = ScriptedMachine::default();
+        machine.write_maxerror(1_003);
+        machine.set_adjtime_remaining(left);
+        let clock = machine.clock().unwrap();
+        clock.now().unwrap();
+        assert_eq!(
+            clock.status().bound.unwrap().reported_ns,
+            1_003_000 + 30_000
+        );
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //!
 //! - `--seeds N`: how many runs of each scenario (5)
 //! - `--from N`: the number of the first one (0): others than those that a change was tried on
+//! - `--forecasts`: only the scenarios of a chronyd that estimates and forecasts
 //! - `--scenario NAME`: only this one; may be given more than once
 //! - `--seed S`: only this seed, as a failing run printed it
 //! - `--readings N`: about how many readings a run makes (4000)
@@ -58,6 +59,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
                     other => return Err(format!("no sources {other}").into()),
                 });
             }
+            Long("forecasts") => scenarios.extend_from_slice(Scenario::forecasts()),
             Long("list") => {
                 for scenario in Scenario::all() {
                     println!("{:22} {}", scenario.name(), scenario.about());
@@ -89,20 +91,24 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let mut unlearned = Tally::default();
         for (run, seed) in options.seeds.iter().enumerate() {
             let tally = options.campaign.play(scenario, *seed)?;
-            unlearned.merge(&guessing.play(scenario, *seed)?);
-            if tally.violations() > 0 && total.first().is_none() {
-                if let Some(first) = tally.first() {
-                    eprintln!("\n{first}");
+            let guessed = guessing.play(scenario, *seed)?;
+            for (sum, tally, learning) in [
+                (&mut total, tally, "learning"),
+                (&mut unlearned, guessed, "without learning"),
+            ] {
+                if let (None, Some(first)) = (sum.first(), tally.first()) {
+                    eprintln!("\n{first}\n  ({learning})");
                 }
+                sum.merge(&tally);
             }
-            total.merge(&tally);
             eprint!(
-                "\r{:22} {:>6} of {} runs, {:>9} readings, {} violations ",
+                "\r{:22} {:>6} of {} runs, {:>9} readings, {} violations, {} without learning ",
                 scenario.name(),
                 run + 1,
                 options.seeds.len(),
                 total.readings(),
                 total.violations(),
+                unlearned.violations(),
             );
         }
         eprintln!();

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{Expectation, Scenario};
-use super::{daemons, leaps, machines, oscillators, sources};
+use super::{daemons, forecasts, leaps, machines, oscillators, sources};
 
 impl Scenario {
     /// All of them.
@@ -16,6 +16,7 @@ impl Scenario {
                 &leaps::ALL[..],
                 &oscillators::ALL[..],
                 &sources::ALL[..],
+                &forecasts::ALL[..],
             ];
             // What is broken on purpose comes last.
             let is_broken =
@@ -25,6 +26,13 @@ impl Scenario {
             all
         });
         &ALL
+    }
+
+    /// Those of a chronyd that estimates and forecasts as the real one does
+    /// ([`Manner::Forecasting`](crate::Manner::Forecasting)).
+    #[must_use]
+    pub fn forecasts() -> &'static [Self] {
+        &forecasts::ALL
     }
 
     /// The one of this name.

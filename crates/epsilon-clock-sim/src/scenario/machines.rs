@@ -108,12 +108,16 @@ pub(crate) static ALL: [Scenario; 8] = [
             }
         },
     ),
-    Scenario::honest("everything", "all of it at once", |stage| {
-        stage.idle = 10 * SECOND;
-        for _ in 0..3 {
-            everything(stage);
-        }
-    }),
+    Scenario::honest(
+        "everything",
+        "all of it at once, but slews by somebody else",
+        |stage| {
+            stage.idle = 10 * SECOND;
+            for _ in 0..3 {
+                everything(stage);
+            }
+        },
+    ),
     Scenario::breaking(
         "silent-vm-pause",
         "the machine is not run for a while, its counter neither, and nobody tells it",
@@ -170,11 +174,13 @@ fn everything(stage: &mut Stage) {
         let sign = if stage.random.chance(500_000) { 1 } else { -1 };
         let span = stage.span_ns(25_000_000, 30 * SECOND);
         let rate_ppb = sign * stage.random.scattered(10_000, 83_333_000);
+        // No slews by somebody else: between two looks as far apart as they are here (18 s was seen) the
+        // daemon slews against the oscillator, and then such a one slews back. That is past A2, and was
+        // false five times in 200 seeds. "slews" has them, and looks often.
         let fault = match stage.random.between(0, 11) {
-            0 => Fault::Step {
+            0 | 1 => Fault::Step {
                 by_ns: sign * stage.random.scattered(1_000, 3_600 * SECOND),
             },
-            1 => Fault::Slew { rate_ppb, span },
             2 => Fault::Suspend {
                 span,
                 wake: Wake::Precise,

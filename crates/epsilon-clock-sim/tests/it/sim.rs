@@ -3,8 +3,8 @@
 use epsilon_clock::Timestamp;
 use epsilon_clock::time::{LeapKind, LeapSecond};
 use epsilon_clock_sim::{
-    Adjustment, Campaign, Checker, Daemon, Fault, Law, NodeConfig, Report, Scenario, Server, Tally,
-    Testimony, World, seed_of,
+    Adjustment, Campaign, Checker, Daemon, Expectation, Fault, Law, NodeConfig, Report, Scenario,
+    Server, Tally, Testimony, World, seed_of,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -246,4 +246,78 @@ fn a1_is_held_against_the_true_rate() {
     let (rates, readings) = play("thermal-shock");
     assert!(rates > 0 && readings > 0, "{rates} {readings}");
     assert_eq!(play("wander-limit"), (0, 0));
+}
+
+/// In the worlds that are called honest a chronyd that estimates writes what A2 allows: its bound, and
+/// three deviations. In those that are not it does not.
+#[test]
+fn an_estimating_chronyd_falls_short_by_three_deviations_only_where_a2_is_said_to_break() {
+    let campaign = Campaign::new().readings_per_run(100);
+    let short = |name: &str| {
+        let scenario = Scenario::named(name).unwrap();
+        let mut total = Tally::default();
+        for run in 0..4 {
+            total.merge(&campaign.play(scenario, seed_of(run)).unwrap());
+        }
+        assert!(total.writes() > 50, "{name}: {}", total.writes());
+        total.short_writes()
+    };
+    for scenario in Scenario::forecasts() {
+        if scenario.expectation() == Expectation::True {
+            assert_eq!(short(scenario.name()), 0, "{}", scenario.name());
+        }
+    }
+    assert!(short("foreign-steps-late") > 0 && short("small-steps") > 0);
+}
+
+/// After a step by somebody else its first bound is short of the truth, and what it writes beside it says
+/// by how much it may be.
+#[test]
+fn an_estimating_chronyd_writes_a_short_bound_and_a_large_deviation_after_a_foreign_step() {
+    let world = World::new(3);
+    let node = world.node(NodeConfig::with_daemon(Daemon {
+        poll: Duration::from_secs(16),
+        ..Daemon::forecasting(Server::near())
+    }));
+    world.advance(Duration::from_secs(600));
+    node.strike(Fault::Step { by_ns: 400_000_000 });
+    let written = |node: &epsilon_clock_sim::Node| node.ntp_status().maxerror < 16_000_000;
+    while !written(&node) {
+        world.advance(Duration::from_millis(1));
+    }
+    let (status, off) = (node.ntp_status(), node.real_error_ns().abs() / 1_000);
+    assert!(status.maxerror < off, "{status:?}, off by {off}");
+    assert!(status.esterror > 20_000, "{status:?}");
+    world.advance(Duration::from_secs(600));
+    let (status, off) = (node.ntp_status(), node.real_error_ns().abs() / 1_000);
+    assert!(off < 1_000 && status.esterror < 1_000, "{status:?}, {off}");
+}
+
+#[test]
+fn a_leap_second_of_the_daemons_own_is_a_step_that_nothing_announces() {
+    let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    for (kind, early) in [(LeapKind::Inserted, 0), (LeapKind::Deleted, 1)] {
+        let start = midnight.checked_sub(Duration::from_secs(600)).unwrap();
+        let boundary = midnight;
+        let world = World::starting_at(1, start, Some(LeapSecond { boundary, kind }));
+        let node = world.node(NodeConfig::with_daemon(Daemon {
+            steps_leap: true,
+            ..Daemon::forecasting(Server::near())
+        }));
+        world.advance(Duration::from_secs(599 - early));
+        let before = node.ntp_status();
+        assert!(before.maxerror < 100_000 && before.state == 0, "{before:?}");
+        assert!(node.real_error_ns().abs() < 1_000_000);
+        world.advance(Duration::from_micros(1_000_050));
+        // Midnight is over, and the clock not yet stepped.
+        assert!(node.real_error_ns().abs() > 999_000_000);
+        world.advance(Duration::from_micros(500));
+        assert!(node.real_error_ns().abs() < 1_000_000);
+        let after = node.ntp_status();
+        assert_eq!(after.maxerror, 16_000_000);
+        assert_eq!(after.tai, before.tai);
+        world.advance(Duration::from_secs(90));
+        assert!(node.ntp_status().maxerror < 100_000);
+        assert!(node.real_error_ns().abs() < 1_000_000);
+    }
 }
