@@ -1,6 +1,6 @@
 //! A simulated world in which true time is known, to try clocks and their users in.
 //!
-//! Clock bugs hide for years, because on a real machine nobody knows what time it really is. Here
+//! Clock bugs hide for years, because on a real machine true time is unknown. Here
 //! true time is a number, everything that can go wrong with a clock does, and every reading is held
 //! against the truth. Nothing sleeps, one seed always gives the same run, and the clocks are the
 //! library's own: an ordinary [`Clock`](epsilon_clock::Clock) with the ordinary
@@ -58,7 +58,7 @@
 //!     let clocks = [nodes[0].clock()?, nodes[1].clock()?];
 //!     world.advance(Duration::from_secs(30));
 //!     clocks[1].now()?; // it knows its bound, as a program's clock does that has run for a while
-//!     nodes[1].strike(Fault::Step { by_ns: -2_000_000_000 }); // somebody sets the clock
+//!     nodes[1].strike(Fault::Step { by_ns: -2_000_000_000 }); // an operator sets the clock
 //!     // Your system: here, two commits, the second after the first was released.
 //!     let first = clocks[0].begin_commit()?.timestamp();
 //!     while !clocks[0].after(first)? {

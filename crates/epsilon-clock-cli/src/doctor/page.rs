@@ -14,7 +14,7 @@ use super::seen::Seen;
 use crate::terminal::wrapped;
 use crate::units::rounded;
 
-/// Writes the page, with no line wider than `width` if its words allow.
+/// Writes the page, no line wider than `width` if its words allow.
 #[must_use]
 pub fn page(facts: &Facts, seen: &Seen, width: usize) -> String {
     let mut out = String::new();
@@ -145,7 +145,7 @@ fn expectation(seen: &Seen) -> Vec<String> {
             .collect();
         lines.push(format!("Its terms now: {}.", terms.join(", ")));
     } else {
-        lines.push("None until somebody vouches for the clock.".to_owned());
+        lines.push("None until a daemon vouches for the clock.".to_owned());
     }
     let drift = drift_ppb(&seen.status);
     let growth = |poll: u64| rounded(Duration::from_nanos(drift * poll));
@@ -166,7 +166,6 @@ fn expectation(seen: &Seen) -> Vec<String> {
     lines
 }
 
-/// An error's text as a sentence.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars

@@ -3,10 +3,10 @@
 use epsilon_clock::Status;
 use epsilon_clock::machine::NtpStatus;
 
-/// Bounds what an oscillator may run off, in ppm: the crate's default (assumption A1).
+/// The crate's default for what an oscillator may run off, in ppm (assumption A1).
 pub(super) const MAX_DRIFT_PPM: u64 = 200;
 
-/// Returns how much faster the kernel lets its clock run than the oscillator.
+/// Returns by how many ppb the kernel's clock runs faster than the oscillator.
 pub(super) fn correction_ppb(kernel: &NtpStatus) -> i64 {
     // `freq` counts 2⁻¹⁶ ppm, a tick of 10 000 µs more or less is 100 ppm.
     let ticks = kernel.tick.saturating_sub(NtpStatus::NOMINAL_TICK);
