@@ -150,7 +150,7 @@ impl Clock {
         self.shared.read()
     }
 
-    /// Looks at the sources now, due or not, and then reads the clock.
+    /// Looks at the sources, due or not, and reads the clock.
     ///
     /// This is the only way to look under [`RefreshPolicy::Manual`]; otherwise there is no need to.
     ///
@@ -175,7 +175,7 @@ impl Clock {
         self.now()
     }
 
-    /// Refreshes every source that asks a daemon, waits for the answers, and looks.
+    /// Refreshes every source that asks a daemon, waits, and looks.
     ///
     /// A thread of the clock does this by itself once a second, unless the policy is
     /// [`RefreshPolicy::Manual`] or this is a forked child. Not for a thread in a hurry: a
@@ -211,7 +211,7 @@ impl Clock {
         self.shared.refresh();
     }
 
-    /// Returns what each source says by itself, in the order of their naming.
+    /// Returns what each source says by itself, in their order.
     ///
     /// ```
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
@@ -230,9 +230,9 @@ impl Clock {
         self.shared.sources()
     }
 
-    /// Vouches for the machine's clock again, after a step or a suspend broke what
-    /// [`assume_error`](ClockBuilder::assume_error) had vouched for, and looks.
+    /// Vouches for the machine's clock again, and looks.
     ///
+    /// A step or a suspend breaks what [`assume_error`](ClockBuilder::assume_error) had vouched for.
     /// Does nothing to a clock without `assume_error`, or with a source that vouches.
     ///
     /// # Errors
