@@ -143,11 +143,11 @@ impl Daemon {
         }
     }
 
-    /// The same, but one that estimates and forecasts as the real chronyd does
+    /// Returns a [`chrony`](Self::chrony) that estimates and forecasts as the real one does
     /// ([`Manner::Forecasting`]).
     ///
     /// ```
-    /// use epsilon_clock::sim::{Daemon, NodeConfig, Server, World};
+    /// use epsilon_clock_sim::{Daemon, NodeConfig, Server, World};
     /// use std::time::Duration;
     ///
     /// let world = World::new(1);
