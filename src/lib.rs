@@ -11,7 +11,7 @@
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Leave `assume_error` out in production: no synchronised clock is then an error.
+//! // In production leave `assume_error` out: unsynchronised is an error then.
 //! let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
 //!
 //! let first = clock.now()?;
