@@ -1,6 +1,6 @@
 //! What a line of a log costs, beside the same line with `tracing-subscriber`'s own time.
 //!
-//! `cargo bench --features tracing --bench log_lines`, or with `-- --quick` for a rough one. How it
+//! `cargo bench --bench log_lines`, or with `-- --quick` for a rough one. How it
 //! measures, and what the columns mean, is told in `harness/mod.rs`; the baseline is a line with
 //! `SystemTime`. Each line has a message and two fields, and goes nowhere (`io::sink`), so that
 //! nothing but making it is measured. A second table compares lines of JSON, a third the times alone.

@@ -31,7 +31,7 @@ pub(crate) use state::SUSPEND_RESOLUTION;
 /// A clock that says how wrong it may be.
 ///
 /// Cheap to clone; all clones share what they know, and any number of threads may read at once,
-/// real-time ones and signal handlers included: readers take no lock and wait for nobody.
+/// real-time ones and signal handlers included: readers take no lock and wait for no other thread.
 ///
 /// # Leap seconds
 ///
@@ -42,7 +42,7 @@ pub(crate) use state::SUSPEND_RESOLUTION;
 ///
 /// A child goes on with the clock it inherited, whatever the parent's other threads were doing.
 /// Only the thread of [`RefreshPolicy::Background`] does not follow it, and neither does the one that
-/// asks chronyd: in the child the kernel serves, unless somebody calls [`Clock::refresh`] there.
+/// asks chronyd: in the child the kernel serves, unless the program calls [`Clock::refresh`] there.
 ///
 /// # Example
 ///
@@ -60,7 +60,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Where UTC is now: some instant between call and return lies in the interval.
+    /// Returns where UTC is now: some instant between call and return lies in the interval.
     ///
     /// Usually two reads of the vDSO and some integer arithmetic, without a syscall, a lock or an
     /// allocation. A hundred times a second one call compares the clocks, and under
@@ -68,7 +68,7 @@ impl Clock {
     ///
     /// # Errors
     ///
-    /// [`ClockError`] whenever nobody vouches for an interval.
+    /// [`ClockError`] whenever neither a source nor the caller vouches for an interval.
     ///
     /// ```
     /// # use epsilon_clock::Clock;
@@ -89,7 +89,7 @@ impl Clock {
         }
     }
 
-    /// Whether `instant` is surely past: `instant < now.earliest()`.
+    /// Returns true if `instant` is surely past: `instant < now.earliest()`.
     ///
     /// Once this was `true` it stays so, for everybody who learned of it, until a contradiction is
     /// reported.
@@ -114,7 +114,7 @@ impl Clock {
         Ok(self.now()?.after(instant))
     }
 
-    /// Whether `instant` is surely still to come: `instant > now.latest()`.
+    /// Returns true if `instant` is surely still to come: `instant > now.latest()`.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Clock {
         Ok(self.now()?.before(instant))
     }
 
-    /// A reading for logs: never fails, and says how well founded it is.
+    /// Reads the clock for logs: never fails, and says how well founded it is.
     ///
     /// ```
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
@@ -150,7 +150,7 @@ impl Clock {
         self.shared.read()
     }
 
-    /// Looks at the sources now, whoever's turn it is, and then reads the clock.
+    /// Looks at the sources, due or not, and reads the clock.
     ///
     /// This is the only way to look under [`RefreshPolicy::Manual`]; otherwise there is no need to.
     ///
@@ -175,7 +175,7 @@ impl Clock {
         self.now()
     }
 
-    /// Asks every source that has somebody to ask, waits for the answers, and then looks.
+    /// Refreshes every source that asks a daemon, waits, and looks.
     ///
     /// A thread of the clock does this by itself once a second, unless the policy is
     /// [`RefreshPolicy::Manual`] or this is a forked child. Not for a thread in a hurry: a
@@ -211,7 +211,7 @@ impl Clock {
         self.shared.refresh();
     }
 
-    /// What each source says by itself, in the order in which they were named.
+    /// Returns what each source says by itself, in their order.
     ///
     /// ```
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
@@ -230,9 +230,9 @@ impl Clock {
         self.shared.sources()
     }
 
-    /// Vouches for the machine's clock again, after a step or a suspend broke what
-    /// [`assume_error`](ClockBuilder::assume_error) had vouched for, and looks.
+    /// Vouches for the machine's clock again, and looks.
     ///
+    /// A step or a suspend breaks what [`assume_error`](ClockBuilder::assume_error) had vouched for.
     /// Does nothing to a clock without `assume_error`, or with a source that vouches.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl Clock {
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
     /// let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
-    /// // … after somebody set the clock, and you checked it:
+    /// // … after an operator set the clock, and you checked it:
     /// let _ = clock.vouch();
     /// # Ok(())
     /// # }
@@ -254,7 +254,7 @@ impl Clock {
         self.now()
     }
 
-    /// How the clock is doing: its state, the terms of its bound, and what happened so far.
+    /// Reports the clock's state, the terms of its bound, and what happened so far.
     ///
     /// ```
     /// # fn main() -> Result<(), epsilon_clock::BuildError> {
@@ -268,7 +268,7 @@ impl Clock {
         self.shared.status()
     }
 
-    /// What the kernel itself says about its clock, by a syscall; for reports, not for arithmetic.
+    /// Reads the kernel's own NTP status, by a syscall; for reports, not for arithmetic.
     ///
     /// # Errors
     ///
@@ -289,7 +289,7 @@ impl Clock {
     /// Waits until a source vouches for the clock, for `timeout` at most; the interval then.
     ///
     /// An assumed error is not waited for: it is there at once or not at all. Under
-    /// [`RefreshPolicy::Manual`] somebody else has to look meanwhile.
+    /// [`RefreshPolicy::Manual`] another thread has to look meanwhile.
     ///
     /// # Errors
     ///
@@ -367,32 +367,32 @@ impl Clock {
         self.shared.instant_plainly()
     }
 
-    /// The best estimate there is, whatever is out of the ordinary.
+    /// Returns the best estimate there is, whatever is out of the ordinary.
     pub(crate) fn estimate(&self) -> Estimate {
         self.shared.estimate()
     }
 
-    /// All clocks of the machine, compared as sharply as it goes.
+    /// Compares all clocks of the machine as sharply as it goes.
     pub(crate) fn clocks(&self) -> Sandwich {
         self.shared.clocks()
     }
 
-    /// What the hypervisor says of pauses now; `None` if it is just saying it.
+    /// Returns what the hypervisor says of pauses; `None` if it is just saying it.
     pub(crate) fn disruption(&self) -> Option<Disruption> {
         self.shared.machine.as_dyn().disruption()
     }
 
-    /// Whose clocks they are.
+    /// Returns whose clocks they are.
     pub(crate) fn identity(&self) -> Identity {
         self.shared.machine.as_dyn().identity()
     }
 
-    /// The largest epsilon that counts as an interval.
+    /// Returns the largest epsilon that counts as an interval.
     pub(crate) fn max_error(&self) -> Duration {
         self.shared.policy.max_error
     }
 
-    /// How far true time may run from raw time, in parts per billion.
+    /// Returns how far true time may run from raw time, in parts per billion.
     pub(crate) fn max_drift_ppb(&self) -> u32 {
         self.shared.policy.max_drift_ppb
     }
@@ -400,21 +400,21 @@ impl Clock {
 
 /// What commit-wait is built on.
 impl Clock {
-    /// A commit timestamp of at least `least`, above all that this clock gave out before; `None` at
-    /// the end of the range.
+    /// Draws a commit timestamp of at least `least`, above all drawn before; `None` at the end of the
+    /// range.
     #[inline]
     pub(crate) fn draw_commit(&self, least: Timestamp) -> Option<Timestamp> {
         let nanos = self.shared.last_commit.advance(least.unix_nanos())?;
         Some(Timestamp::from_unix_nanos(nanos))
     }
 
-    /// How much raw time, in ns, has to pass until `instant` is surely past, by the claim in force;
+    /// Returns after how much raw time, in ns, `instant` is surely past by the claim in force;
     /// `Some(0)` if it is, `None` if it never will be.
     pub(crate) fn raw_until_past(&self, instant: Timestamp) -> Result<Option<u64>, ClockError> {
         self.shared.until_past(instant)
     }
 
-    /// The machine's raw time in ns.
+    /// Reads the machine's raw time, in ns.
     pub(crate) fn raw_time(&self) -> i64 {
         self.shared.machine.sample().raw
     }
@@ -426,7 +426,7 @@ impl Clock {
         self.shared.machine.as_dyn().sleep(span);
     }
 
-    /// For how long a wait may go without looking again.
+    /// Returns for how long a wait may go without looking again.
     pub(crate) fn longest_doze(&self) -> Duration {
         self.shared.policy.look_interval
     }

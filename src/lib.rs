@@ -11,7 +11,7 @@
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Without `assume_error`, as a database wants it, an unsynchronised machine is an error.
+//! // In production leave `assume_error` out: unsynchronised is an error then.
 //! let clock = Clock::builder().assume_error(Duration::from_millis(50)).build()?;
 //!
 //! let first = clock.now()?;
@@ -87,7 +87,7 @@
 //! let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
 //! lease.check(&clock)?; // no other node holds it now
 //! // … and in the resource, in the transaction that writes:
-//! let fence = Fence::try_from(&stored[..])?.admit(token)?; // no newer token got past it
+//! let fence = Fence::try_from(&stored[..])?.admit(token)?; // none newer got past
 //! # drop(fence);
 //! # Ok(())
 //! # }
@@ -139,12 +139,19 @@ pub use time::ordering as order;
 #[doc(inline)]
 pub use interop::tracing as log;
 
+#[doc(inline)]
 pub use clock::{BuildError, Clock, ClockBuilder, ClockError, ClockState, Reading, Status};
+#[doc(inline)]
 pub use commit::{CommitGroup, CommitWait};
+#[doc(inline)]
 pub use fleet::Fleet;
+#[doc(inline)]
 pub use hlc::{HlcTimestamp, HybridClock, RemoteTimestamp};
+#[doc(inline)]
 pub use lease::{Fence, Lease};
+#[doc(inline)]
 pub use machine::Disturbance;
+#[doc(inline)]
 pub use time::{ErrorBound, Interval, IntervalOrder, TimeDelta, Timestamp};
 
 /// The examples of README.md, compiled and run as doctests.

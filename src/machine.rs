@@ -234,7 +234,7 @@ impl OffsetRange {
 
     /// Returns how far the other range surely lies from this one.
     ///
-    /// It is 0 while they may be the same difference, positive when the other is surely larger,
+    /// It is 0 while they may be one difference, positive when the other is surely larger,
     /// negative when it is surely smaller.
     #[must_use]
     pub const fn moved_to(&self, other: &Self) -> i64 {

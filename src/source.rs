@@ -20,30 +20,30 @@ pub use refusal::{Awaiting, Refusal, Writer};
 /// it by up to 0.6 % of samples under extreme wander, never by more than this.
 pub(crate) const DEFAULT_DAEMON_MARGIN: Duration = Duration::from_micros(200);
 
-/// Default of `report_wander_ppb`: 15 ppm, NTP's own allowance for a clock that nobody corrects (PHI
+/// Default of `report_wander_ppb`: 15 ppm, NTP's own allowance for an uncorrected clock (PHI
 /// in RFC 5905, section 7.2).
 pub(crate) const DEFAULT_REPORT_WANDER_PPB: u32 = 15_000;
 
-/// Somebody who can say where UTC is: the kernel's NTP status, a time daemon, a test's script.
+/// Says where UTC is, at a look: the kernel's NTP status, a time daemon, a test's script.
 ///
 /// A source is asked by a *look*, never on the hot path. It keeps nothing in itself: what it wants
 /// to remember until the next look it writes into [`SourceMemory`], which the clock publishes
 /// together with the claim, or drops if another look was faster. So a looker that is stopped or
 /// killed in the middle leaves no half-written state behind.
 pub trait Source: fmt::Debug + Send + Sync {
-    /// A short name for status and errors, such as `kernel`.
+    /// Returns a short name for status and errors, such as `kernel`.
     fn name(&self) -> &'static str;
 
     /// Looks once: what is there to say now, given what was remembered of the last look?
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look;
 
-    /// How often [`refresh`](Self::refresh) wants to be called, if there is anybody to ask; by
-    /// default there is not.
+    /// Returns how often to call [`refresh`](Self::refresh), if there is a daemon to ask; by default
+    /// there is none.
     fn refresh_interval(&self) -> Option<Duration> {
         None
     }
 
-    /// Asks whoever is behind the source, and keeps the answer for the next look; may wait for it.
+    /// Asks the daemon behind the source, and keeps the answer for the next look; may wait for it.
     ///
     /// A look must not wait, since it happens in a thread that reads the clock. So a clock has a
     /// thread of its own for this, unless its policy is
@@ -60,8 +60,8 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Whether its looks notice a leap second that has taken place, though nobody had announced it,
-    /// and say [`LeapNotice::Passed`]; by default they do not.
+    /// Returns true if its looks notice an unannounced leap second that has taken place, and say
+    /// [`LeapNotice::Passed`]; by default they do not.
     ///
     /// A jump of one second around a midnight may be a leap second. A look of such a source that says
     /// nothing of one says that there was none; a look of any other says nothing either way.
@@ -94,7 +94,7 @@ pub struct LookContext<'a> {
 }
 
 impl<'a> LookContext<'a> {
-    /// The kernel's NTP status, where it may be asked and answers.
+    /// Returns the kernel's NTP status, where it may be asked and answers.
     pub(crate) fn kernel_status(&self) -> Option<NtpStatus> {
         if self.may_ask_kernel {
             self.machine.ntp_status().ok()
@@ -103,7 +103,7 @@ impl<'a> LookContext<'a> {
         }
     }
 
-    /// A context with the crate's defaults, in which a first look may inherit.
+    /// Creates a context with the crate's defaults, in which a first look may inherit.
     #[must_use]
     pub const fn new(machine: &'a dyn Machine) -> Self {
         Self {
@@ -133,7 +133,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// A look that found this, with no leap second in sight.
+    /// Creates a look that found this, with no leap second in sight.
     #[must_use]
     pub const fn new(finding: Finding) -> Self {
         Self {

@@ -177,12 +177,12 @@ macro_rules! words_enum {
 
 pub(crate) use {words_enum, words_struct};
 
-/// The words of the field that `field` borrows: its type is inferred, not written a second time.
+/// Counts the words of the field that `field` borrows: its type is inferred, not written again.
 pub(crate) const fn width_of_field<S, T: Words>(_field: fn(&S) -> &T) -> usize {
     T::WORDS
 }
 
-/// The words of the fields that `variant` is made of.
+/// Counts the words of the fields that `variant` is made of.
 pub(crate) const fn width_of_variant<S, T: Words>(_variant: fn(T) -> S) -> usize {
     T::WORDS
 }

@@ -54,7 +54,7 @@ pub struct ClockBuilder {
 }
 
 impl Clock {
-    /// The clock of this machine, with every setting at its default.
+    /// Builds the clock of this machine, with every setting at its default.
     ///
     /// It asks the kernel and, in a thread of its own, once a second a chronyd on this machine; where
     /// none answers that is no error. To go without, name the sources:
@@ -102,7 +102,7 @@ impl Default for ClockBuilder {
 }
 
 impl ClockBuilder {
-    /// How far true time may run from raw time over any stretch, in parts per billion (A1).
+    /// Sets how far true time may run from raw time, in parts per billion (A1).
     ///
     /// From 1 to 100 000 000; by default 200 000, which is 200 ppm: it covers an undisciplined
     /// oscillator of ±100 ppm, stays under the 500 ppm by which the kernel lets its own bound grow,
@@ -113,8 +113,8 @@ impl ClockBuilder {
         self
     }
 
-    /// How wide the band is that the oscillator's rate stays in, in parts per billion (A1, second
-    /// half): over the 2000 s that the clock learns from, and until `max_age` after them.
+    /// Sets the width of the band that the oscillator's rate stays in, in parts per billion (A1,
+    /// second half): over the 2000 s that the clock learns from, and until `max_age` after them.
     ///
     /// From 1 to 100 000 000; by default 50 000, which is 50 ppm. It matters only with
     /// [`DriftLearning::FromWrites`], and is charged on both sides of what the writes prove.
@@ -140,7 +140,7 @@ impl ClockBuilder {
         self
     }
 
-    /// Whether the clock learns the oscillator's rate from the daemon's writes; by default it does.
+    /// Sets whether the clock learns the oscillator's rate from writes; by default it does.
     ///
     /// What was learned is in [`Status::learned`](crate::Status::learned).
     ///
@@ -152,7 +152,7 @@ impl ClockBuilder {
         self
     }
 
-    /// What a time daemon's own figure may fall short by when it is written (A2).
+    /// Sets what a daemon's figure may fall short by when it is written (A2).
     ///
     /// Up to a year; by default 200 µs. chrony's dispersion is a statistical figure: in recorded
     /// runs up to 0.6 % of samples exceeded it under extreme wander, none by more than this.
@@ -171,7 +171,7 @@ impl ClockBuilder {
         self
     }
 
-    /// How often the sources are looked at.
+    /// Sets how often the sources are looked at.
     ///
     /// From 10 µs to a year; by default 250 ms. Each look costs one caller about a microsecond, and
     /// a write that is seen so much later widens its claim by `max_drift` times the delay: 50 µs.
@@ -180,7 +180,7 @@ impl ClockBuilder {
         self
     }
 
-    /// How often the machine's clocks are compared for suspends and steps.
+    /// Sets how often the machine's clocks are compared for suspends and steps.
     ///
     /// From 10 µs to 1 s, and never less often than `look_interval`; by default 10 ms, which costs
     /// a tenth of a microsecond a hundred times a second. In between, a suspend is seen by coarse
@@ -190,13 +190,13 @@ impl ClockBuilder {
         self
     }
 
-    /// Who looks at the sources; by default callers that read the clock.
+    /// Sets who looks at the sources; by default callers that read the clock.
     pub const fn refresh_policy(mut self, policy: RefreshPolicy) -> Self {
         self.policy.refresh = policy;
         self
     }
 
-    /// The largest epsilon that counts as an interval; beyond it readings are errors.
+    /// Sets the largest epsilon of an interval; beyond it readings are errors.
     ///
     /// Up to a year; by default 500 ms, the customary limit on clock offsets in databases such as
     /// CockroachDB.
@@ -205,7 +205,7 @@ impl ClockBuilder {
         self
     }
 
-    /// How long a claim is carried on when no other comes.
+    /// Sets how long a claim is carried on when no other comes.
     ///
     /// Up to a year; by default an hour, more than three of the longest polls (1024 s) that chrony
     /// and ntpd make.
@@ -216,7 +216,7 @@ impl ClockBuilder {
 
     /// Vouches for the machine's clock to within `error`, where no source reports a bound.
     ///
-    /// Above 0 and up to `max_error`; by default nobody vouches. It never narrows what an honest
+    /// Above 0 and up to `max_error`; by default nothing is vouched for. It never narrows what an honest
     /// source reports, and is never mixed with it. A step or a suspend breaks the assumption:
     /// readings are errors until [`Clock::vouch`] is called.
     pub const fn assume_error(mut self, error: Duration) -> Self {

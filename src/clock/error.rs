@@ -10,7 +10,7 @@ use crate::time::RangeError;
 
 /// Why a clock gives no interval now.
 ///
-/// None of these comes with a guess: an interval that nobody vouches for is not a value. Where a
+/// None of these comes with a guess: an interval without a voucher is not a value. Where a
 /// best estimate without a bound is good enough, as for logs, use
 /// [`Clock::read`](crate::Clock::read).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

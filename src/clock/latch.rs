@@ -1,19 +1,19 @@
-//! The latch: one claim, read by everybody, replaced by one looker at a time, waited for by nobody.
+//! The latch: one claim, read by all threads, replaced by one looker at a time, never waited for.
 //!
 //! # Slots
 //!
 //! There are several slots, and `head` names the current one together with a generation that only
 //! ever grows. A looker *owns* a slot that is not current, fills it, and makes it current by one
-//! compare-and-swap of `head` from the value that it began with. If somebody else was faster it
-//! lets its slot go. So nobody waits for a looker that was stopped, and one that wakes up late finds
+//! compare-and-swap of `head` from the value that it began with. If another looker was faster it
+//! lets its slot go. So no thread waits for a stopped looker, and one that wakes up late finds
 //! `head` moved and changes nothing. Owners are told apart by process id: what a fork copied of a
-//! looker in the middle belongs to nobody in the child, and is taken again.
+//! looker in the middle has no owner in the child, and is taken again.
 //!
 //! # Readers
 //!
 //! A reader loads `head`, copies the current slot's line, reads the clock and then looks at the
 //! slot's *gate*. An open gate with the right generation says two things at once: the line that was
-//! copied is whole, and nobody had begun to replace it when the clock was read.
+//! copied is whole, and no looker had begun to replace it when the clock was read.
 //!
 //! # The gate, or why `after(t)` never un-happens
 //!
@@ -24,7 +24,7 @@
 //! before the mark was made, hence before `rc` was read. A reader that meets the mark fixes `rc`
 //! itself if it is still open (by a raw time read after it met the mark), and answers from the old
 //! claim with its earliest end held at `rc`. The floor is the old claim's earliest end at `rc`: no
-//! reader ever went beyond it, and nobody had to wait.
+//! reader ever went beyond it, and none had to wait.
 //!
 //! The gate is one word, so that this is one load for a reader:
 //!
@@ -53,7 +53,7 @@ pub(crate) const SLOTS: usize = 8;
 
 const BEING_FILLED: i64 = i64::MIN;
 
-/// Nobody owns the slot.
+/// No looker owns the slot.
 const FREE: u64 = 0;
 
 const fn open(generation: i64) -> i64 {
@@ -69,15 +69,15 @@ const fn closing(generation: i64) -> i64 {
 pub(crate) struct Head(u64);
 
 impl Head {
-    /// `SLOTS` is a power of two, so this is a mask.
     #[allow(clippy::cast_possible_truncation, reason = "less than SLOTS")]
     const fn slot(self) -> usize {
+        // A mask: `SLOTS` is a power of two.
         (self.0 % SLOTS as u64) as usize
     }
 
-    /// From 1 on: −0 would not tell an open gate from one closed at 0.
     #[allow(clippy::cast_possible_wrap, reason = "an eighth of a u64 fits")]
     const fn generation(self) -> i64 {
+        // From 1 on: −0 would not tell an open gate from one closed at 0.
         (self.0 / SLOTS as u64) as i64
     }
 
@@ -121,7 +121,6 @@ impl<const STATE: usize> Slot<STATE> {
             .map(|word| word.load(Ordering::Relaxed))
     }
 
-    /// Fills a slot that the caller owns and that is not current.
     fn fill(&self, generation: i64, line: &Line, state: &[i64; STATE]) {
         self.gate.store(BEING_FILLED, Ordering::Relaxed);
         // Pairs with the readers' acquire fence: a reader that copied any word stored below finds,
@@ -321,8 +320,8 @@ impl<const STATE: usize, const N: usize> Draft<'_, STATE, N> {
         self.latch
             .slot(next, 0)
             .fill(next.generation(), line, state);
-        // Release: whoever finds the new head finds the slot filled. Acquire: what is done to the
-        // old slot afterwards comes after everybody's publication before.
+        // Release: a reader that finds the new head finds the slot filled. Acquire: what is done to
+        // the old slot afterwards comes after every publication before.
         let swapped =
             self.latch
                 .head

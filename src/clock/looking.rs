@@ -14,7 +14,7 @@ use crate::source::{Finding, Look, LookContext};
 const LOOK_ATTEMPTS: usize = 3;
 
 impl Shared {
-    /// Which sources ask elsewhere, and how often they want to.
+    /// Lists the sources that ask elsewhere, and how often they want to.
     pub(super) fn refresh_intervals(&self) -> impl Iterator<Item = (usize, Duration)> + '_ {
         let sources = self.policy.sources.iter().enumerate();
         sources.filter_map(|(index, source)| Some((index, source.refresh_interval()?)))

@@ -44,14 +44,14 @@ const DEFAULT_MAX_ERROR: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefreshPolicy {
-    /// Whoever reads the clock looks when it is due, one caller at a time; the others go on.
+    /// A caller that reads the clock looks when it is due, one at a time; the others go on.
     #[default]
     Inline,
     /// A thread of the clock's own looks; it ends when the last handle is dropped. A forked child
     /// does not have that thread: let it build a clock of its own.
     Background,
-    /// Nobody looks but callers of [`Clock::look`](crate::Clock::look), and nobody asks chronyd but
-    /// callers of [`Clock::refresh`](crate::Clock::refresh): no thread is started.
+    /// Sources are read only when [`Clock::look`](crate::Clock::look) is called, and chronyd is asked
+    /// only when [`Clock::refresh`](crate::Clock::refresh) is: no thread is started.
     Manual,
 }
 
@@ -62,7 +62,7 @@ pub enum RefreshPolicy {
 /// proven and an allowance for wander
 /// ([`max_wander_ppb`](crate::ClockBuilder::max_wander_ppb)), instead of by the guess
 /// ([`max_drift_ppb`](crate::ClockBuilder::max_drift_ppb)) that must fit the worst oscillator
-/// anybody owns. Epsilon then grows three to four times more slowly.
+/// in service. Epsilon then grows three to four times more slowly.
 ///
 /// ```
 /// use epsilon_clock::Clock;
@@ -136,7 +136,7 @@ impl Policy {
         }
     }
 
-    /// What is known of the rate without learning.
+    /// Returns what is known of the rate without learning.
     pub(crate) const fn unlearned(&self) -> RateBounds {
         RateBounds::symmetric(self.max_drift_ppb)
     }
@@ -153,14 +153,14 @@ impl Policy {
         self.sources.get(index).map_or("unknown", |s| s.name())
     }
 
-    /// The last raw instant at which a source's claim answers: `max_age` after its own.
+    /// Returns the last raw instant at which a claim answers: `max_age` after its own.
     pub(crate) fn last_use(&self, claim: &Claim) -> i64 {
         let span = i64::try_from(self.max_age.as_nanos()).unwrap_or(i64::MAX);
         claim.raw().saturating_add(span)
     }
 
-    /// For how long, in ns from the claim's instant on, plain arithmetic gives the right answer: no
-    /// limit is passed and no leap second near. Rounded down.
+    /// Returns for how many ns after the claim plain arithmetic gives the right answer: no limit is
+    /// passed and no leap second near. Rounded down.
     pub(crate) fn plain_span(&self, claim: &Claim, ageless: bool) -> i64 {
         const BILLION: i128 = 1_000_000_000;
         let ns = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX / 4);

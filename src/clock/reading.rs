@@ -42,13 +42,13 @@ pub(crate) struct HotReading {
 }
 
 impl HotReading {
-    /// The raw instant that it is about.
+    /// Returns the raw instant that it is about.
     #[inline]
     pub(crate) const fn raw(&self) -> i64 {
         self.line.raw_at(self.elapsed)
     }
 
-    /// The raw instant of the claim that answers.
+    /// Returns the raw instant of the claim that answers.
     #[inline]
     pub(crate) const fn claimed_at(&self) -> i64 {
         self.line.raw()
@@ -59,7 +59,7 @@ impl HotReading {
         self.line.at(self.elapsed)
     }
 
-    /// The interval's middle, which mostly takes less than the interval does.
+    /// Returns the interval's middle, which mostly costs less than the interval does.
     #[inline]
     pub(crate) fn middle(&self) -> Option<Timestamp> {
         match self.line.middle(self.elapsed) {
@@ -126,7 +126,7 @@ impl Shared {
         Err(interrupted())
     }
 
-    /// The interval together with the state behind it, for reports.
+    /// Returns the interval together with the state behind it, for reports.
     pub(super) fn consult(&self) -> Result<Answer, ClockError> {
         let mut looked = false;
         for _ in 0..ROUNDS {
@@ -183,7 +183,6 @@ impl Shared {
         })
     }
 
-    /// Compares the machine's clocks with what they were when the claim was published.
     fn guard(&self, reading: &LatchReading) -> Guarded {
         let snapshot = self.latch.snapshot();
         if snapshot.head != reading.head {
@@ -215,8 +214,8 @@ impl Shared {
         }
     }
 
-    /// How much raw time has to pass until `instant` is surely past; `Some(0)` if it is, and `None`
-    /// if it never will be.
+    /// Returns after how much raw time `instant` is surely past; `Some(0)` if it is, and `None` if it
+    /// never will be.
     ///
     /// As far as the claim in force goes: another one can move the instant either way, which is why
     /// a waiting caller looks again.
@@ -233,7 +232,7 @@ impl Shared {
         Ok(due.map(|due| due.saturating_sub(answer.raw).max(1).unsigned_abs()))
     }
 
-    /// The best estimate there is, whether or not any source vouches for it.
+    /// Returns the best estimate there is, whether or not a source vouches for it.
     #[cold]
     pub(super) fn estimate(&self) -> Estimate {
         let refusal = match self.consult() {

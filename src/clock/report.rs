@@ -111,7 +111,6 @@ impl Shared {
 }
 
 impl Answer {
-    /// How well founded the answer is.
     fn founded_on(&self) -> ClockState {
         match (self.interval, self.state.in_force()) {
             (Ok(_), Some(sync)) => {
@@ -123,7 +122,6 @@ impl Answer {
     }
 }
 
-/// The terms of a claim's width at raw instant `raw`.
 fn bound_at(sync: &SyncClaim, raw: i64) -> ErrorBound {
     // Half of what the ends move apart, each of them rounded outward.
     let rate = sync.claim.rate();

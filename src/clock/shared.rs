@@ -47,7 +47,7 @@ impl Shared {
         }
     }
 
-    /// All clocks of the machine, compared as sharply as it goes.
+    /// Compares all clocks of the machine as sharply as it goes.
     pub(super) fn clocks(&self) -> Sandwich {
         sharp_sandwich(self.machine.as_dyn())
     }

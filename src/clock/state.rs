@@ -94,12 +94,12 @@ impl State {
         words
     }
 
-    /// `None` where the words are no state, which those of a slot always are.
+    /// Reads a state back; `None` where the words are none, which those of a slot always are.
     pub(crate) fn from_words(words: &[i64; STATE_WORDS]) -> Option<Self> {
         WordReader::new(words).take()
     }
 
-    /// What is known before the first look.
+    /// Creates the state of what is known before the first look.
     pub(crate) fn new(
         assumption: Assumption,
         clocks: &Sandwich,
@@ -126,7 +126,7 @@ impl State {
         }
     }
 
-    /// The claim in force and its terms.
+    /// Returns the claim in force and its terms.
     pub(crate) fn in_force(&self) -> Option<SyncClaim> {
         match self.answering {
             Answering::Nothing { .. } => None,
@@ -135,7 +135,7 @@ impl State {
         }
     }
 
-    /// The interval at raw instant `raw`, its earliest end held at `held_at` if that is earlier.
+    /// Answers for raw instant `raw`, the earliest end held at `held_at` if that is earlier.
     pub(crate) fn answer(
         &self,
         policy: &Policy,
@@ -158,8 +158,8 @@ impl State {
             return Err(ClockError::TooOld { age, max_age });
         }
         let mut interval = claim.carry(raw)?;
-        // A deleted second between the ends makes the interval look wider by a second that nobody
-        // lived through.
+        // A deleted second between the ends makes the interval look wider by a second that never
+        // was.
         let epsilon = claim.with_leap(None).carry(raw)?.epsilon();
         if epsilon > policy.max_error {
             let max_error = policy.max_error;
@@ -177,7 +177,7 @@ impl State {
         })
     }
 
-    /// Why nothing serves, as far as the sources and what happened to the clocks say.
+    /// Returns why nothing serves, by the sources and by what happened to the clocks.
     ///
     /// A contradiction comes before all of this, and is told where it is found.
     pub(super) fn why_nothing(&self, policy: &Policy) -> Why {
@@ -198,8 +198,8 @@ impl State {
         }
     }
 
-    /// The first refusal among the sources; one that was never there has a say only where no other
-    /// vouches.
+    /// Returns the first refusal among the sources; one that was never there has a say only where no
+    /// other vouches.
     pub(crate) fn refusal(&self, policy: &Policy) -> Option<Refusal> {
         let mut refusals = self.in_use(policy).filter_map(|record| record.refusal);
         let present = refusals.clone().find(|refusal| !refusal.is_absence());
@@ -220,7 +220,7 @@ impl State {
             .all(|record| record.refusal.is_some_and(|r| reports_no_bound(&r)))
     }
 
-    /// The line for the hot path.
+    /// Draws the line for the hot path.
     pub(crate) fn line(&self, policy: &Policy) -> Line {
         match self.in_force() {
             Some(SyncClaim { claim, .. }) if self.unexplained.is_none() => {
@@ -231,7 +231,7 @@ impl State {
         }
     }
 
-    /// How well founded the claim in force is, while it is answered from and its source not silent.
+    /// Returns how well founded the claim in force is, while its source is not silent.
     pub(crate) fn founded_on(&self) -> ClockState {
         let record = match self.answering {
             Answering::Nothing { .. } => return ClockState::Unavailable,
@@ -249,17 +249,16 @@ impl State {
     }
 }
 
-/// How long ago a claim was made.
+/// Returns how long ago a claim was made.
 pub(crate) fn age(claim: &Claim, raw: i64) -> Duration {
     Duration::from_nanos(raw.saturating_sub(claim.raw()).max(0).unsigned_abs())
 }
 
-/// A span in nanoseconds; beyond 584 years it stays at the most there is.
+/// Counts a span in nanoseconds; beyond 584 years it stays at the most there is.
 pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Returns true if no bound is reported, as opposed to one that is still awaited.
 const fn reports_no_bound(refusal: &Refusal) -> bool {
     !matches!(refusal, Refusal::AwaitingWrite { .. })
 }

@@ -22,15 +22,15 @@ pub enum ClockState {
     Inherited,
     /// The source is silent, unsynchronised or refuses; its last claim is carried on.
     Holdover,
-    /// Nobody but the caller vouches for the clock.
+    /// Only the caller vouches for the clock, by `assume_error`.
     Assumed,
     /// There is no interval: every call is an error.
     Unavailable,
 }
 
 impl ClockState {
-    /// A lower-case word for machines: `synchronized`, `inherited`, `holdover`, `assumed` or
-    /// `unavailable`.
+    /// Names the state in a lower-case word for machines: `synchronized`, `inherited`, `holdover`,
+    /// `assumed` or `unavailable`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl ClockState {
         Self::Unavailable,
     ];
 
-    /// The number that stands for it in a line and in binary formats: the place of its declaration.
+    /// Returns its number in a line and in binary formats: the place of its declaration.
     pub(crate) const fn to_word(self) -> i64 {
         self as i64
     }
@@ -62,7 +62,7 @@ impl ClockState {
         Self::ALL.get(usize::try_from(word).ok()?).copied()
     }
 
-    /// What becomes of it when nothing new was said for `elapsed` ns.
+    /// Returns what becomes of it when nothing new was said for `elapsed` ns.
     pub(crate) fn after_silence(self, elapsed: i64) -> Self {
         match self {
             Self::Synchronized | Self::Inherited if i128::from(elapsed) > SILENCE_NS => {

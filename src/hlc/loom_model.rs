@@ -1,6 +1,6 @@
 //! The word and its reserve under loom, which runs every interleaving that the memory model allows.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test --release --lib loom_`.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p epsilon-clock --lib loom_`.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};

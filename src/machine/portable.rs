@@ -36,7 +36,7 @@ impl PortableMachine {
         }
     }
 
-    /// Other systems let any process listen on low ports, or do not say.
+    /// Returns false: other systems let any process listen on low ports, or do not say.
     pub(crate) const fn protects_port(_port: u16) -> bool {
         false
     }

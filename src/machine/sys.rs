@@ -299,7 +299,7 @@ impl Drop for MappedPage {
 ///
 /// A counter read is not a load, so no fence of the memory model orders a later load after it, and
 /// processors do run such a load early. An address that depends on the value cannot be known
-/// before it. (Linux does the same on ARM to keep a sequence check behind the counter read.)
+/// before it. (Linux makes such a dependency on ARM to keep a sequence check behind the counter read.)
 #[cfg_attr(loom, allow(dead_code, reason = "loom's clocks are atomics"))]
 #[inline]
 pub(crate) fn zero_after(value: i64) -> usize {

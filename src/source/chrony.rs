@@ -4,7 +4,7 @@
 //! far off the clock is *now*, by what chronyd knows of the oscillator, and that is a hundred times
 //! less a few seconds after a poll. It is had by a datagram to chronyd's command port.
 //!
-//! Nobody waits for that datagram but [`refresh`](Source::refresh), which puts the answer with the
+//! Only [`refresh`](Source::refresh) waits for that datagram; it puts the answer with the
 //! clocks that were read around it into a [`Mailbox`]. A look finds it there, or finds none.
 
 use core::fmt;
@@ -51,7 +51,7 @@ const SILENT_AFTER: u32 = 4;
 /// the root dispersion and half of the root delay), `daemon_margin`, and what real time may have
 /// moved while the datagrams were under way. And by as much as real time, with what is left to
 /// correct, departed since the last update from the course that chronyd set it (the rate, and at the
-/// update the offset, that it reports): what anybody else does to the clock is charged to the bound.
+/// update the offset, that it reports): what others do to the clock is charged to the bound.
 ///
 /// (Asked more often than chronyd updates, that is: of two updates between two reports only the last one
 /// is told, and what the others may have done is charged in full.)
@@ -72,7 +72,7 @@ const SILENT_AFTER: u32 = 4;
 ///
 /// A thread of the clock, once a second; a look never waits. Under
 /// [`RefreshPolicy::Manual`](crate::clock::RefreshPolicy::Manual), and in a forked child, it is
-/// [`Clock::refresh`](crate::Clock::refresh). When nobody asks or nobody answers for four intervals
+/// [`Clock::refresh`](crate::Clock::refresh). Without a question or an answer for four intervals
 /// the source refuses, and another one serves.
 ///
 /// ```no_run
@@ -102,8 +102,8 @@ impl ChronySource {
     /// chronyd's command port (`cmdport`).
     pub const PORT: u16 = 323;
 
-    /// The chronyd of this machine, at 127.0.0.1:323, asked once a second and waited for a tenth of
-    /// one at most.
+    /// Creates a source of this machine's chronyd, at 127.0.0.1:323: it is asked once a second, and
+    /// waited for a tenth of one at most.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -131,7 +131,7 @@ impl ChronySource {
 
     /// Asks at another address: chronyd's `cmdport` and `bindcmdaddress`.
     ///
-    /// chronyd answers anybody on its own machine; elsewhere `cmdallow` has to let it. The answer's
+    /// chronyd answers any process of its own machine; elsewhere `cmdallow` has to let it. The answer's
     /// whole way is charged to the bound.
     #[must_use]
     pub fn address(self, address: SocketAddr) -> Self {
@@ -170,7 +170,7 @@ impl ChronySource {
         }
     }
 
-    /// Is asked by nobody but [`Clock::refresh`](crate::Clock::refresh), whatever the clock's policy.
+    /// Leaves the asking to [`Clock::refresh`](crate::Clock::refresh), whatever the clock's policy.
     #[must_use]
     pub fn manual(self) -> Self {
         Self {

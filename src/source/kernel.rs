@@ -45,7 +45,7 @@ const INHERITED_UNSEEN: u64 = 550_000;
 pub struct KernelSource;
 
 impl KernelSource {
-    /// The kernel as a source.
+    /// Creates the kernel's NTP status as a source.
     #[must_use]
     pub const fn new() -> Self {
         Self

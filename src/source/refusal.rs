@@ -17,7 +17,7 @@ use crate::words::words_enum;
 )]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The kernel's clock is not synchronised by anybody.
+    /// No daemon synchronises the kernel's clock.
     #[error(
         "the kernel's clock is not synchronised (maxerror {maxerror_us} µs; anything below 16 s \
          would count): run chronyd with `rtcsync`, or vouch for the clock yourself with \
@@ -37,7 +37,7 @@ pub enum Refusal {
         /// What the kernel reports, in µs.
         maxerror_us: i64,
     },
-    /// Somebody sets the clock, but whoever it is reports no honest bound.
+    /// A daemon sets the clock, but reports no honest bound.
     #[error(
         "the clock's error bound was written by what looks like {writer}, which does not report \
          one (maxerror {maxerror_us} µs, esterror {esterror_us} µs): use chrony or ntpd, or vouch \
@@ -78,7 +78,7 @@ words_enum!(Refusal {
 });
 
 impl Refusal {
-    /// Whether there is nobody who could vouch, and never was.
+    /// Returns true if there is no daemon that could vouch, and never was.
     pub(crate) const fn is_absence(&self) -> bool {
         matches!(self, Self::Chrony(ChronyRefusal::NoAnswer))
     }

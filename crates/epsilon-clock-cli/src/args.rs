@@ -6,7 +6,7 @@ use lexopt::ValueExt;
 
 const TOO_LARGE: &str = "that is beyond reason";
 
-/// What is wrong with an argument that no command knows.
+/// Says what is wrong with an argument that no command knows.
 pub(crate) fn unexpected(argument: lexopt::Arg<'_>) -> String {
     format!("{}; see --help", argument.unexpected())
 }
@@ -24,7 +24,7 @@ pub(crate) fn value<T>(
     parse(&value).map_err(|reason| format!("{option} {value:?}: {reason}"))
 }
 
-/// Stores a value that an option may give once, or again if it is the same value.
+/// Stores an option's value; a second one is refused unless it equals the first.
 pub(crate) fn set_once<T: PartialEq>(
     option: &str,
     place: &mut Option<T>,
@@ -67,8 +67,9 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A plain decimal number above zero, times ten to the power of `places`: exact, or refused.
 fn decimal(text: &str, places: usize) -> Result<u64, String> {
+    // A number times ten to the power of `places`, exact or refused: a float would round what a user
+    // vouches for.
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut digits = whole.bytes().chain(fraction.bytes());
     let dangling = whole.is_empty() || text.ends_with('.');

@@ -28,7 +28,7 @@ const COMMANDS: [Command; 2] = [
     },
 ];
 
-/// Runs the command that the arguments of this process name, and returns its exit code.
+/// Runs the command that the process's arguments name; returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args_os();

@@ -6,6 +6,7 @@
 mod advice;
 mod facts;
 mod page;
+mod rates;
 mod seen;
 
 use std::path::Path;
@@ -47,7 +48,7 @@ pub(crate) fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
     output::print(&page, ExitCode::from(code))
 }
 
-/// For how long to watch and whether `--strict` is given; `None` if only help was asked for.
+/// Returns how long to watch and whether `--strict` is given; `None` if help was asked for.
 fn options(mut parser: lexopt::Parser) -> Result<Option<(Duration, bool)>, String> {
     use lexopt::Arg::{Long, Short};
 

@@ -24,7 +24,7 @@ Options:
       --watch                repeat each second, on one line
       --json                 print one JSON object (with --watch, one a second)
       --assume-error SPAN    vouch for the machine's clock to within SPAN, such as 50ms or 1.5s,
-                             where nobody else does (units: ns, us, µs, ms, s)
+                             where no source does (units: ns, us, µs, ms, s)
       --max-drift-ppm N      how far the oscillator may run off, in parts per million [200]
       --source NAME          ask only this source: kernel or chrony; given more than once, each of
                              them [kernel and chrony]

@@ -41,7 +41,7 @@ Options:
   -h, --help           print this
 
 Exit codes: 0 done; 1 what was to be shown does not hold; 64 bad arguments; 69 there was no interval,
-because nobody vouches for the clock; 74 the picture could not be written.
+because no source vouches for the clock; 74 the picture could not be written.
 ";
 
 /// What the program demonstrates does not hold.
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         Ok(record) if record.samples.iter().any(|sample| sample.ours.is_some()) => record,
         Ok(_) => {
             eprintln!(
-                "sawtooth: nobody vouched for this machine's clock: `--example doctor` tells why, \
+                "sawtooth: no source vouched for this machine's clock: `epsilon doctor` tells why, \
                  and --sim records a simulated one"
             );
             return ExitCode::from(UNAVAILABLE);
@@ -252,7 +252,7 @@ impl Simulated {
             })
         });
         let clock = node.clock()?;
-        // The clock looks a few times a second, as it does where somebody uses it.
+        // The clock looks a few times a second, as it does where a program uses it.
         let step = (self.span / SAMPLES).clamp(Duration::from_millis(250), LONGEST_STEP);
         let looks = u32::try_from(step.as_millis() / 250)
             .unwrap_or(u32::MAX)

@@ -11,7 +11,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Unix time made monotone: it stands still during an inserted second, jumps over a deleted one.
+    /// Returns monotone Unix time: it stands still during an inserted second, jumps over a deleted one.
     pub(crate) fn monotone(&self, now: i64) -> i64 {
         let counted = self.start.saturating_add(now);
         let Some(LeapSecond { boundary, kind }) = self.leap else {
@@ -26,7 +26,7 @@ impl Axis {
         }
     }
 
-    /// Unix time as POSIX has it: an inserted second repeats the one before it.
+    /// Returns Unix time as POSIX has it: an inserted second repeats the one before it.
     pub(crate) fn stepped(&self, now: i64) -> i64 {
         let counted = self.start.saturating_add(now);
         match self.leap {
@@ -42,7 +42,7 @@ impl Axis {
         }
     }
 
-    /// How far true instant `now` is past the leap second (negative: before it), in ns.
+    /// Returns how far, in ns, `now` is past the leap second (negative: before it).
     pub(crate) fn since_leap(&self, now: i64) -> Option<i64> {
         let boundary = self.leap?.boundary.unix_nanos();
         Some(self.start.saturating_add(now).saturating_sub(boundary))

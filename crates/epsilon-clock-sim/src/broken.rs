@@ -58,7 +58,7 @@ impl Flaw {
         Self::LeapIgnored,
     ];
 
-    /// The scenario that has to find it out.
+    /// Names the scenario that has to find it out.
     #[must_use]
     pub const fn scenario(self) -> &'static str {
         match self {
@@ -123,7 +123,7 @@ struct Baseline {
 }
 
 impl BrokenClock {
-    /// A clock of this node with this flaw.
+    /// Builds a clock of this node with this flaw.
     #[must_use]
     pub fn new(node: &Node, flaw: Flaw) -> Self {
         Self {
@@ -137,8 +137,8 @@ impl BrokenClock {
         *self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Not held while clocks are read: another thread may come in between.
     fn store(&self, model: Model) {
+        // The lock is not held while clocks are read: another thread may come in between.
         *self.model.lock().unwrap_or_else(PoisonError::into_inner) = model;
     }
 
@@ -150,7 +150,6 @@ impl BrokenClock {
         }
     }
 
-    /// A status with the clocks read while it did not change, if it can be had uninterrupted.
     fn look(&self) -> Option<Baseline> {
         (0..4).find_map(|_| {
             let before = self.machine.ntp_status().ok()?;
@@ -204,7 +203,6 @@ impl BrokenClock {
         model.voided = false;
     }
 
-    /// Whether a daemon wrote since the last look.
     fn departs(&self, before: &Baseline, seen: &Baseline) -> bool {
         let moved = before
             .clocks

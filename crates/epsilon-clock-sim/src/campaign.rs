@@ -48,27 +48,27 @@ type Build<'a> =
     &'a dyn Fn(&Node, fn(ClockBuilder) -> ClockBuilder) -> Result<Box<dyn Reader>, BuildError>;
 
 impl Campaign {
-    /// A campaign of about 4000 readings a run.
+    /// Creates a campaign of about 4000 readings a run.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// About how many readings each run makes.
+    /// Sets about how many readings each run makes.
     #[must_use]
     pub const fn readings_per_run(mut self, readings: u64) -> Self {
         self.readings_per_run = readings;
         self
     }
 
-    /// Whether the clocks learn how their oscillators run; by default they do.
+    /// Sets whether the clocks learn how their oscillators run; by default they do.
     #[must_use]
     pub const fn drift_learning(mut self, learning: DriftLearning) -> Self {
         self.learning = learning;
         self
     }
 
-    /// Whom the clocks ask, whatever the scenario says.
+    /// Sets the sources of the clocks, whatever the scenario says.
     #[must_use]
     pub const fn sources(mut self, sources: Sources) -> Self {
         self.sources = Some(sources);
@@ -170,7 +170,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// A few readings after a pause.
     fn stroll(&mut self, pause: i64) {
         let longest = if self.stage.random.chance(20_000) {
             self.stage.idle
@@ -184,7 +183,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Readings close to each other, from shortly before a happening until shortly after it.
     fn burst(&mut self, next: Duration) {
         let early = self.stage.random.between(0, NEAR);
         let lead = next.saturating_sub(Duration::from_nanos(early.unsigned_abs()));
@@ -207,7 +205,6 @@ impl<'a> Run<'a> {
             .advance(Duration::from_nanos(span.unsigned_abs()));
     }
 
-    /// One reading of some node, sometimes of all of them, sometimes with its terms.
     fn glance(&mut self) {
         let count = i64::try_from(self.observers.len()).unwrap_or(1);
         let which = usize::try_from(self.stage.random.between(0, count)).unwrap_or(0);
@@ -243,7 +240,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Builds one node's clock anew.
     fn restart(&mut self) -> Result<(), BuildError> {
         let count = i64::try_from(self.observers.len()).unwrap_or(1);
         let which = usize::try_from(self.stage.random.between(0, count)).unwrap_or(0);
@@ -291,7 +287,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// One without rows.
+    /// Creates a summary without rows.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -307,7 +303,7 @@ impl Report {
         });
     }
 
-    /// What was not as expected, one a line; empty if all is well.
+    /// Lists what was not as expected, one a line; empty if all is well.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
@@ -391,7 +387,7 @@ impl Report {
         total
     }
 
-    /// The books of all scenarios in which the assumptions hold.
+    /// Adds up the scenarios in which the assumptions hold.
     #[must_use]
     pub fn honest(&self) -> Tally {
         self.total(true)
@@ -513,7 +509,6 @@ impl fmt::Display for Row {
 }
 
 impl Row {
-    /// What broke on purpose and whether that was noticed, and how far holdover went.
     fn write_notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scenario, tally) = (&self.scenario, &self.tally);
         if let Expectation::False { broken } = scenario.expectation() {
@@ -573,7 +568,7 @@ impl fmt::Display for Micros {
     }
 }
 
-/// The seed that belongs to a run's number, where runs are numbered from 0.
+/// Returns the seed of a run, by its number from 0.
 #[must_use]
 pub const fn seed_of(run: u64) -> u64 {
     mix(run) >> 32

@@ -25,7 +25,7 @@ pub enum Law {
     T1,
     /// `after(t)` iff `t < earliest`; `before(t)` iff `t > latest`; never both.
     T2,
-    /// `after(t)`, once observed, is never denied to whoever learned of it.
+    /// `after(t)`, once observed, is never denied to a reader that learned of it.
     T3,
     /// If A's latest end lies before B's earliest, A really was before B.
     T4,
@@ -220,7 +220,7 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// A checker that has seen nothing yet.
+    /// Creates a checker that has seen nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -236,7 +236,7 @@ impl Checker {
         Subject(self.records.len() - 1)
     }
 
-    /// A reading is called for at this true time.
+    /// Notes that a reading is called for at this true time.
     pub fn call(&self, subject: Subject, now: Timestamp) -> Call {
         Call {
             subject,
@@ -246,7 +246,7 @@ impl Checker {
         }
     }
 
-    /// A reading returned at this true time; whether it was true (T1), or an error.
+    /// Checks a reading that returned at this true time: whether it was true (T1), or an error.
     ///
     /// Checks T1 to T4 and T10. `testimony` is asked for only when something looks wrong.
     pub fn returned(
@@ -318,8 +318,8 @@ impl Checker {
         true
     }
 
-    /// A clock reported a contradiction, or the kind of its claims changed from assumed to vouched:
-    /// what it had said before binds it no more (T3).
+    /// Releases a clock from what it said before (T3): it reported a contradiction, or its claims are
+    /// vouched for now and were assumed.
     pub fn forget(&mut self, subject: Subject) {
         if let Some(record) = self.records.get_mut(subject.0) {
             record.known = None;
@@ -328,7 +328,7 @@ impl Checker {
         self.acknowledged = None;
     }
 
-    /// A commit begins at this true time; give the answer to [`committed`](Self::committed).
+    /// Notes that a commit begins at this true time; give the answer to [`committed`](Self::committed).
     pub const fn commit(&self, subject: Subject, now: Timestamp) -> Commit {
         Commit {
             subject,
@@ -337,7 +337,7 @@ impl Checker {
         }
     }
 
-    /// The commit got its timestamp: T5, against all that were released before it began.
+    /// Checks the commit's timestamp against all that were released before it began (T5).
     ///
     /// `now` is true time, `detail` what belongs in a report.
     pub fn committed(
@@ -355,7 +355,7 @@ impl Checker {
         }
     }
 
-    /// An event was stamped: H1, against the stamp of an event that happened before it.
+    /// Checks an event's stamp against that of an event which happened before it (H1).
     pub fn stamped(
         &mut self,
         subject: Subject,
@@ -372,7 +372,7 @@ impl Checker {
         }
     }
 
-    /// A stamp came with its interval: H10, some true instant between `called` and `now` lies in it.
+    /// Checks a stamp's interval: some true instant between `called` and `now` lies in it (H10).
     pub fn stamped_within(
         &mut self,
         subject: Subject,
@@ -389,7 +389,7 @@ impl Checker {
         }
     }
 
-    /// A commit with this timestamp was released: whatever begins from now on has to be above it.
+    /// Notes a commit's release: whatever begins from now on has to be above its timestamp.
     pub fn acknowledged(&mut self, timestamp: Timestamp) {
         self.acknowledged = self.acknowledged.max(Some(timestamp));
     }
@@ -404,9 +404,9 @@ impl Checker {
         news
     }
 
-    /// T8: between two readings of one clock under one claim, raw time advanced by at least `least`
-    /// and at most `most` ns; no end may have moved otherwise, up to what
-    /// the claim's rate allows.
+    /// Checks how far the ends moved between two readings of one clock under one claim (T8): raw time
+    /// advanced by at least `least` and at most `most` ns, and so must they, up to what the claim's
+    /// rate allows.
     ///
     /// `held` tells that a floor holds the earliest end up, which then may move less; or more, if
     /// another source's claim served in between and left a higher floor.
@@ -448,7 +448,7 @@ impl Checker {
         }
     }
 
-    /// A1: the oscillator errs by `truth_ppb` at a reading that was carried with these bounds.
+    /// Checks the rate bounds that a reading was carried with against the oscillator's error (A1).
     pub fn rate(
         &mut self,
         subject: Subject,
@@ -467,7 +467,7 @@ impl Checker {
         }
     }
 
-    /// T9: two readings that were both true were taken within `within` of each other.
+    /// Checks that two true readings, taken within `within` of each other, overlap (T9).
     pub fn instant(
         &mut self,
         one: (Subject, Interval),
@@ -511,25 +511,25 @@ impl Checker {
         }
     }
 
-    /// How many readings it was told of, errors among them.
+    /// Counts the readings that it was told of, errors among them.
     #[must_use]
     pub const fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// How many readings broke this law.
+    /// Counts the readings that broke this law.
     #[must_use]
     pub fn broken(&self, law: Law) -> u64 {
         self.broken.get(law.index()).copied().unwrap_or(0)
     }
 
-    /// How many violations there were of any law.
+    /// Counts the violations of any law.
     #[must_use]
     pub fn violations(&self) -> u64 {
         self.broken.iter().sum()
     }
 
-    /// The first violation.
+    /// Returns the first violation.
     #[must_use]
     pub const fn first(&self) -> Option<&Violation> {
         self.first.as_ref()
@@ -545,7 +545,6 @@ pub struct SlopeLimits {
     pub held: bool,
 }
 
-/// How far `earlier` is past `later`, where it should not be.
 fn miss(earlier: Timestamp, later: Timestamp) -> Duration {
     if earlier > later {
         earlier.abs_diff(later)
@@ -554,8 +553,8 @@ fn miss(earlier: Timestamp, later: Timestamp) -> Duration {
     }
 }
 
-/// T2 at the instants where it changes its answer.
 fn ends_agree(interval: &Interval) -> bool {
+    // T2 at the instants where the answer changes; between them it is constant.
     let nanosecond = Duration::from_nanos(1);
     let (earliest, latest) = (interval.earliest(), interval.latest());
     let below = earliest.checked_sub(nanosecond);

@@ -19,11 +19,11 @@ const WAY: (i64, i64) = (5_000, 60_000);
 const REFERENCE: u32 = 0x0a00_0001;
 
 impl RunningDaemon {
-    /// Its tracking report now; `None` if it has no command port.
+    /// Returns its tracking report now; `None` if it has no command port.
     ///
     /// A [`Manner::Forecasting`] one forecasts. The others' are as narrow as they can be and true: the
     /// dispersion grows by as little as covers the true error.
-    /// Once somebody else moved the clock, of which the daemon knows nothing before its next update,
+    /// Once another hand moved the clock, of which the daemon knows nothing before its next update,
     /// it grows as an honest daemon's would that believes its clock undisturbed.
     pub(crate) fn tracking(&self, host: &Host<'_>) -> Option<ChronyReport> {
         let manner = self.config.manner;

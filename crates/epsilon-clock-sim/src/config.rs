@@ -63,7 +63,7 @@ pub enum Hypervisor {
 }
 
 impl NodeConfig {
-    /// A node with a perfect oscillator and this daemon.
+    /// Describes a node with a perfect oscillator and this daemon.
     #[must_use]
     pub fn with_daemon(daemon: Daemon) -> Self {
         Self {

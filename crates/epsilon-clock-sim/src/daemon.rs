@@ -45,7 +45,7 @@ pub enum Manner {
     /// as narrow as it can be and true.
     Chrony,
     /// chronyd as it is. An update is an estimate: a line through up to 64 samples, those from before a
-    /// step by somebody else among them, so that after one its bounds fall short for a few polls. It
+    /// foreign step among them, so that after one its bounds fall short for a few polls. It
     /// writes the line's deviation, or what is left to slew, as `esterror`; its report is a forecast,
     /// whose root dispersion grows by what the line does not know of the rate and 1 ppm.
     Forecasting,
@@ -72,8 +72,8 @@ pub enum Manner {
 }
 
 impl Manner {
-    /// Whether what it writes is true up to `daemon_margin` (A2), or refused by everybody. Of
-    /// [`Forecasting`](Self::Forecasting), which estimates: up to three deviations more.
+    /// Returns true if its writes hold up to `daemon_margin` (A2), or every clock refuses them. Those
+    /// of [`Forecasting`](Self::Forecasting), which estimates, hold up to three deviations more.
     #[must_use]
     pub const fn is_honest(self) -> bool {
         matches!(
@@ -125,7 +125,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// chrony with its defaults, `makestep 0.1 3` and `rtcsync`, at a poll of 64 s.
+    /// Returns chrony with its defaults, `makestep 0.1 3` and `rtcsync`, at a poll of 64 s.
     #[must_use]
     pub fn chrony(server: Server) -> Self {
         Self {
@@ -143,11 +143,11 @@ impl Daemon {
         }
     }
 
-    /// The same, but one that estimates and forecasts as the real chronyd does
+    /// Returns a [`chrony`](Self::chrony) that estimates and forecasts as the real one does
     /// ([`Manner::Forecasting`]).
     ///
     /// ```
-    /// use epsilon_clock::sim::{Daemon, NodeConfig, Server, World};
+    /// use epsilon_clock_sim::{Daemon, NodeConfig, Server, World};
     /// use std::time::Duration;
     ///
     /// let world = World::new(1);
@@ -162,7 +162,7 @@ impl Daemon {
         Self::of(Manner::Forecasting, server)
     }
 
-    /// ntpd with its defaults, at a poll of 64 s.
+    /// Returns ntpd with its defaults, at a poll of 64 s.
     #[must_use]
     pub fn ntpd(server: Server) -> Self {
         Self {
@@ -172,7 +172,7 @@ impl Daemon {
         }
     }
 
-    /// Any of them.
+    /// Returns a daemon of any manner, with defaults.
     #[must_use]
     pub fn of(manner: Manner, server: Server) -> Self {
         Self {
@@ -237,7 +237,7 @@ pub(crate) struct Host<'a> {
     pub(crate) oscillator_ppb: i64,
     /// Counts what makes an exchange useless if it happens in the middle of it.
     pub(crate) disturbances: u64,
-    /// Somebody else slews the clock.
+    /// A program beside the daemon slews the clock.
     pub(crate) rogue: bool,
 }
 
@@ -323,12 +323,12 @@ impl RunningDaemon {
         }
     }
 
-    /// The rate by tick and frequency that the daemon means the clock to have, in ppb.
+    /// Returns the rate, in ppb, that the daemon means the clock to have by tick and frequency.
     pub(crate) fn intended_ppb(&self) -> i64 {
         self.base_ppb + self.slew.map_or(0, |slew| slew.rate_ppb)
     }
 
-    /// Its frequency correction, in ppb.
+    /// Returns its frequency correction, in ppb.
     pub(crate) const fn base_ppb(&self) -> i64 {
         self.base_ppb
     }
@@ -392,7 +392,7 @@ impl RunningDaemon {
             .push((host.now + there + back, Errand::Reply(exchange)));
     }
 
-    /// Real time with everything that is left to slew already in it.
+    /// Returns real time with everything that is left to slew already in it.
     pub(crate) fn own_time(&self, host: &Host<'_>) -> i64 {
         host.kernel
             .real(host.now)
@@ -454,7 +454,6 @@ impl RunningDaemon {
         self.note_update(offset, delay, bound, host);
     }
 
-    /// Takes note of an update for the report about it.
     fn note_update(&mut self, offset: i64, delay: i64, bound: i64, host: &Host<'_>) {
         let raw = host.kernel.raw(host.now);
         let interval = self.updated.map_or(0, |last| raw.saturating_sub(last.raw));
@@ -504,8 +503,8 @@ impl RunningDaemon {
         }
     }
 
-    /// Slowly what may be noise, and within a second what is not.
     fn correction_time(&self, offset: i64, host: &Host<'_>) -> i64 {
+        // What may be noise is corrected slowly, and within a second what is not.
         let interval = self.updated.map_or(0, |update| update.interval);
         let deviation = self.reference.map_or(0.0, |known| known.deviation);
         let left = self.remaining(host).saturating_add(offset).saturating_abs();
@@ -612,7 +611,6 @@ impl RunningDaemon {
         self.write_bound(bound, host, reaction);
     }
 
-    /// Slews what is left, from now on.
     fn start_slew(&mut self, host: &mut Host<'_>, reaction: &mut Reaction) {
         self.slews += 1;
         self.slew = None;
@@ -727,7 +725,7 @@ impl RunningDaemon {
         self.write(&adjustment, host, reaction);
     }
 
-    /// The leap second that it says is still to come.
+    /// Returns the leap second that it says is still to come.
     pub(crate) fn leap_due(&self, host: &Host<'_>) -> Option<LeapKind> {
         let since = host.axis.since_leap(host.now)?;
         let announced = self.config.hears_of_leap && (-LEAP_ANNOUNCED..0).contains(&since);
@@ -778,7 +776,6 @@ impl RunningDaemon {
     }
 }
 
-/// How far real time is from UTC, in ns.
 fn true_error(host: &Host<'_>) -> i64 {
     host.kernel
         .real(host.now)
@@ -789,12 +786,12 @@ fn scaled(span: i64, rate_ppb: i64) -> i64 {
     i64::try_from(i128::from(span) * i128::from(rate_ppb) / 1_000_000_000 + 1).unwrap_or(i64::MAX)
 }
 
-/// The kernel's unit of frequency, 2⁻¹⁶ ppm.
 fn freq_of(ppb: i64) -> i64 {
+    // The kernel counts frequency in 2⁻¹⁶ ppm.
     ppb.saturating_mul(65_536) / 1_000
 }
 
-/// A rate as tick (100 ppm each) and frequency.
+/// Splits a rate into ticks (100 ppm each) and frequency.
 pub(crate) fn rate_adjustment(ppb: i64) -> Adjustment {
     let ticks = (ppb + 50_000).div_euclid(100_000).clamp(-1_000, 1_000);
     Adjustment {

@@ -8,12 +8,12 @@ use crate::oscillator::Oscillator;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Somebody sets the clock: real time jumps by so many ns, and the kernel forgets its NTP state.
+    /// An operator sets the clock: real time jumps by so many ns, and the kernel forgets its NTP state.
     Step {
         /// By how much, in ns.
         by_ns: i64,
     },
-    /// Somebody beside the daemon slews the clock for a while, by tick and frequency.
+    /// A program beside the daemon slews the clock for a while, by tick and frequency.
     Slew {
         /// How fast, in ppb; up to 100 000 000 either way.
         rate_ppb: i64,
@@ -34,7 +34,7 @@ pub enum Fault {
         /// What the guest learns of it.
         notice: Notice,
     },
-    /// The time daemon ends in good order: it stops its slew, and nobody writes any more.
+    /// The time daemon ends in good order: it stops its slew, and nothing is written any more.
     DaemonTerminated,
     /// The time daemon is killed: the slew that was in progress goes on for ever.
     DaemonKilled,
@@ -86,7 +86,7 @@ pub enum Notice {
 }
 
 impl Fault {
-    /// A short name for reports.
+    /// Returns a short name for reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {

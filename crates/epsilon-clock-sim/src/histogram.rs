@@ -37,7 +37,7 @@ impl Histogram {
         self.count == 0
     }
 
-    /// The least value that so many in a thousand do not exceed, by its bucket's lower end.
+    /// Returns the least value that so many in a thousand do not exceed, by its bucket's lower end.
     pub(crate) fn quantile(&self, per_thousand: u64) -> u64 {
         let wanted = (self.count * per_thousand).div_ceil(1_000).max(1);
         let mut seen = 0;

@@ -83,7 +83,7 @@ impl fmt::Debug for Hooks {
 }
 
 impl Hub {
-    /// A world without nodes in which nothing has happened.
+    /// Creates a world without nodes in which nothing has happened.
     pub(crate) fn new(axis: Axis, random: Random) -> Self {
         let core = Core {
             now: 0,
@@ -249,7 +249,7 @@ pub(crate) struct Machinery {
     asleep: bool,
     pub(crate) refused_until: i64,
     disturbances: u64,
-    /// Which slew by somebody else is in progress.
+    /// Which slew by another program is in progress.
     rogue: Option<u64>,
     count_plan: u64,
     pub(crate) last_write: Option<(i64, Write)>,
@@ -349,9 +349,9 @@ impl Core {
         }
     }
 
-    /// A kernel that slept across a leap second never makes it, and says that it is at it for as
-    /// long as the daemon leaves the flag set.
     fn slept_through_leap(&self, machine: &Machinery) -> bool {
+        // A kernel that slept across a leap second never makes it, and says that it is at it for as
+        // long as the daemon leaves the flag set.
         let recent = -5 * SECOND..120 * SECOND;
         let leap = self.axis.since_leap(self.now);
         machine.sleeps > 0 && leap.is_some_and(|since| recent.contains(&since))
@@ -388,7 +388,7 @@ impl Core {
         }
     }
 
-    /// A node that sleeps, or is not run, reads no clocks meanwhile.
+    /// Waits until the node runs: one that sleeps, or is not run, reads no clocks meanwhile.
     pub(crate) fn wait_while_busy(&mut self, node: usize) {
         while let Some(until) = self.nodes.get(node).map(|n| n.busy_until) {
             if until <= self.now {
@@ -398,7 +398,6 @@ impl Core {
         }
     }
 
-    /// How long the interruption that strikes now lasts.
     fn interruption(&mut self) -> i64 {
         let longest = ns(self.preemption.longest);
         if self.random.chance(250_000) {
@@ -487,8 +486,8 @@ impl Core {
         }
     }
 
-    /// A second of real time is counted; the oscillator's rate changes along with it.
     fn count(&mut self, node: usize) {
+        // The kernel counts a second of real time; the oscillator's rate changes along with it.
         let Some(machine) = self.nodes.get_mut(node) else {
             return;
         };
@@ -676,8 +675,8 @@ impl Core {
         self.sleep(node, span, slept);
     }
 
-    /// Raw and monotonic time stand still; at the end the kernel believes it slept for `slept` ns.
     fn sleep(&mut self, node: usize, span: Duration, slept: i64) {
+        // Raw and monotonic time stand still; at the end the kernel believes it slept for `slept` ns.
         let now = self.now;
         let Some(machine) = self.nodes.get_mut(node).filter(|machine| !machine.asleep) else {
             return;
@@ -723,7 +722,7 @@ impl Core {
         self.plan_count(node);
     }
 
-    /// One `adjtimex` call from outside.
+    /// Makes one `adjtimex` call from outside.
     pub(crate) fn adjust(&mut self, node: usize, adjustment: &Adjustment) {
         let now = self.now;
         if let Some(machine) = self.nodes.get_mut(node) {

@@ -124,7 +124,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// One that booted a while ago, at true instant `now`, when UTC was `real` ns.
+    /// Creates a kernel that booted `uptime` ns before true instant `now`, when UTC was `real` ns.
     pub(crate) fn new(now: i64, real: i64, uptime: i64, tick_ns: i64, rate_ppb: i64) -> Self {
         let fine = i128::from(uptime) << FINE;
         let mut kernel = Self {
@@ -180,7 +180,7 @@ impl Kernel {
         self.mono(now).saturating_add(self.boot_offset)
     }
 
-    /// Real time as of the last tick; one tick in 32 comes late, by up to half a tick.
+    /// Returns real time as of the last tick; one tick in 32 comes late, by up to half a tick.
     pub(crate) fn coarse(&self, now: i64) -> i64 {
         let mono = self.mono(now);
         let into = mono.rem_euclid(self.tick_ns);
@@ -202,7 +202,7 @@ impl Kernel {
         self.tick_ns
     }
 
-    /// How the oscillator errs now: true seconds per raw second less one, in ppb.
+    /// Returns how the oscillator errs now: true seconds per raw second less one, in ppb.
     pub(crate) const fn oscillator_ppb(&self) -> i64 {
         self.oscillator_ppb
     }
@@ -216,7 +216,6 @@ impl Kernel {
         self.turn(now);
     }
 
-    /// Starts a new straight line at `now`, at the rates that the state asks for.
     fn turn(&mut self, now: i64) {
         let raw = self.segment.raw(now);
         let mono = self.segment.mono(now);
@@ -234,7 +233,6 @@ impl Kernel {
         };
     }
 
-    /// Monotonic per raw seconds: tick, frequency, the PLL's and `adjtime`'s share of this second.
     fn correction(&self) -> i128 {
         let slewed_ns = self.chunk_ns + self.adjtime_chunk_us * 1_000;
         ONE * i128::from(self.tick) / 10_000
@@ -242,19 +240,19 @@ impl Kernel {
             + (i128::from(slewed_ns) << RATE) / BILLION
     }
 
-    /// How fast real time is made to run by tick and frequency, in ppb of raw time.
+    /// Returns how fast tick and frequency make real time run, in ppb of raw time.
     pub(super) const fn adjusted_ppb(&self) -> i64 {
         (self.tick - NtpStatus::NOMINAL_TICK) * 100_000 + self.freq * 1_000 / 65_536
     }
 
-    /// The PLL's and `adjtime`'s slew in this second, in ppb.
+    /// Returns the PLL's and `adjtime`'s slew in this second, in ppb.
     pub(crate) const fn phase_slew_ppb(&self) -> i64 {
         self.chunk_ns + self.adjtime_chunk_us * 1_000
     }
 
     // --- what the NTP state does ---------------------------------------------------------------
 
-    /// When the next second of real time will be counted, if clocks go on as they do.
+    /// Returns when the next second of real time will be counted, if clocks go on as they do.
     pub(crate) fn next_count(&self) -> Option<i64> {
         if !self.running || self.segment.mono_rate <= 0 {
             return None;
@@ -291,8 +289,9 @@ impl Kernel {
         jumped
     }
 
-    /// One second of real time is over; how many seconds the clock leaps.
     fn second_overflow(&mut self) -> i64 {
+        // As the kernel's function of this name: a second of real time is over. Returned is by how
+        // many seconds the clock leaps.
         let leap = self.leap_state();
         self.maxerror += MAXERROR_GROWTH_US;
         if self.maxerror > NtpStatus::MAXERROR_CAP {
@@ -350,7 +349,7 @@ impl Kernel {
         self.next_leap = i64::MAX;
     }
 
-    /// What `adjtimex` with no modes answers at `now`.
+    /// Returns what `adjtimex` with no modes answers at `now`.
     pub(crate) fn status(&self, now: i64) -> NtpStatus {
         let mut state = self.state;
         if self.status & NtpStatus::STA_UNSYNC != 0 {
@@ -390,14 +389,14 @@ impl Kernel {
         answer
     }
 
-    /// The phase that the PLL has yet to slew, and what it still slews in this second, in ns.
+    /// Returns the phase that the PLL has yet to slew, this second's part included, in ns.
     pub(crate) const fn pending_phase(&self) -> i64 {
         self.pending_ns
             .saturating_abs()
             .saturating_add(self.chunk_ns.saturating_abs())
     }
 
-    /// One `adjtimex` call by a time daemon: all of it at one instant.
+    /// Makes one `adjtimex` call by a time daemon: all of it at one instant.
     pub(crate) fn adjust(&mut self, now: i64, adjustment: &Adjustment) {
         if let Some(by) = adjustment.step {
             self.step(now, by);
@@ -450,13 +449,13 @@ impl Kernel {
         self.turn(now);
     }
 
-    /// Raw and monotonic time stand still from `now` on.
+    /// Stops raw and monotonic time from `now` on.
     pub(crate) fn halt(&mut self, now: i64) {
         self.running = false;
         self.turn(now);
     }
 
-    /// They go on; boot and real time catch up by what the kernel believes it slept, in ns.
+    /// Lets them go on; boot and real time catch up by what the kernel believes it slept, in ns.
     pub(crate) fn resume(&mut self, now: i64, slept: i64) {
         self.running = true;
         self.boot_offset = self.boot_offset.saturating_add(slept);

@@ -1,9 +1,9 @@
 //! A simulated world in which true time is known, to try clocks and their users in.
 //!
-//! Clock bugs hide for years, because on a real machine nobody knows what time it really is. Here
-//! true time is a number, everything that can go wrong with a clock does, and every reading is held
-//! against the truth. Nothing sleeps, one seed always gives the same run, and the clocks are the
-//! library's own: an ordinary [`Clock`](epsilon_clock::Clock) with the ordinary
+//! Clock bugs hide for years, because on a real machine true time is unknown. Here true time is a
+//! number, everything that can go wrong with a clock does, and every reading is held against the
+//! truth. Nothing sleeps, one seed always gives the same run, and the clocks are the library's own: an
+//! ordinary [`Clock`](epsilon_clock::Clock) with the ordinary
 //! [`KernelSource`](epsilon_clock::source::KernelSource), on the clocks and the NTP status of a simulated kernel.
 //!
 //! # For your own tests
@@ -40,36 +40,8 @@
 //! # Ok::<(), epsilon_clock::BuildError>(())
 //! ```
 //!
-//! # A property over many seeds
-//!
-//! Put your nodes into a world, let your system run on their clocks, and ask whether what it promised
-//! was true:
-//!
-//! ```
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use epsilon_clock_sim::{Daemon, Fault, NodeConfig, Server, World};
-//! use std::time::Duration;
-//!
-//! for seed in 0..20 {
-//!     let world = World::new(seed);
-//!     let nodes = [0, 1].map(|_| {
-//!         world.node(NodeConfig::with_daemon(Daemon::chrony(Server::near())))
-//!     });
-//!     let clocks = [nodes[0].clock()?, nodes[1].clock()?];
-//!     world.advance(Duration::from_secs(30));
-//!     clocks[1].now()?; // it knows its bound, as a program's clock does that has run for a while
-//!     nodes[1].strike(Fault::Step { by_ns: -2_000_000_000 }); // somebody sets the clock
-//!     // Your system: here, two commits, the second after the first was released.
-//!     let first = clocks[0].begin_commit()?.timestamp();
-//!     while !clocks[0].after(first)? {
-//!         world.advance(Duration::from_micros(100));
-//!     }
-//!     let second = clocks[1].begin_commit()?.timestamp();
-//!     assert!(first < second, "seed {seed}: {first} then {second}");
-//! }
-//! # Ok(())
-//! # }
-//! ```
+//! The guide's [page on simulation](epsilon_clock::guide::simulation) puts a system of two nodes into a
+//! world and holds it to a promise, seed after seed.
 //!
 //! # The campaign
 //!
@@ -96,9 +68,9 @@
 //! # Resolution
 //!
 //! All arithmetic of truth and clocks is in integers; a [`Manner::Forecasting`] daemon alone estimates in
-//! floating point, by operations that give the same bits everywhere. Clocks are straight lines between changes of their rates, kept to
-//! 2⁻³² ns; what is read is rounded down to whole nanoseconds, as the real clocks do. A reading
-//! counts as false if it misses truth by more than [`RESOLUTION`], 2 ns.
+//! floating point, by operations whose bits are alike on every platform. Clocks are straight lines
+//! between changes of their rates, kept to 2⁻³² ns; what is read is rounded down to whole nanoseconds,
+//! as the real clocks do. A reading counts as false if it misses truth by more than [`RESOLUTION`], 2 ns.
 //!
 //! # What it does not do
 //!
@@ -151,3 +123,8 @@ pub use reader::Reader;
 pub use scenario::{Expectation, Scenario};
 pub use tally::Tally;
 pub use world::World;
+
+/// The guide's page on simulation, whose example needs this crate: a doctest of the repository.
+#[cfg(doctest)]
+#[doc = include_str!("../../../src/guide/simulation.md")]
+struct GuideToSimulation;

@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// One in the same hall: 100 µs each way.
+    /// Returns a server in the same hall: 100 µs each way.
     #[must_use]
     pub const fn near() -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Server {
         }
     }
 
-    /// One across a continent: 20 ms each way, and some loss.
+    /// Returns a server across a continent: 20 ms each way, and some loss.
     #[must_use]
     pub const fn far() -> Self {
         Self {
@@ -57,8 +57,8 @@ impl Server {
         }
     }
 
-    /// An honest one that is 72 ms off for whoever asks it: all of its 145 ms of delay are on the
-    /// way there, and it says so by the root delay that results.
+    /// Returns an honest server that looks 72 ms off to its clients: all of its 145 ms of delay are
+    /// on the way there, and it says so by the root delay that results.
     #[must_use]
     pub const fn lopsided() -> Self {
         Self {
@@ -71,13 +71,13 @@ impl Server {
         }
     }
 
-    /// Whether its clock is no further off than it says.
+    /// Returns true if its clock is no further off than it says.
     #[must_use]
     pub fn is_honest(&self) -> bool {
         u128::from(self.ahead_ns.unsigned_abs()) <= self.root_distance.as_nanos()
     }
 
-    /// The delays there and back of the next exchange, in ns; `None` if it is lost.
+    /// Draws the delays there and back of the next exchange, in ns; `None` if it is lost.
     pub(crate) fn exchange(&self, random: &mut Random) -> Option<(i64, i64)> {
         if random.chance(self.loss_per_million) {
             return None;
@@ -89,7 +89,7 @@ impl Server {
     }
 }
 
-/// A span in ns; 292 years at most.
+/// Counts a span in ns; 292 years at most.
 pub(crate) fn ns(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }

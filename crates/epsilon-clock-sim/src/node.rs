@@ -46,19 +46,19 @@ impl Node {
         }
     }
 
-    /// Its number among the world's nodes, from 0.
+    /// Returns its number among the world's nodes, from 0.
     #[must_use]
     pub fn index(&self) -> usize {
         self.machine.node
     }
 
-    /// Its clocks, as a [`ClockBuilder`] takes them.
+    /// Returns its clocks, as a [`ClockBuilder`] takes them.
     #[must_use]
     pub fn machine(&self) -> Arc<dyn Machine> {
         Arc::clone(&self.machine) as Arc<dyn Machine>
     }
 
-    /// A clock of this node with every setting at its default.
+    /// Builds a clock of this node with every setting at its default.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Node {
         self.clock_with(|builder| builder)
     }
 
-    /// A clock of this node with other settings.
+    /// Builds a clock of this node with other settings.
     ///
     /// [`RefreshPolicy::Background`](epsilon_clock::clock::RefreshPolicy::Background) is of no use here: its thread
     /// would sleep, and so let time go by, as fast as it can.
@@ -83,7 +83,7 @@ impl Node {
         self.clock_asking(sources, settings)
     }
 
-    /// The same with these sources, unless the settings name some.
+    /// Builds a clock with these settings, and with these sources unless the settings name some.
     pub(crate) fn clock_asking(
         &self,
         sources: Sources,
@@ -99,7 +99,7 @@ impl Node {
         .build()
     }
 
-    /// Its daemon's own report as a source of claims, asked by [`Clock::refresh`].
+    /// Returns its daemon's own report as a source of claims, asked by [`Clock::refresh`].
     #[must_use]
     pub fn chrony(&self) -> ChronySource {
         let transport = SimulatedTransport {
@@ -119,7 +119,7 @@ impl Node {
         self.machine.hub.lock().adjust(self.index(), adjustment);
     }
 
-    /// Its kernel's NTP status now, at no cost in time and refused to nobody.
+    /// Reads its kernel's NTP status, at no cost in time and never refused.
     #[must_use]
     pub fn ntp_status(&self) -> NtpStatus {
         let core = self.machine.hub.lock();
@@ -129,7 +129,7 @@ impl Node {
             })
     }
 
-    /// Its raw time now in ns, at no cost in time.
+    /// Reads its raw time in ns, at no cost in time.
     #[must_use]
     pub fn raw(&self) -> i64 {
         let core = self.machine.hub.lock();
@@ -137,7 +137,7 @@ impl Node {
             .map_or(0, |machine| machine.kernel.raw(core.now))
     }
 
-    /// How its oscillator errs now: true seconds per raw second less one, in ppb.
+    /// Returns how its oscillator errs now: true seconds per raw second less one, in ppb.
     #[must_use]
     pub fn oscillator_ppb(&self) -> i64 {
         let core = self.machine.hub.lock();
@@ -145,7 +145,7 @@ impl Node {
             .map_or(0, |machine| machine.kernel.oscillator_ppb())
     }
 
-    /// How far its real time is ahead of UTC now, in ns.
+    /// Returns how far its real time is ahead of UTC now, in ns.
     #[must_use]
     pub fn real_error_ns(&self) -> i64 {
         let core = self.machine.hub.lock();
@@ -155,7 +155,7 @@ impl Node {
         })
     }
 
-    /// What its daemon wrote last: `maxerror` in µs.
+    /// Returns what its daemon wrote last: `maxerror` in µs.
     #[must_use]
     pub fn last_maxerror_us(&self) -> Option<i64> {
         let core = self.machine.hub.lock();
@@ -168,7 +168,7 @@ impl Node {
         self.machine.hub.lock().mark(self.index())
     }
 
-    /// Does something without interruptions, such as asking a clock for its status in a report.
+    /// Runs `ask` without interruptions, such as a clock's status for a report.
     pub(crate) fn quietly<T>(&self, ask: impl FnOnce() -> T) -> T {
         let hub = &self.machine.hub;
         let preemption = core::mem::take(&mut hub.lock().preemption);
@@ -181,8 +181,8 @@ impl Node {
         self.machine.hub.lock().log()
     }
 
-    /// What runs whenever one of its threads is interrupted: another thread's reading, say. It must
-    /// not call this method. Each call replaces what the last one named.
+    /// Sets what runs whenever one of its threads is interrupted: another thread's reading, say. It
+    /// must not call this method. Each call replaces what the last one named.
     pub fn when_interrupted(&self, hook: impl Fn() + Send + Sync + 'static) {
         let mut hooks = self.machine.hub.hooks();
         let index = self.index();

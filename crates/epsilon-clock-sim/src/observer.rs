@@ -28,7 +28,7 @@ const TIME_TO_LOOK: i64 = 300_000_000;
 pub(crate) struct Ledger {
     pub(crate) checker: Checker,
     pub(crate) tally: Tally,
-    /// The last stamp that some node sent to whoever stamps next.
+    /// The last stamp that some node sent to the one that stamps next.
     wire: Option<HlcTimestamp>,
     /// True instants of readings which may yet turn out to be near a happening.
     pending: VecDeque<i64>,
@@ -36,7 +36,6 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Counts the readings that are near a happening, before or after it.
     fn count_near(&mut self, mark: &Mark) {
         if mark.happenings != self.happenings {
             self.happenings = mark.happenings;
@@ -142,7 +141,7 @@ impl Observer {
         self.reader.refresh();
     }
 
-    /// Another thread's doings while a reading is interrupted.
+    /// Plays another thread while a reading is interrupted.
     pub(crate) fn interrupt(&self, look: bool) {
         if look {
             self.reader.disturb();
@@ -150,7 +149,7 @@ impl Observer {
         self.observe();
     }
 
-    /// One reading, checked; the interval if there was one and it was true.
+    /// Takes one reading and checks it; the interval if there was one and it was true.
     pub(crate) fn observe(&self) -> Option<(Subject, Interval, i64, i64)> {
         let before = self.node.mark();
         let call = lock(&self.ledger)
@@ -173,7 +172,6 @@ impl Observer {
         Some((self.subject, interval, before.unix, after.unix))
     }
 
-    /// Releases the commit that waits, if this reading says that it is past.
     fn acknowledge(&self, checker: &mut Checker, interval: &Interval) {
         let mut progress = lock(&self.progress);
         if let Some(timestamp) = progress
@@ -331,7 +329,7 @@ impl Observer {
         }
     }
 
-    /// A reading with its terms: measures slopes (T8) and growth.
+    /// Takes a reading with its terms, and measures slopes (T8) and growth.
     pub(crate) fn probe(&self) {
         // The interval comes from `now`, which is what users call and what the hot path answers; the
         // two reports about it only tell under which claim it was made.
@@ -408,7 +406,6 @@ impl Observer {
     }
 }
 
-/// An error in a word or two.
 fn reason(error: &ClockError) -> &'static str {
     match error {
         ClockError::Unvouched(refusal) => match refusal {

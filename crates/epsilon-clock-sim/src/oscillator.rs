@@ -33,7 +33,7 @@ pub struct Oscillator {
 }
 
 impl Oscillator {
-    /// One with a constant error only, and the default limit of 200 ppm.
+    /// Returns one with a constant error only, and the default limit of 200 ppm.
     #[must_use]
     pub const fn steady(constant_ppb: i64) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Oscillator {
         }
     }
 
-    /// A server's: some constant error, a little of everything else.
+    /// Draws a server's: some constant error, a little of everything else.
     #[must_use]
     pub fn ordinary(random: &mut Random) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Running {
         }
     }
 
-    /// The rate, in ppb, for the second or so from true instant `now` on.
+    /// Draws the rate, in ppb, for the second or so from true instant `now` on.
     pub(crate) fn next_rate_ppb(&mut self, now: i64, random: &mut Random) -> i64 {
         let Oscillator {
             constant_ppb,

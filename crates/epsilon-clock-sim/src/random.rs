@@ -19,19 +19,19 @@ pub struct Random {
 }
 
 impl Random {
-    /// The generator that this seed starts.
+    /// Creates the generator that this seed starts.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { counter: seed }
     }
 
-    /// The next 64 bits.
+    /// Draws the next 64 bits.
     pub const fn next_u64(&mut self) -> u64 {
         self.counter = self.counter.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.counter)
     }
 
-    /// A number from `lo` up to, but not including, `hi`; `lo` where there is none.
+    /// Draws a number from `lo` up to, but not including, `hi`; `lo` where there is none.
     pub fn between(&mut self, lo: i64, hi: i64) -> i64 {
         let Ok(width @ 1..) = u64::try_from(i128::from(hi) - i128::from(lo)) else {
             return lo;
@@ -40,7 +40,7 @@ impl Random {
         lo.wrapping_add_unsigned(u64::try_from(scaled).unwrap_or(0))
     }
 
-    /// A number around `mean`, which must not be negative, with a long tail: roughly exponential.
+    /// Draws a number around `mean` with a long tail, roughly exponential; `mean` is not negative.
     pub fn tailed(&mut self, mean: i64) -> i64 {
         let bits = self.next_u64() | 1;
         let whole = i128::from(bits.leading_zeros());
@@ -53,7 +53,7 @@ impl Random {
         i64::try_from(scaled >> 32).unwrap_or(i64::MAX)
     }
 
-    /// A number from `lo`, at least 1, to below `hi`, each order of magnitude as likely as the next.
+    /// Draws from `lo`, at least 1, to below `hi`, each order of magnitude as likely as the next.
     pub fn scattered(&mut self, lo: i64, hi: i64) -> i64 {
         let lo = lo.max(1);
         if hi <= lo {
@@ -64,7 +64,7 @@ impl Random {
         self.between(base, base.saturating_mul(2).min(hi).max(base + 1))
     }
 
-    /// Whether something happens that does so this many times in a million.
+    /// Draws whether something happens that does so this many times in a million.
     pub fn chance(&mut self, per_million: u32) -> bool {
         self.between(0, 1_000_000) < i64::from(per_million)
     }

@@ -9,14 +9,14 @@ use epsilon_clock::time::{Interval, Timestamp};
 
 /// A clock to be tried: the crate's own, or yours.
 pub trait Reader: Send + Sync {
-    /// Where UTC is now.
+    /// Returns where UTC is now.
     ///
     /// # Errors
     ///
-    /// [`ClockError`] whenever nobody vouches for an interval.
+    /// [`ClockError`] whenever no source vouches for an interval.
     fn now(&self) -> Result<Interval, ClockError>;
 
-    /// A commit timestamp: surely not in the past, and above `last`, the one before on this clock.
+    /// Returns a commit timestamp: surely not in the past, and above `last`, the one before.
     ///
     /// # Errors
     ///
@@ -27,18 +27,18 @@ pub trait Reader: Send + Sync {
         Ok(above.map_or(latest, |above| above.max(latest)))
     }
 
-    /// A hybrid logical clock over it, if it can carry one.
+    /// Returns a hybrid logical clock over it, if it can carry one.
     fn hybrid(&self) -> Option<HybridClock> {
         None
     }
 
-    /// What the clock's own thread does once a second: lets the sources ask; by default nothing.
+    /// Plays the clock's own thread, once a second: lets the sources ask; by default nothing.
     fn refresh(&self) {}
 
-    /// What another thread does with it while a reading is interrupted, beside a reading of its own.
+    /// Plays another thread while a reading is interrupted, beside a reading of its own.
     fn disturb(&self) {}
 
-    /// What the clock says about itself, if it can.
+    /// Returns what the clock says about itself, if it can.
     fn status(&self) -> Option<Status> {
         None
     }

@@ -74,8 +74,8 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// The root dispersion at an instant of raw time, in ns: it grows by what the line does not know of
-    /// the rate and 1 ppm, as if the oscillator went on as it did until the update.
+    /// Returns the root dispersion at an instant of raw time, in ns: it grows by what the line does not
+    /// know of the rate and 1 ppm, as if the oscillator went on as it did until the update.
     pub(crate) fn dispersion(&self, raw: i64) -> i64 {
         let elapsed = float(raw.saturating_sub(self.raw).max(0));
         let rate = self.skew + self.residual.abs() + CLOCK_ERROR;
@@ -126,8 +126,8 @@ impl Samples {
         });
     }
 
-    /// The clock was set forward by so many ns, and goes so much faster from `raw` on: what the samples
-    /// would have been, had it always.
+    /// Moves the samples to where they would be, had the clock always been ahead by so many ns, and so
+    /// much faster: it was set forward, and goes faster from `raw` on.
     pub(crate) fn follow(&mut self, raw: i64, by: i64, faster_ppb: i64) {
         let faster = float(faster_ppb) * 1e-9;
         for sample in &mut self.kept {
@@ -135,8 +135,8 @@ impl Samples {
         }
     }
 
-    /// What to set the clock by at `raw`; `None` while there are too few samples, or they scatter so that
-    /// chronyd would not follow the server.
+    /// Returns what to set the clock by at `raw`; `None` while there are too few samples, or they scatter
+    /// so that chronyd would not follow the server.
     pub(crate) fn estimate(&mut self, raw: i64) -> Option<Estimate> {
         let line = self.line()?;
         let used = self.kept.len() - self.left_out;
@@ -179,8 +179,8 @@ impl Samples {
         })
     }
 
-    /// How much of a new rate is taken over: the surer of the two counts for more.
     fn gain(&self) -> f64 {
+        // How much of a new rate is taken over: the surer of the two counts for more.
         if self.line_skew > MOST_UPDATE_SKEW {
             return 0.0;
         }
@@ -224,8 +224,8 @@ impl Samples {
     }
 }
 
-/// The weighted least squares through samples.
 fn fit(samples: &[Sample], weights: &[f64]) -> Option<Line> {
+    // Weighted least squares.
     if samples.len() < FEWEST {
         return None;
     }

@@ -28,7 +28,7 @@ mod sources;
 pub enum Expectation {
     /// The assumptions hold: no reading may be false.
     True,
-    /// Nobody reports a bound: there must be no interval at all.
+    /// No daemon reports a bound: there must be no interval at all.
     Refused,
     /// An assumption is broken on purpose: over enough seeds some readings are false.
     False {
@@ -53,7 +53,6 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// One in which the assumptions hold.
     const fn honest(name: &'static str, about: &'static str, build: fn(&mut Stage)) -> Self {
         Self {
             name,
@@ -66,7 +65,6 @@ impl Scenario {
         }
     }
 
-    /// One in which nobody reports a bound.
     const fn refused(name: &'static str, about: &'static str, build: fn(&mut Stage)) -> Self {
         Self {
             expectation: Expectation::Refused,
@@ -74,7 +72,6 @@ impl Scenario {
         }
     }
 
-    /// One in which an assumption is broken on purpose.
     const fn breaking(
         name: &'static str,
         about: &'static str,
@@ -108,26 +105,26 @@ impl Scenario {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What happens in it, in a line.
+    /// Returns what happens in it, in a line.
     #[must_use]
     pub const fn about(&self) -> &'static str {
         self.about
     }
 
-    /// What it expects of clocks.
+    /// Returns what it expects of clocks.
     #[must_use]
     pub const fn expectation(&self) -> Expectation {
         self.expectation
     }
 
-    /// Why clocks refuse more than a thousandth of healthy time here, where they are known to: such a
-    /// scenario is left out when the share is judged, and reported beside it.
+    /// Returns why clocks are known to refuse more than a thousandth of healthy time here, if so: such
+    /// a scenario is left out when the share is judged, and reported beside it.
     #[must_use]
     pub const fn refuses(&self) -> Option<&'static str> {
         self.refuses
@@ -159,7 +156,7 @@ pub(crate) struct Stage {
     pub(crate) random: Random,
     pub(crate) nodes: Vec<Node>,
     pub(crate) span: i64,
-    /// The longest that nobody reads a clock.
+    /// The longest that no clock is read, in ns.
     pub(crate) idle: i64,
     /// How often readings are aimed at what is about to happen, in a million.
     pub(crate) aim: u32,
@@ -187,7 +184,6 @@ impl Stage {
         }
     }
 
-    /// Puts a leap second so far from the start, in seconds.
     fn with_leap(&mut self, kind: LeapKind, after_secs: i64) {
         let midnight = 20_545 * DAY_SECS * SECOND;
         let leap = LeapSecond {
@@ -208,7 +204,6 @@ impl Stage {
         node
     }
 
-    /// A node with an ordinary oscillator, a little off at first.
     fn ordinary(&mut self, daemon: Daemon) -> Node {
         let oscillator = Oscillator::ordinary(&mut self.random);
         let real_error_ns = self.random.between(-60_000_000, 60_000_000);
@@ -237,7 +232,6 @@ impl Stage {
         self.chrony(poll)
     }
 
-    /// A leap second either way.
     fn either_leap(&mut self) -> LeapKind {
         if self.random.chance(500_000) {
             LeapKind::Inserted

@@ -88,7 +88,7 @@ impl Tally {
         }
     }
 
-    /// An interval, and true time when it was called for and when it returned.
+    /// Counts an interval, with true time at its call and at its return.
     pub(crate) fn measure(&mut self, interval: &Interval, called: i64, returned: i64) {
         let epsilon = epsilon_ns(interval);
         self.epsilon.add(epsilon);
@@ -102,7 +102,7 @@ impl Tally {
         self.peak_ppm = self.peak_ppm.max(u64::try_from(ratio).unwrap_or(u64::MAX));
     }
 
-    /// A reading whose claim is so old.
+    /// Counts a reading whose claim is `age` old.
     pub(crate) fn held_over(&mut self, age: Duration, interval: &Interval, maxerror_ns: u64) {
         for (holdover, at) in self.holdover.iter_mut().zip(AGES) {
             if age <= at && at - age < AGE_TOLERANCE {
@@ -117,31 +117,31 @@ impl Tally {
         self.kernel_growth.add(maxerror_ns);
     }
 
-    /// How many runs there were, each with a seed of its own.
+    /// Counts the runs, each with a seed of its own.
     #[must_use]
     pub const fn runs(&self) -> u64 {
         self.runs
     }
 
-    /// How many readings were checked.
+    /// Counts the readings that were checked.
     #[must_use]
     pub const fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// How many of them were intervals, not errors.
+    /// Counts those of them that were intervals, not errors.
     #[must_use]
     pub const fn answered(&self) -> u64 {
         self.answered
     }
 
-    /// How many readings were taken within 20 ms of a fault or a write, before or after it.
+    /// Counts the readings within 20 ms of a fault or a write, before or after it.
     #[must_use]
     pub const fn near(&self) -> u64 {
         self.near
     }
 
-    /// How many readings broke this law.
+    /// Counts the readings that broke this law.
     #[must_use]
     pub fn broken(&self, law: Law) -> u64 {
         Law::ALL
@@ -151,50 +151,50 @@ impl Tally {
             .unwrap_or(0)
     }
 
-    /// How many violations there were of any law.
+    /// Counts the violations of any law.
     #[must_use]
     pub fn violations(&self) -> u64 {
         self.broken.iter().sum()
     }
 
-    /// The largest distance between truth and an interval's middle, in millionths of half its width:
-    /// a million is where it begins to be false.
+    /// Returns the largest distance of truth from an interval's middle, in millionths of half its
+    /// width: a million is where it begins to be false.
     #[must_use]
     pub const fn peak_ppm(&self) -> u64 {
         self.peak_ppm
     }
 
-    /// The epsilon that so many in a thousand readings did not exceed.
+    /// Returns the epsilon that so many in a thousand readings did not exceed.
     #[must_use]
     pub fn epsilon(&self, per_thousand: u64) -> Option<Duration> {
         quantile(&self.epsilon, per_thousand)
     }
 
-    /// The median of epsilon's growth since the sync it rests on, over synchronised readings.
+    /// Returns the median of epsilon's growth since its sync, over synchronised readings.
     #[must_use]
     pub fn growth(&self) -> Option<Duration> {
         quantile(&self.growth, 500)
     }
 
-    /// The median of `maxerror`'s growth since it was written, at the same instants.
+    /// Returns the median of `maxerror`'s growth since its write, at the instants of `growth`.
     #[must_use]
     pub fn kernel_growth(&self) -> Option<Duration> {
         quantile(&self.kernel_growth, 500)
     }
 
-    /// The median epsilon of readings under a daemon that vouched for the clock.
+    /// Returns the median epsilon of readings under a daemon that vouched for the clock.
     #[must_use]
     pub fn synchronized_epsilon(&self) -> Option<Duration> {
         quantile(&self.epsilon_beside, 500)
     }
 
-    /// The median of the kernel's `maxerror` at the same instants.
+    /// Returns the median of the kernel's `maxerror` at the instants of `synchronized_epsilon`.
     #[must_use]
     pub fn kernel_epsilon(&self) -> Option<Duration> {
         quantile(&self.kernel_epsilon, 500)
     }
 
-    /// How old a claim was, and the medians of epsilon and of the kernel's `maxerror` then: after
+    /// Returns ages of claims with the medians of epsilon and of the kernel's `maxerror` then: after
     /// half a learning window without a write, after one, and after as many as `max_age` allows.
     pub fn holdover(&self) -> impl Iterator<Item = (Duration, Duration, Duration)> {
         self.holdover
@@ -206,8 +206,8 @@ impl Tally {
             })
     }
 
-    /// The share of time refused while a daemon was healthy, after its first write and outside
-    /// voids, in millionths.
+    /// Returns the share of healthy time refused, in millionths: a daemon was healthy, had written
+    /// once, and no claim was void.
     ///
     /// What counts as healthy is narrow, and worth knowing before the figure is quoted. The daemon is
     /// honest and was neither killed, frozen nor cut off from its readers since its last write but
@@ -220,38 +220,38 @@ impl Tally {
         share(self.refused_healthy_ns, self.healthy_ns)
     }
 
-    /// The share of all time refused, in millionths.
+    /// Returns the share of all time refused, in millionths.
     #[must_use]
     pub fn refused_ppm(&self) -> u64 {
         share(self.refused_ns, self.elapsed_ns)
     }
 
-    /// Why it was refused while a daemon was healthy, as shares of healthy time in millionths.
+    /// Returns why healthy time was refused, each reason with its share of it in millionths.
     pub fn reasons(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.reasons
             .iter()
             .map(|(reason, ns)| (*reason, share(*ns, self.healthy_ns)))
     }
 
-    /// How often a clock began to report a contradiction: it noticed that an assumption is false.
+    /// Counts how often a clock began to report a contradiction: it noticed a false assumption.
     #[must_use]
     pub const fn noticed(&self) -> u64 {
         self.noticed
     }
 
-    /// How often an honest daemon wrote less than A2 allows: must be none, or the world lies.
+    /// Counts how often an honest daemon wrote less than A2 allows: must be 0, or the world lies.
     #[must_use]
     pub const fn short_writes(&self) -> u64 {
         self.short_writes
     }
 
-    /// How many bounds were written.
+    /// Counts the bounds that were written.
     #[must_use]
     pub const fn writes(&self) -> u64 {
         self.writes
     }
 
-    /// The first violation.
+    /// Returns the first violation.
     #[must_use]
     pub fn first(&self) -> Option<&Violation> {
         self.first.as_deref()

@@ -17,7 +17,7 @@ use epsilon_clock::time::LeapSecond;
 
 /// A world in which true time is known.
 ///
-/// Time goes by only when somebody spends it: each read of a node's clocks takes some tens of
+/// Time goes by only when it is spent: each read of a node's clocks takes some tens of
 /// nanoseconds, and [`advance`](Self::advance) lets as much pass as one likes. Nothing sleeps, so a
 /// simulated day takes less than a second. As long as one thread uses a world, the same seed and the
 /// same calls give the same readings, bit for bit.
@@ -42,7 +42,7 @@ pub struct World {
 }
 
 impl World {
-    /// The world that this seed makes; it begins in 2026, far from any leap second.
+    /// Creates the world of this seed; it begins in 2026, far from any leap second.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         // Some time of the day on 2026-03-01, another one for each seed.
@@ -51,7 +51,7 @@ impl World {
         Self::starting_at(seed, Timestamp::from_unix_nanos(day + within), None)
     }
 
-    /// A world that begins at this instant of UTC, with a leap second in its time, or none.
+    /// Creates a world that begins at `start`, with a leap second in its time, or none.
     #[must_use]
     pub fn starting_at(seed: u64, start: Timestamp, leap: Option<LeapSecond>) -> Self {
         let axis = Axis {
@@ -64,7 +64,7 @@ impl World {
         }
     }
 
-    /// The seed that the world was made from.
+    /// Returns the seed that the world was made from.
     #[must_use]
     pub const fn seed(&self) -> u64 {
         self.seed
@@ -79,14 +79,14 @@ impl World {
         Node::new(Arc::clone(&self.hub), index)
     }
 
-    /// True UTC now, on the monotone axis of every [`Timestamp`].
+    /// Returns true UTC now, on the monotone axis of every [`Timestamp`].
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let core = self.hub.lock();
         Timestamp::from_unix_nanos(core.axis.monotone(core.now))
     }
 
-    /// How much true time went by since the world began.
+    /// Returns how much true time went by since the world began.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.hub.lock().now.unsigned_abs())
@@ -106,12 +106,12 @@ impl World {
         core.plan(at, node.index(), Event::Fault(fault));
     }
 
-    /// How the threads that read clocks are interrupted from now on; not at all by default.
+    /// Sets how the threads that read clocks are interrupted from now on; not at all by default.
     pub fn set_preemption(&self, preemption: Preemption) {
         self.hub.lock().preemption = preemption;
     }
 
-    /// How long until the next fault, or the next answer that makes a daemon write, if one is due.
+    /// Returns how long until the next fault, or the next answer that makes a daemon write.
     #[must_use]
     pub fn next_happening(&self) -> Option<Duration> {
         let core = self.hub.lock();
@@ -121,8 +121,8 @@ impl World {
         ))
     }
 
-    /// How often a daemon that claims to be honest wrote less than assumption A2 allows, and by how
-    /// much at most: a scenario that calls itself honest must leave this at zero.
+    /// Counts the writes of daemons said to be honest that were below what A2 allows, with the most
+    /// that one was: a scenario that calls itself honest must leave this at zero.
     #[must_use]
     pub fn short_writes(&self) -> (u64, Duration) {
         let core = self.hub.lock();
@@ -130,13 +130,13 @@ impl World {
         (core.short_writes, worst)
     }
 
-    /// How many bounds daemons wrote so far.
+    /// Counts the bounds that daemons wrote so far.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.hub.lock().writes
     }
 
-    /// The last faults and writes, one a line, the latest last.
+    /// Lists the last faults and writes, one a line, the latest last.
     #[must_use]
     pub fn log(&self) -> String {
         self.hub.lock().log()

@@ -13,11 +13,11 @@ impl LastCommit {
         Self(AtomicI64::new(i64::MIN))
     }
 
-    /// A timestamp of at least `least`, above every one given out before; `None` at the end of the
+    /// Draws a timestamp of at least `least`, above every one drawn before; `None` at the end of the
     /// range, where nothing is given out. The very last instant is not: it can never be past.
     ///
     /// Relaxed is enough: the changes of one atomic have one order, in which each is above the one
-    /// before, and whoever learned of a timestamp comes later in it.
+    /// before, and a caller that learned of a timestamp comes later in it.
     #[inline]
     pub(in crate::clock) fn advance(&self, least: i64) -> Option<i64> {
         let mut last = self.0.load(Ordering::Relaxed);

@@ -54,8 +54,8 @@ impl Line {
         foundation: ClockState::Unavailable.to_word(),
     };
 
-    /// The line of a claim with an earliest end of at least `floor`, for `span` ns or less: it ends
-    /// before an intermediate result could overflow.
+    /// Draws the line of a claim with an earliest end of at least `floor`, for `span` ns or less: it
+    /// ends before an intermediate result could overflow.
     pub(crate) fn new(
         claim: &Claim,
         floor: Option<Timestamp>,
@@ -84,13 +84,13 @@ impl Line {
         }
     }
 
-    /// The raw instant that lies `elapsed` after the claim's, of which it was computed.
+    /// Returns the raw instant that lies `elapsed` ns after the claim's.
     #[inline]
     pub(crate) const fn raw_at(&self, elapsed: i64) -> i64 {
         self.raw.wrapping_add(elapsed)
     }
 
-    /// The raw instant of the claim itself.
+    /// Returns the raw instant of the claim itself.
     #[inline]
     pub(crate) const fn raw(&self) -> i64 {
         self.raw
@@ -165,12 +165,12 @@ impl Line {
         }
     }
 
-    /// How well founded it is so long after the claim's instant.
+    /// Returns how well founded it is, `elapsed` ns after the claim's instant.
     pub(crate) fn state(&self, elapsed: i64) -> Option<ClockState> {
         Some(ClockState::from_word(self.foundation & (PACED - 1))?.after_silence(elapsed))
     }
 
-    /// Whether raw time lies before the claim's own instant, which it never should.
+    /// Returns true if `raw` lies before the claim's instant, as it never should.
     pub(crate) const fn begins_after(&self, raw: i64) -> bool {
         raw < self.raw
     }

@@ -1,6 +1,6 @@
 //! The latch under loom, which runs every interleaving that the memory model allows.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test --release --lib loom_`.
+//! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p epsilon-clock --lib loom_`.
 //!
 //! Raw time is an atomic counter here. Where its order matters (T3) it is read with acquire and
 //! release, which stands for what `zero_after` and the fence in `close` do for a real counter; where

@@ -56,7 +56,7 @@ impl Watch {
         within && sample.raw < self.next_guard.load(Ordering::Relaxed)
     }
 
-    /// The clocks were compared after `sample` was read, and nothing had happened to them.
+    /// Notes that clocks compared after `sample` was read were undisturbed.
     pub(in crate::clock) fn checked(&self, sample: &Sample) {
         // A sample from before the comparison: one from after it might hide a suspend in between.
         self.coarse_ahead
@@ -67,11 +67,11 @@ impl Watch {
         );
     }
 
-    /// What the hypervisor had said when the claim in force was published, or one before it.
+    /// Loads the hypervisor's word that the claim in force, or an older one, rests on.
     ///
     /// To be loaded before the claim, and compared after the clock was read. If the two are the same
     /// nothing was disrupted before the clock was read; and if the claims were voided for a later word
-    /// of the hypervisor, whoever loads that word here finds the void published.
+    /// of the hypervisor, a reader that loads that word here finds the void published.
     #[inline]
     pub(in crate::clock) fn disruption(&self) -> Disruption {
         Disruption {
@@ -80,14 +80,14 @@ impl Watch {
         }
     }
 
-    /// A state that rests on this word of the hypervisor was published.
+    /// Notes that a state which rests on this word of the hypervisor was published.
     pub(in crate::clock) fn rests_on(&self, disruption: Disruption) {
         self.marker.store(disruption.marker, Ordering::Release);
         self.generation
             .store(disruption.generation, Ordering::Release);
     }
 
-    /// Whether a look is due and this caller is the one to take it. The right expires like a look.
+    /// Returns true if a look is due and is this caller's to take. The right expires like a look.
     pub(in crate::clock) fn take_look(&self, raw: i64) -> bool {
         let due = self.next_look.load(Ordering::Relaxed);
         let next = raw.saturating_add(self.look_interval);

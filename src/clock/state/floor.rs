@@ -81,7 +81,6 @@ impl State {
         }
     }
 
-    /// The last raw instant at which `old`, closed at `rc`, can have answered.
     fn last_answer(&self, before: &Self, old: &SyncClaim, rc: i64, policy: &Policy) -> i64 {
         // Raw time of another time namespace means nothing to the old claim.
         let moved = self.voided == Some(Disturbance::Moved)

@@ -63,8 +63,8 @@ impl State {
         Some(Events::default())
     }
 
-    /// Whether the claim in force has a leap second on its scale that real time should have made by
-    /// now, and has not.
+    /// Returns true if the claim in force has a leap second on its scale that real time should have
+    /// made by now, and has not.
     pub(super) fn missed_leap(&self, real: i64) -> bool {
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
         leap.is_some_and(|leap| {

@@ -40,8 +40,8 @@ impl State {
         evidence
     }
 
-    /// What was learned is assumed to hold until `max_age` (A1): claims older than that are compared
-    /// at ±`max_drift` again.
+    /// Widens claims older than `max_age` to ±`max_drift` again, for comparison: until then what was
+    /// learned is assumed to hold (A1).
     pub(super) fn outlive(&mut self, policy: &Policy, raw: i64) {
         let guess = policy.unlearned();
         for record in &mut self.sources {

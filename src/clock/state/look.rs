@@ -27,7 +27,6 @@ const fn can_tell_of_leaps(look: &Look) -> bool {
         )
 }
 
-/// Whether a look found a leap second to be at hand.
 const fn is_too_near(look: &Look) -> bool {
     matches!(
         look.finding,
@@ -38,7 +37,7 @@ const fn is_too_near(look: &Look) -> bool {
 }
 
 impl State {
-    /// Whether a leap second is so near that no look counts.
+    /// Returns true if a leap second is so near that no look counts.
     pub(crate) fn near_leap(&self, raw: i64) -> bool {
         let Some(SyncClaim { claim, .. }) = self.in_force() else {
             return false;
@@ -208,7 +207,7 @@ impl State {
     }
 
     /// Whether real time has leapt as the claims in force have it, once a look has come so far as to
-    /// tell; until then a second that nobody has explained stays so, and there is no interval.
+    /// tell; until then an unexplained second stays so, and there is no interval.
     fn settle_second(&mut self, policy: &Policy, looks: &[Look]) {
         for look in looks {
             if let LeapNotice::Passed(leap) = look.leap {
@@ -263,7 +262,6 @@ impl State {
             .is_some_and(|sync| sync.claim.leap().is_none())
     }
 
-    /// Puts a leap second on the scale of the claims in force, or takes it off again.
     fn note_leap(&mut self, looks: &[Look]) {
         let due = looks.iter().find_map(|look| match look.leap {
             LeapNotice::Pending(leap) | LeapNotice::Passed(leap) => Some(leap),

@@ -206,7 +206,7 @@ impl SourceRecord {
         None
     }
 
-    /// From here on two successive claims have to agree before a contradiction is over.
+    /// Demands that two successive claims agree before a contradiction is over.
     pub(in crate::clock) const fn start_over(&mut self) {
         self.consistency.agreed = false;
     }
@@ -260,7 +260,7 @@ impl SourceRecord {
         }
     }
 
-    /// Raw time no longer connects: nothing that was said before counts, or is compared.
+    /// Voids all that was said before: raw time no longer connects to it.
     pub(in crate::clock) const fn void(&mut self) {
         *self = Self {
             memory: SourceMemory::EMPTY,

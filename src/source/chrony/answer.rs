@@ -41,7 +41,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Why this report is not to be believed, if it is not.
+    /// Returns why this report is not to be believed, if it is not.
     pub(super) fn refusal(&self) -> Option<ChronyRefusal> {
         let report = &self.report;
         if report.leap == Leap::Unsynchronized || report.stratum == 0 {
@@ -99,7 +99,7 @@ impl Answer {
         })
     }
 
-    /// Whether chronyd's last update was surely later than this instant of raw time.
+    /// Returns true if chronyd's last update was surely after this raw instant.
     ///
     /// The reference time is on the scale of the corrected clock, whatever real time says. What that
     /// clock has counted since then is compared with what raw time has counted since the instant.
@@ -108,7 +108,7 @@ impl Answer {
         let age = self.corrected() - i128::from(report.reference_time.unix_nanos());
         let elapsed = i128::from(self.asked.raw) - i128::from(raw);
         // The corrected clock departs from raw time at the rate that chronyd reports, and by what
-        // anybody else did to it.
+        // others did to it.
         let rate = u64::from(context.max_drift_ppb).max(report.frequency_ppb.unsigned_abs());
         let drift = age.max(0) * i128::from(rate) / BILLION + 1;
         let blur = [
@@ -198,7 +198,6 @@ impl Course {
 }
 
 impl Past {
-    /// Whether nothing happened to the clocks between that report and now.
     fn is_of_these_clocks(&self, now: &Sandwich) -> bool {
         self.asked.raw <= now.raw
             && self.asked.real_offset().moved_to(&now.real_offset()) == 0
@@ -210,14 +209,12 @@ impl Past {
         apart <= SAME_REFERENCE
     }
 
-    /// How far the corrected clock departs from raw time until `now`, at this rate.
     fn departure(&self, now: &Sandwich, frequency_ppb: i64) -> i128 {
         let elapsed = i128::from(now.raw) - i128::from(self.asked.raw);
         // A clock that is fast by itself is slowed.
         -elapsed * i128::from(frequency_ppb) / BILLION
     }
 
-    /// The course as far as it was left alone: at the rate that is reported.
     fn course_at(&self, now: &Sandwich, frequency_ppb: i64) -> Course {
         Course {
             expected: self.course.expected + self.departure(now, frequency_ppb),
@@ -225,7 +222,7 @@ impl Past {
         }
     }
 
-    /// What updates that no report told of may have done to the clock; `None` if nobody knows.
+    /// What updates that no report told of may have done to the clock; `None` if that is unknown.
     ///
     /// They moved the corrected clock from as far off as the last report allows to as far off as it was
     /// before the update that this one tells of.
@@ -261,8 +258,8 @@ impl Past {
         let between = u64::try_from(most - least).unwrap_or(u64::MAX);
         Some(Course {
             expected: corrected.clamp(least, most),
-            // What anybody did between the two rates does not show, nor what an update that nobody told
-            // of did and somebody else undid.
+            // What was done between the two rates does not show, nor what an update that no report
+            // told of did and another program undid.
             blur: self
                 .asked
                 .bracket()
@@ -278,7 +275,7 @@ impl History {
     ///
     /// Between two updates what is left to correct shrinks by what is slewed, so real time together
     /// with it runs evenly, at the rate that chronyd reports; at an update it moves by the offset that
-    /// chronyd reports. What departs from that was done by somebody else, and chronyd does not know of
+    /// chronyd reports. What departs from that was another program's doing, and chronyd does not know of
     /// it before its next update.
     pub(super) fn note(&mut self, report: Report, clocks: &Clocks) -> Answer {
         let Clocks {
@@ -286,7 +283,7 @@ impl History {
             received,
             disruption,
         } = clocks;
-        // Of what happened before a pause nobody knows how it went on.
+        // How the clock went on through a pause is unknown.
         self.last = self.last.filter(|past| past.disruption == *disruption);
         let real = i128::from(asked.real) + i128::from(report.correction.signed());
         let corrected = real - i128::from(asked.raw);

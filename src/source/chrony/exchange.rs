@@ -25,7 +25,7 @@ pub trait ChronyTransport: fmt::Debug + Send + Sync {
     fn exchange(&self, request: &[u8], answer: &mut [u8], timeout: Duration) -> io::Result<usize>;
 }
 
-/// Over UDP, from a fresh port each time: a late answer to an earlier request finds nobody.
+/// Over UDP, from a fresh port each time: a late answer to an earlier request finds no socket.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Udp {
     address: SocketAddr,
@@ -44,7 +44,7 @@ impl ChronyTransport for Udp {
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let socket = UdpSocket::bind((from, 0))?;
-        // Connected: nobody else's datagrams come in, and an empty port is told at once.
+        // Connected: only chronyd's datagrams come in, and an empty port is told at once.
         socket.connect(self.address)?;
         socket.set_read_timeout(Some(timeout))?;
         socket.send(request)?;

@@ -177,7 +177,6 @@ fn is_of_these_clocks(answer: &Answer, remembered: &Remembered) -> bool {
         && remembered.boot_offset.moved_to(&answer.asked.boot_offset()) == 0
 }
 
-/// Whether a leap second that is due may fall between the asking and now, or nearly so.
 fn near_midnight(answer: &Answer, now: &Sandwich) -> bool {
     let first = answer.asked.real.saturating_sub(LEAP_VICINITY);
     let last = now.real.saturating_add(LEAP_VICINITY);

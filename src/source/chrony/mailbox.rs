@@ -44,7 +44,7 @@ pub(super) struct Received {
     pub(super) outcome: Result<Answer, ChronyRefusal>,
 }
 
-/// The mailbox; whoever looks never waits for it.
+/// The mailbox; a look never waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     contents: Mutex<Inner>,
@@ -60,7 +60,7 @@ struct Inner {
 }
 
 impl Mailbox {
-    /// What is in it; `None` if somebody is just putting something in.
+    /// Returns what is in it; `None` while an answer is being put in.
     pub(super) fn open(&self) -> Option<Contents> {
         Some(self.try_lock()?.contents)
     }
@@ -124,7 +124,6 @@ impl Mailbox {
         }
     }
 
-    /// One question and its answer.
     fn exchange(
         &self,
         attempt: usize,

@@ -60,7 +60,7 @@ pub(super) struct LeapFlag {
 words_struct!(LeapFlag { kind, day, stale });
 
 impl LeapFlag {
-    /// The flag after a report of this instant of real time.
+    /// Returns the flag after a report of this instant of real time.
     pub(super) fn after(self, kind: Option<LeapKind>, real: i64) -> Self {
         let day = real.div_euclid(DAY);
         let crossed = self.day < day;
@@ -79,13 +79,13 @@ impl LeapFlag {
         Some(LeapSecond { boundary, kind })
     }
 
-    /// The leap second that is still to come at this instant of real time.
+    /// Returns the leap second that is still to come at this instant of real time.
     pub(super) fn due(self, real: i64) -> Option<LeapSecond> {
         self.announced()
             .filter(|leap| real < leap.boundary.unix_nanos())
     }
 
-    /// Whether what it announced has come by this instant of real time.
+    /// Returns true if what it announced has come by this instant of real time.
     pub(super) fn is_past(self, real: i64) -> bool {
         self.announced()
             .is_some_and(|leap| leap.boundary.unix_nanos() <= real)

@@ -13,7 +13,7 @@ use crate::words::words_enum;
 )]
 #[non_exhaustive]
 pub enum ChronyRefusal {
-    /// Nobody has ever answered.
+    /// No chronyd has ever answered.
     #[error(
         "no chronyd has answered on its command port: run chronyd, with a `cmdport` that is not 0, \
          or name the clock's sources without it"
@@ -21,8 +21,8 @@ pub enum ChronyRefusal {
     NoAnswer,
     /// It used to answer, and does no more.
     #[error(
-        "chronyd has not answered for {for_ms} ms: check that it runs, and that whoever refreshes \
-         this clock does"
+        "chronyd has not answered for {for_ms} ms: check that it runs, and that this \
+         clock is refreshed"
     )]
     Silent {
         /// For how long, in ms.
@@ -35,8 +35,8 @@ pub enum ChronyRefusal {
     Unsynchronized,
     /// It follows its own clock, and reports that this has no error.
     #[error(
-        "chronyd follows its own clock (`local` in chrony.conf), whose error nobody knows: give it \
-         a server"
+        "chronyd follows its own clock (`local` in chrony.conf), whose error is unknown: give it a \
+         server"
     )]
     LocalReference,
     /// Its servers have been silent for more than eight update intervals.

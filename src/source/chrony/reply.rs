@@ -14,7 +14,7 @@ pub(crate) fn sequence_asked(request: &[u8]) -> Option<u32> {
     sequence.filter(|_| asks)
 }
 
-/// A reply with these figures.
+/// Writes a reply with these figures.
 pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
     let secs = report.reference_time.unix_nanos().div_euclid(1_000_000_000);
     let nanos = report.reference_time.unix_nanos().rem_euclid(1_000_000_000);
@@ -66,7 +66,7 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
     datagram
 }
 
-/// `numerator / unit` as a float of the protocol, rounded to the nearest as chronyd does.
+/// Writes `numerator / unit` as the protocol's float, rounded to the nearest as chronyd does.
 pub(crate) fn float(negative: bool, numerator: u64, unit: u64) -> [u8; 4] {
     const LARGEST: u128 = (1 << 24) - 1;
     let (numerator, unit) = (u128::from(numerator), u128::from(unit));

@@ -1,11 +1,11 @@
 //! chronyd's tracking report: what to ask, and what may be taken for an answer.
 //!
-//! Everything here is integer arithmetic on bytes, and a datagram from anybody at all either becomes
+//! Everything here is integer arithmetic on bytes, and a datagram of whatever origin either becomes
 //! a [`Report`] whose every figure is in its range, or a [`Malformed`]. All fields are big-endian.
 
 use crate::time::{LeapKind, Timestamp};
 
-/// Requests are padded to the length of their reply, so that nobody can amplify traffic with them.
+/// Requests are padded to the length of their reply, so that they amplify no traffic.
 pub(super) const REQUEST_LEN: usize = REPLY_LEN;
 
 /// A header of 28 bytes, and the tracking report's 76.
@@ -91,7 +91,7 @@ pub(crate) enum Malformed {
     Figure,
 }
 
-/// The request for a tracking report.
+/// Writes the request for a tracking report.
 pub(super) fn request(sequence: u32, attempt: u16) -> [u8; REQUEST_LEN] {
     let mut datagram = [0; REQUEST_LEN];
     let fields = [VERSION, REQUEST, 0, 0]
@@ -127,7 +127,6 @@ impl Fields<'_> {
         self.take().map(u32::from_be_bytes)
     }
 
-    /// Seconds in 64 bits and nanoseconds.
     fn time(&mut self) -> Result<Timestamp, Malformed> {
         /// What builds with a `time_t` of 32 bits say for the upper half (`TV_NOHIGHSEC`).
         const NO_UPPER_HALF: u32 = 0x7fff_ffff;
@@ -177,12 +176,10 @@ impl Fields<'_> {
         }
     }
 
-    /// A float in seconds as nanoseconds.
     fn span(&mut self, limit: u64) -> Result<Figure, Malformed> {
         self.float(BILLION, limit)
     }
 
-    /// The same where less than zero makes no sense.
     fn length(&mut self, limit: u64) -> Result<u64, Malformed> {
         let figure = self.span(limit)?;
         if figure.negative && figure.magnitude > 0 {
@@ -282,8 +279,8 @@ impl Report {
         (beyond > ALLOWANCE_PPB).then_some(beyond)
     }
 
-    /// What sending these figures as floats may have rounded away: they keep 24 bits, rounded to the
-    /// nearest.
+    /// Returns what sending these figures as floats may have rounded away: they keep 24 bits, rounded
+    /// to the nearest.
     pub(crate) fn rounding_ns(&self) -> u64 {
         let lost = |ns: u64| (ns >> 23) + 1;
         lost(self.correction.magnitude)

@@ -50,7 +50,7 @@ impl LeapFlags {
     }
 }
 
-/// What to tell of leap seconds; `before` are the flags of the last look, `flags` those of this one.
+/// Returns what to tell of leap seconds, by the flags of the last look (`before`) and of this one.
 pub(super) fn leap_notice(
     observed: &Observation,
     baseline: Option<&Baseline>,

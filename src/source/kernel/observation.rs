@@ -61,7 +61,7 @@ impl Observation {
         Ok(None)
     }
 
-    /// The phase in ns that the kernel has yet to slew, and what it may have slewed since the write.
+    /// Returns the phase in ns that the kernel has yet to slew, and may have slewed since the write.
     ///
     /// ClockBound and ntpd leave it out of `maxerror`. The part of it that went in the second since
     /// the write makes the factor `1 + 1 / (2^(2 + constant) − 1)`.
@@ -76,7 +76,7 @@ impl Observation {
             .saturating_add(self.adjtime_ns)
     }
 
-    /// The claim that the status makes, apart from what happened unseen.
+    /// Returns the claim that the status makes, widened by what happened unseen.
     pub(super) fn claim(&self, context: &LookContext<'_>, unseen_ns: u64) -> Option<SyncClaim> {
         let maxerror_us = u64::try_from(self.status.maxerror).ok()?;
         let bound = ErrorBound {

@@ -89,7 +89,7 @@ impl Baseline {
         })
     }
 
-    /// How far real time may have strayed since a write that happened some time after this look.
+    /// Returns how far real time may have strayed since a write after this look.
     ///
     /// At most `R` times the gap, `R` being the oscillator's drift and the faster adjustment of the
     /// two looks; beyond the second by which it may be late the kernel's growth covers 500 ppm. And
@@ -113,7 +113,7 @@ impl Baseline {
             .saturating_add(self.unexplained_slew(observed, gap))
     }
 
-    /// How far monotonic time strayed from raw time between the looks, in ns, beyond what the
+    /// Returns how far, in ns, monotonic strayed from raw time between the looks, beyond what the
     /// adjustments of the two make it stray: sees slews that no field of the status shows, and those
     /// that are over.
     pub(super) fn unexplained_slew(&self, observed: &Observation, gap: i64) -> u64 {

@@ -7,8 +7,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockError, ClockState, Status};
 use epsilon_clock::source::{Awaiting, Refusal};
+use epsilon_clock::{Clock, ClockError, ClockState, Status};
 
 use crate::daemon::{Daemon, Observed, Observer, distinct, run_for};
 use crate::host::{Calm, eventually, sleep_ms};

@@ -1,8 +1,8 @@
 //! Real leap seconds, in a kernel that is told so.
 
-use epsilon_clock::{Clock, ClockState, Timestamp};
 use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::time::{LeapKind, LeapSecond};
+use epsilon_clock::{Clock, ClockState, Timestamp};
 
 use crate::host::{Calm, eventually, exact_real_offset, sleep_ms};
 use crate::kernel::{self, write_honestly};

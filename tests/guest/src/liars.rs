@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockError, ClockState};
 use epsilon_clock::source::{Refusal, Writer};
+use epsilon_clock::{Clock, ClockError, ClockState};
 
 use crate::daemon::{Daemon, Observer, run_for};
 use crate::host::{Calm, sleep_ms};

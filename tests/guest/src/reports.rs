@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockBuilder, ErrorBound, Status};
 use epsilon_clock::clock::RefreshPolicy;
 use epsilon_clock::source::{ChronyRefusal, ChronySource, KernelSource, Refusal};
+use epsilon_clock::{Clock, ClockBuilder, ErrorBound, Status};
 
 use crate::daemon::{Daemon, Observer};
 use crate::host::{eventually, sleep_ms};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockError, ClockState};
 use epsilon_clock::clock::RefreshPolicy;
 use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::source::{Awaiting, Refusal};
+use epsilon_clock::{Clock, ClockError, ClockState};
 
 use crate::host::{Calm, eventually, sleep_ms};
 use crate::kernel::{self, FIELDS, Fields, write_honestly};

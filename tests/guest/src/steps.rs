@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, Status};
 use epsilon_clock::source::{Refusal, Writer};
+use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, Status};
 
 use crate::host::{Calm, eventually, sleep_ms};
 use crate::kernel::{self, Fields, write_honestly};

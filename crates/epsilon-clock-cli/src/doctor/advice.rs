@@ -5,7 +5,7 @@ use std::time::Duration;
 use epsilon_clock::source::{Awaiting, Refusal};
 
 use super::facts::{Facts, Place};
-use super::page::{MAX_DRIFT_PPM, correction_ppb};
+use super::rates::{MAX_DRIFT_PPM, correction_ppb};
 use super::seen::Seen;
 use crate::units::rounded;
 
@@ -42,7 +42,7 @@ pub(super) fn advice(facts: &Facts, seen: &Seen) -> Vec<String> {
                 .to_owned(),
         ),
         Some(Refusal::NoBound { writer, .. }) => advice.push(format!(
-            "Replace {writer} by chrony: it sets the clock, but tells nobody how wrong it may be."
+            "Replace {writer} by chrony: it sets the clock, but does not tell how wrong it may be."
         )),
         Some(Refusal::Status(_)) => advice.push(
             "Let the process call adjtimex: no `ProtectClock=` in its systemd unit, no filter on \
@@ -96,8 +96,8 @@ pub(super) fn advice(facts: &Facts, seen: &Seen) -> Vec<String> {
     advice
 }
 
-/// For a machine that was started from an image without a daemon, and that no host can help.
 fn micro_vm(facts: &Facts) -> String {
+    // It was started from an image without a daemon, and no host disciplines its clock.
     let mut advice =
         "Run chronyd with `rtcsync` in this micro-VM itself: it comes of a container's \
          image, but its kernel keeps a clock of its own, which no daemon on the host disciplines."

@@ -90,7 +90,6 @@ impl Place {
     }
 }
 
-/// What stands in a file, if anything does.
 fn line(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())

@@ -17,7 +17,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Watches a clock for so long, and reads its status at the end.
+    /// Watches a clock for `span`, and reads its status at the end.
     #[must_use]
     pub fn of(clock: &Clock, span: Duration) -> Self {
         let began = Instant::now();

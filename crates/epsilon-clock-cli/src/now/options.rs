@@ -23,7 +23,7 @@ enum SourceName {
 }
 
 impl Options {
-    /// `None` if only help was asked for.
+    /// Parses the arguments; `None` if only help was asked for.
     pub(super) fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>, String> {
         use lexopt::Arg::{Long, Short};
 

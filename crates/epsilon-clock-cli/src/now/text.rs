@@ -54,12 +54,11 @@ impl Report {
                 format!("{state}: the {source} vouched for the time before we looked")
             }
             ClockState::Holdover => format!("{state}: what the {source} said last is carried on"),
-            ClockState::Assumed => format!("{state}: nobody vouches for the time but you"),
-            _ => format!("{state}: nobody vouches for the time"),
+            ClockState::Assumed => format!("{state}: only you vouch for the time"),
+            _ => format!("{state}: no source vouches for the time"),
         }
     }
 
-    /// Which source serves, and what the others would have said.
     fn write_sources(&self, out: &mut impl Write, width: usize) -> io::Result<()> {
         writeln!(out, "\nSources")?;
         for source in &self.sources {
@@ -98,7 +97,6 @@ impl Report {
     }
 }
 
-/// How fast true time may run against raw time, and who says so.
 fn write_rate(
     out: &mut impl Write,
     rate: RateBounds,
@@ -115,7 +113,6 @@ fn write_rate(
     }
 }
 
-/// The bound, term by term.
 fn write_bound(out: &mut impl Write, bound: &ErrorBound) -> io::Result<()> {
     let total = nanos(bound.total());
     let row = |out: &mut dyn Write, name: &str, ns: u64| {
@@ -135,7 +132,6 @@ fn write_bound(out: &mut impl Write, bound: &ErrorBound) -> io::Result<()> {
     row(out, "total", total)
 }
 
-/// What can be done about it.
 fn write_ways_out(out: &mut impl Write, error: &ClockError, width: usize) -> io::Result<()> {
     let ways = match error {
         ClockError::Unvouched(Refusal::UnsyncFlag { .. }) => [

@@ -7,15 +7,15 @@ use epsilon_clock::lease::FencingToken;
 use epsilon_clock::time::{Interval, Timestamp};
 
 impl Checker {
-    /// From this true instant on, `by` is the holder of a lease: whoever decides about it let it in.
+    /// Notes that from this true instant on `by` holds the lease, by the word of its authority.
     ///
     /// `lease` is any number that tells leases apart.
     pub fn took_over(&mut self, lease: u64, by: Subject, now: Timestamp) {
         self.holders.insert(lease, Taken { by, at: now });
     }
 
-    /// `subject` was told that it holds a lease, by a call that began at true time `called`: T7,
-    /// against `until`, the true instant at which it ends, and against whoever took over before.
+    /// Checks that `subject` holds a lease, as a call that began at true time `called` told it (T7):
+    /// against `until`, the true instant at which it ends, and against who took over before.
     ///
     /// `detail` is what belongs in a report.
     pub fn held(
@@ -40,8 +40,8 @@ impl Checker {
         self.report_at(Law::T7, subject, called, by, detail());
     }
 
-    /// `subject` was told that a lease until `expiry` is surely over, by a call that returned at true
-    /// time `now`: T7.
+    /// Checks that a lease until `expiry` is surely over, as a call that returned at true time `now`
+    /// told `subject` (T7).
     pub fn expired(
         &mut self,
         subject: Subject,
@@ -55,7 +55,7 @@ impl Checker {
         }
     }
 
-    /// A resource accepted a write with this token: W1; whether it was not stale.
+    /// Checks that the token of a write which a resource accepted was not stale (W1).
     ///
     /// `resource` is any number that tells resources apart.
     pub fn accepted(

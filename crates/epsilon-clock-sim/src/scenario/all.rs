@@ -6,7 +6,7 @@ use super::{Expectation, Scenario};
 use super::{daemons, forecasts, leaps, machines, oscillators, sources};
 
 impl Scenario {
-    /// All of them.
+    /// Lists all of them.
     #[must_use]
     pub fn all() -> &'static [Self] {
         static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
@@ -28,14 +28,14 @@ impl Scenario {
         &ALL
     }
 
-    /// Those of a chronyd that estimates and forecasts as the real one does
+    /// Lists those of a chronyd that estimates and forecasts as the real one does
     /// ([`Manner::Forecasting`](crate::Manner::Forecasting)).
     #[must_use]
     pub fn forecasts() -> &'static [Self] {
         &forecasts::ALL
     }
 
-    /// The one of this name.
+    /// Finds the one of this name.
     ///
     /// ```
     /// use epsilon_clock_sim::Scenario;

@@ -25,7 +25,7 @@ const QUIET: Server = Server {
     loss_per_million: 1_000,
 };
 
-/// A step by somebody else that chronyd does not notice but by its samples, in ns.
+/// A foreign step that chronyd does not notice but by its samples, in ns.
 const FOREIGN: i64 = 400_000_000;
 
 pub(crate) static ALL: [Scenario; 18] = [
@@ -207,7 +207,6 @@ const SETTLING: &str =
 const STEPPED_LEAP: &str =
     "nothing tells a stepped leap second from a step but chronyd's next write";
 
-/// A node whose chronyd forecasts.
 fn forecasting(
     stage: &mut Stage,
     poll_secs: u64,

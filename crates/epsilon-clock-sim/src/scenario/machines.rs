@@ -174,7 +174,7 @@ fn everything(stage: &mut Stage) {
         let sign = if stage.random.chance(500_000) { 1 } else { -1 };
         let span = stage.span_ns(25_000_000, 30 * SECOND);
         let rate_ppb = sign * stage.random.scattered(10_000, 83_333_000);
-        // No slews by somebody else: between two looks as far apart as they are here (18 s was seen) the
+        // No foreign slews: between two looks as far apart as they are here (18 s was seen) the
         // daemon slews against the oscillator, and then such a one slews back. That is past A2, and was
         // false five times in 200 seeds. "slews" has them, and looks often.
         let fault = match stage.random.between(0, 11) {
