@@ -1,5 +1,6 @@
 //! The clock: readings as intervals that contain UTC.
 
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use error::{BuildError, ClockError, WaitReason, WaitTimeout};
 pub use policy::{DriftLearning, RefreshPolicy};
 pub use status::{ClockState, Counters, Reading, SourceStatus, Status};
 
+pub(crate) use latch::NotDrawn;
 use shared::Shared;
 pub(crate) use shared::{Estimate, Instant};
 pub(crate) use state::SUSPEND_RESOLUTION;
@@ -55,6 +57,11 @@ pub(crate) use state::SUSPEND_RESOLUTION;
 pub struct Clock {
     shared: Arc<Shared>,
 }
+
+// A machine and sources of the caller's own are why this is not derived. A panic in one of them leaves the
+// state as it was: what a look finds is published whole, after all of them have answered.
+impl UnwindSafe for Clock {}
+impl RefUnwindSafe for Clock {}
 
 impl Clock {
     /// The clock of this machine, with every setting at its default.
@@ -420,6 +427,11 @@ impl Clock {
         self.shared.machine.as_dyn().identity()
     }
 
+    /// Which boot of the kernel raw time belongs to, where that is known.
+    pub(crate) fn boot_id(&self) -> Option<u128> {
+        self.shared.machine.as_dyn().boot_id()
+    }
+
     /// The largest epsilon that counts as an interval.
     pub(crate) fn max_error(&self) -> Duration {
         self.shared.policy.max_error
@@ -433,12 +445,17 @@ impl Clock {
 
 /// What commit-wait is built on.
 impl Clock {
-    /// A commit timestamp of at least `least`, above all that this clock gave out before; `None` at
-    /// the end of the range.
+    /// A commit timestamp of at least `least`, above all that this clock gave out before, and not
+    /// above `most`. If it would be, nothing is given out.
     #[inline]
-    pub(crate) fn draw_commit(&self, least: Timestamp) -> Option<Timestamp> {
-        let nanos = self.shared.last_commit.advance(least.unix_nanos())?;
-        Some(Timestamp::from_unix_nanos(nanos))
+    pub(crate) fn draw_commit(
+        &self,
+        least: Timestamp,
+        most: Timestamp,
+    ) -> Result<Timestamp, NotDrawn> {
+        let (least, most) = (least.unix_nanos(), most.unix_nanos());
+        let nanos = self.shared.last_commit.advance(least, most)?;
+        Ok(Timestamp::from_unix_nanos(nanos))
     }
 
     /// How much raw time, in ns, has to pass until `instant` is surely past, by the claim in force;

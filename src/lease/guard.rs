@@ -63,6 +63,17 @@ pub enum Tenure {
     CannotTell(NotHeld),
 }
 
+/// `throughout`, `surely not, over for 1.5s at the end`, or `cannot tell: …` with the reason.
+impl fmt::Display for Tenure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Throughout => f.pad("throughout"),
+            Self::SurelyNot { by } => write!(f, "surely not, over for {by:?} at the end"),
+            Self::CannotTell(why) => write!(f, "cannot tell: {why}"),
+        }
+    }
+}
+
 impl Lease {
     /// Begins work that may be done only under the lease.
     ///
