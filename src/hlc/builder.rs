@@ -4,12 +4,12 @@ use core::error::Error as StdError;
 use core::fmt;
 use core::time::Duration;
 
-use super::{HybridClock, Shared};
 use super::jump::JumpGuard;
 use super::limits::{CommitLimit, ForwardLimit, RemoteCheck, RemoteLimit};
 use super::record::{Kept, ReserveRecord};
 use super::reserve::{Reserve, Store};
 use super::timestamp::{HlcTimestamp, LOGICAL_BITS};
+use super::{HybridClock, Shared};
 use crate::clock::{BuildError, Clock};
 
 /// The longest reserve: a day.

@@ -103,7 +103,8 @@ impl ReserveRecord {
         let mut bytes = [0; LENGTH];
         let mut rest = bytes.iter_mut();
         let mut put = |field: &[u8]| {
-            for (to, from) in rest.by_ref().zip(field) {
+            // In this order: the other one would take a byte too many from the record.
+            for (from, to) in field.iter().zip(rest.by_ref()) {
                 *to = *from;
             }
         };
