@@ -20,6 +20,8 @@ use crate::time::DecodeError;
 /// - **A lock service's own number**, which consensus has made strict. etcd: the `create_revision`
 ///   of the lock's key. ZooKeeper: the `czxid` of the lock's node. (Not the version of a node, which
 ///   begins anew with the node; and not the suffix of a sequential node, which is an `i32`.)
+/// - **A replicated log's index**: that of the leader's own first entry of its term, once it is
+///   committed. Not its term and node packed into one number: the two do not fit.
 /// - **A [`HybridClock`]** with a [`reserve`](crate::hlc::HybridClockBuilder::reserve), by
 ///   [`fencing_token`](HybridClock::fencing_token): no stamp is issued twice, crash or not (H8, H9).
 ///   A grantor that takes over from another one [observes](HybridClock::observe) the last token
