@@ -300,7 +300,7 @@ impl Shelf {
     }
 }
 
-fn is_jump(result: Result<HlcTimestamp, HlcError>) -> bool {
+fn is_jump(result: &Result<HlcTimestamp, HlcError>) -> bool {
     matches!(result, Err(HlcError::ForwardJump { .. }))
 }
 
@@ -318,12 +318,12 @@ fn a_restart_within_one_boot_does_not_take_over_the_jump_that_was_refused() {
         // A suspend voids what the daemon said, so the machine's own time is all there is.
         machine.suspend(secs(1));
         machine.set_date(delta(8 * 3_600_000));
-        assert!(is_jump(hlc.tick()));
+        assert!(is_jump(&hlc.tick()));
         for _ in 0..3 {
             machine.advance(secs(2));
             let hlc = shelf.boot(&machine);
-            assert!(is_jump(hlc.tick()), "taken over by the restart");
-            assert!(is_jump(hlc.observe(HlcTimestamp::MIN)));
+            assert!(is_jump(&hlc.tick()), "taken over by the restart");
+            assert!(is_jump(&hlc.observe(HlcTimestamp::MIN)));
             assert_eq!(shelf.record(), before, "and persisted");
         }
         // Set right again, all is well; and an accepted jump is accepted for those to come.
@@ -331,7 +331,7 @@ fn a_restart_within_one_boot_does_not_take_over_the_jump_that_was_refused() {
         let hlc = shelf.boot(&machine);
         hlc.tick().unwrap();
         machine.set_date(delta(8 * 3_600_000));
-        assert!(is_jump(hlc.tick()));
+        assert!(is_jump(&hlc.tick()));
         hlc.accept_jump();
         hlc.tick().unwrap();
         assert!(shelf.boot(&machine).tick().is_ok());
@@ -358,7 +358,7 @@ fn a_record_of_another_boot_is_a_bound_and_nothing_else() {
     let shelf = Shelf::new();
     shelf.boot(&machine).tick().unwrap();
     machine.set_date(delta(8 * 3_600_000));
-    assert!(is_jump(shelf.boot(&machine).tick()));
+    assert!(is_jump(&shelf.boot(&machine).tick()));
     let bound = shelf.record().bound();
     for strange in [Some(2), None] {
         machine.set_boot_id(strange);
@@ -381,7 +381,7 @@ fn a_restart_before_the_first_sync_goes_on_once_a_source_vouches() {
     shelf.boot(&machine).tick().unwrap();
     machine.set_date(delta(25_000));
     let hlc = shelf.boot(&machine);
-    assert!(is_jump(hlc.tick()));
+    assert!(is_jump(&hlc.tick()));
     machine.write_maxerror(1_003);
     machine.advance(millis(300));
     hlc.clock().now().unwrap();
@@ -392,11 +392,11 @@ fn a_restart_before_the_first_sync_goes_on_once_a_source_vouches() {
     machine.suspend(secs(1));
     machine.set_date(delta(25_000));
     let hlc = shelf.boot(&machine);
-    assert!(is_jump(hlc.tick()));
+    assert!(is_jump(&hlc.tick()));
     machine.write_maxerror(1_007);
     machine.advance(millis(300));
     hlc.clock().now().unwrap();
-    assert!(is_jump(hlc.tick()), "the second sync passed for the first");
+    assert!(is_jump(&hlc.tick()), "the second sync passed for the first");
 }
 
 #[test]
@@ -470,5 +470,5 @@ fn h9_a_clean_shutdown_leaves_no_reserve_to_jump_over() {
     machine.set_date(delta(3_600_000));
     let record = hlc.into_record().unwrap();
     shelf.store(record);
-    assert!(is_jump(shelf.boot(&machine).tick()));
+    assert!(is_jump(&shelf.boot(&machine).tick()));
 }
