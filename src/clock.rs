@@ -1,5 +1,6 @@
 //! The clock: readings as intervals that contain UTC.
 
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use error::{BuildError, ClockError, WaitReason, WaitTimeout};
 pub use policy::{DriftLearning, RefreshPolicy};
 pub use status::{ClockState, Counters, Reading, SourceStatus, Status};
 
+pub(crate) use latch::NotDrawn;
 pub(crate) use reading::{Estimate, HotReading};
 use shared::Shared;
 pub(crate) use state::SUSPEND_RESOLUTION;
@@ -58,6 +60,11 @@ pub(crate) use state::SUSPEND_RESOLUTION;
 pub struct Clock {
     shared: Arc<Shared>,
 }
+
+// A machine and sources of the caller's own are why this is not derived. A panic in one of them leaves the
+// state as it was: what a look finds is published whole, after all of them have answered.
+impl UnwindSafe for Clock {}
+impl RefUnwindSafe for Clock {}
 
 impl Clock {
     /// Returns where UTC is now: some instant between call and return lies in the interval.
@@ -387,6 +394,11 @@ impl Clock {
         self.shared.machine.as_dyn().identity()
     }
 
+    /// Returns which boot of the kernel raw time belongs to, where that is known.
+    pub(crate) fn boot_id(&self) -> Option<u128> {
+        self.shared.machine.as_dyn().boot_id()
+    }
+
     /// Returns the largest epsilon that counts as an interval.
     pub(crate) fn max_error(&self) -> Duration {
         self.shared.policy.max_error
@@ -400,12 +412,18 @@ impl Clock {
 
 /// What commit-wait is built on.
 impl Clock {
-    /// Draws a commit timestamp of at least `least`, above all drawn before; `None` at the end of the
-    /// range.
+    /// Draws a commit timestamp of at least `least`, above all drawn before and not above `most`.
+    ///
+    /// If it would be, nothing is drawn.
     #[inline]
-    pub(crate) fn draw_commit(&self, least: Timestamp) -> Option<Timestamp> {
-        let nanos = self.shared.last_commit.advance(least.unix_nanos())?;
-        Some(Timestamp::from_unix_nanos(nanos))
+    pub(crate) fn draw_commit(
+        &self,
+        least: Timestamp,
+        most: Timestamp,
+    ) -> Result<Timestamp, NotDrawn> {
+        let (least, most) = (least.unix_nanos(), most.unix_nanos());
+        let nanos = self.shared.last_commit.advance(least, most)?;
+        Ok(Timestamp::from_unix_nanos(nanos))
     }
 
     /// Returns after how much raw time, in ns, `instant` is surely past by the claim in force;

@@ -12,9 +12,9 @@ use core::time::Duration;
 
 use thiserror::Error;
 
-use crate::clock::{Clock, ClockError};
+use crate::clock::{Clock, ClockError, NotDrawn};
 use crate::machine::Disturbance;
-use crate::time::Timestamp;
+use crate::time::{Interval, Timestamp};
 
 mod group;
 mod strategy;
@@ -64,8 +64,9 @@ pub struct CommitWait<'a> {
 }
 
 impl Clock {
-    /// Default of how far ahead of `latest` a floor may be: a second, the most that an honest node
-    /// can be ahead under the default [`max_error`](crate::ClockBuilder::max_error) of 500 ms.
+    /// How far ahead of `latest` a floor may be by default, and a commit timestamp: a second, the
+    /// most that an honest node can be ahead under the default
+    /// [`max_error`](crate::ClockBuilder::max_error) of 500 ms.
     pub const MAX_FLOOR_AHEAD: Duration = Duration::from_secs(1);
 
     /// Takes a commit timestamp, which is surely not in the past.
@@ -79,7 +80,10 @@ impl Clock {
     /// # Errors
     ///
     /// [`CommitError::Clock`] where [`now`](Self::now) fails; [`CommitError::RangeExhausted`] at
-    /// the end of the range, in the year 2262. Nothing is given out then.
+    /// the end of the range, in the year 2262; [`CommitError::TooFarAhead`], with the wait that the
+    /// commit would take, where the last timestamps of this clock are further ahead of `latest` than
+    /// honest ones can be: a second, or twice `max_error` if that is more, and the interval's width.
+    /// Nothing is given out then.
     ///
     /// ```
     /// # use epsilon_clock::Clock;
@@ -93,12 +97,86 @@ impl Clock {
     /// ```
     #[inline]
     pub fn begin_commit(&self) -> Result<CommitWait<'_>, CommitError> {
-        let latest = self.now()?.latest();
+        let now = self.now()?;
+        self.draw(&now, now.latest(), Duration::ZERO)
+    }
+
+    /// Takes a commit timestamp up to `limit` ahead of `latest`, and the interval's width.
+    ///
+    /// For those who know why their clock's last timestamps are ahead, and accept the wait.
+    ///
+    /// [`begin_commit`](Self::begin_commit) has a limit of a second, or twice `max_error` if that is
+    /// more; this one may be shorter or longer.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_commit`](Self::begin_commit).
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::commit::CommitError;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// # let far = clock.now()?.latest().saturating_add(Duration::from_secs(60));
+    /// # clock.begin_commit_after_within(far, Duration::MAX)?;
+    /// let commit = match clock.begin_commit() {
+    ///     Err(CommitError::TooFarAhead { wait, .. }) if wait < Duration::from_secs(300) => {
+    ///         clock.begin_commit_up_to(Duration::from_secs(300))?
+    ///     }
+    ///     other => other?,
+    /// };
+    /// # drop(commit);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin_commit_up_to(&self, limit: Duration) -> Result<CommitWait<'_>, CommitError> {
+        let now = self.now()?;
+        self.draw_within(&now, now.latest(), limit)
+    }
+
+    /// Draws a timestamp of at least `least`, within the default limit or `limit`.
+    #[inline]
+    fn draw(
+        &self,
+        now: &Interval,
+        least: Timestamp,
+        limit: Duration,
+    ) -> Result<CommitWait<'_>, CommitError> {
         // At least `latest`, which true time has not passed (T5), and above all that any thread was
         // given before: two commits of one node never share a timestamp.
-        match self.draw_commit(latest) {
-            Some(timestamp) => Ok(self.until_past(timestamp)),
-            None => Err(CommitError::RangeExhausted),
+        let near = now.latest().saturating_add(Self::MAX_FLOOR_AHEAD);
+        match self.draw_commit(least, near) {
+            Ok(timestamp) => Ok(self.until_past(timestamp)),
+            // Under a wider `max_error` honest timestamps may be further ahead: the last claim's
+            // `latest` was up to twice that beyond true time, which this `latest` may have reached.
+            Err(_) => {
+                let honest = self.max_error().saturating_mul(2);
+                let limit = limit.max(honest).max(Self::MAX_FLOOR_AHEAD);
+                self.draw_within(now, least, limit)
+            }
+        }
+    }
+
+    #[cold]
+    fn draw_within(
+        &self,
+        now: &Interval,
+        least: Timestamp,
+        limit: Duration,
+    ) -> Result<CommitWait<'_>, CommitError> {
+        // The width beside it: a sharper claim may put `latest` back by so much overnight.
+        let limit = limit.saturating_add(now.width());
+        let most = now.latest().saturating_add(limit).max(least);
+        match self.draw_commit(least, most) {
+            Ok(timestamp) => Ok(self.until_past(timestamp)),
+            Err(NotDrawn::Exhausted) => Err(CommitError::RangeExhausted),
+            Err(NotDrawn::Ahead(timestamp)) => Err(CommitError::TooFarAhead {
+                timestamp,
+                ahead: timestamp.abs_diff(now.latest()),
+                limit,
+                wait: self.until_past(timestamp).remaining()?,
+            }),
         }
     }
 
@@ -112,7 +190,8 @@ impl Clock {
     ///
     /// # Errors
     ///
-    /// As [`begin_commit`](Self::begin_commit), and [`CommitError::FloorTooFarAhead`].
+    /// As [`begin_commit`](Self::begin_commit), and [`CommitError::FloorTooFarAhead`] with the wait
+    /// that a commit above the floor would take.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Timestamp};
@@ -154,7 +233,8 @@ impl Clock {
         floor: Timestamp,
         limit: Duration,
     ) -> Result<CommitWait<'_>, CommitError> {
-        let latest = self.now()?.latest();
+        let now = self.now()?;
+        let latest = now.latest();
         // Checked before anything is drawn: a timestamp drawn from a corrupt row would put every
         // later commit of this clock behind the same wait.
         if floor > latest && floor.abs_diff(latest) > limit {
@@ -162,15 +242,13 @@ impl Clock {
                 floor,
                 ahead: floor.abs_diff(latest),
                 limit,
+                wait: self.until_past(floor).remaining()?,
             });
         }
         // Strictly above: what was read at `floor` was written before this commit.
         let above = floor.checked_add(Duration::from_nanos(1));
-        let drawn = above.and_then(|above| self.draw_commit(latest.max(above)));
-        match drawn {
-            Some(timestamp) => Ok(self.until_past(timestamp)),
-            None => Err(CommitError::RangeExhausted),
-        }
+        let above = above.ok_or(CommitError::RangeExhausted)?;
+        self.draw(&now, latest.max(above), limit)
     }
 
     /// Returns the wait for any timestamp.
@@ -441,7 +519,7 @@ pub enum CommitError {
     #[error(
         "the floor {floor} is {ahead:?} ahead of the latest that it can be now, which is beyond the \
          limit ({limit:?}): check the row that it was read from and the clock of the node that \
-         wrote it"
+         wrote it; above it a commit would wait for {wait:?}"
     )]
     FloorTooFarAhead {
         /// What was read from data.
@@ -450,6 +528,24 @@ pub enum CommitError {
         ahead: Duration,
         /// How far it may be.
         limit: Duration,
+        /// How long a commit above it would wait, by the claim in force.
+        wait: Duration,
+    },
+    /// The clock gave out timestamps so far in the future that no honest one is.
+    #[error(
+        "the next commit timestamp, {timestamp}, is {ahead:?} ahead of the latest that it can be \
+         now, beyond the limit ({limit:?}): this clock was ahead when it gave out the last one; \
+         commits begin again in {wait:?}, or at once with `begin_commit_up_to`, for that wait"
+    )]
+    TooFarAhead {
+        /// What would have been given out.
+        timestamp: Timestamp,
+        /// How far it is ahead of the `latest` end of a reading.
+        ahead: Duration,
+        /// How far it may be: the limit and the interval's width.
+        limit: Duration,
+        /// How long the commit would wait, by the claim in force.
+        wait: Duration,
     },
     /// There is no timestamp left above the last one.
     #[error(

@@ -13,6 +13,7 @@
 //! | get through a leap second | [`leap_seconds`] |
 //! | build a transactional store | [`store`] |
 //! | let one node at a time act | [`leases`] |
+//! | end a refusal of stamps, commits or leases | [`ways_back`] |
 //! | find the node whose clock is wrong | [`fleet`] |
 //! | date and merge logs, or prove 100 µs | [`logs`] |
 //! | watch clocks and be paged in time | [`alerts`] |
@@ -69,3 +70,6 @@ pub mod store {}
 
 #[doc = include_str!("guide/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("guide/ways_back.md")]
+pub mod ways_back {}

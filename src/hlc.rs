@@ -1,5 +1,6 @@
 //! The hybrid logical clock: stamps that are close to UTC and never contradict causality.
 
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::clock::{Clock, ClockError, Estimate, HotReading};
@@ -12,6 +13,7 @@ mod jump;
 mod limits;
 #[cfg(all(test, loom))]
 mod loom_model;
+mod record;
 mod remote;
 mod reserve;
 mod text;
@@ -23,14 +25,15 @@ pub use builder::HybridClockBuilder;
 pub use commit::HlcCommit;
 pub use error::HlcError;
 pub use limits::{ForwardLimit, RemoteLimit};
+pub use record::ReserveRecord;
 pub use remote::RemoteTimestamp;
 pub use text::ParseHlcError;
 pub use timestamp::HlcTimestamp;
 pub use wide::WideTimestamp;
 
 use jump::JumpGuard;
-use limits::RemoteCheck;
-use reserve::Reserve;
+use limits::{CommitLimit, RemoteCheck};
+use reserve::{Reserve, Used};
 use timestamp::{ceiling_bits, floor_bits};
 use word::{Exhausted, Word};
 
@@ -73,10 +76,12 @@ use word::{Exhausted, Word};
 /// - **H6** A call that fails changes nothing, a rejected `observe` above all.
 /// - **H7** All encodings sort as the stamps do.
 /// - **H8** Stamps of one clock are unique, whichever threads ask.
-/// - **H9** Stamps after a restart are above all from before it, given a persisted floor.
+/// - **H9** Stamps after a restart are above all from before it, given a persisted floor; and within one
+///   boot a jump that was refused before it is refused after it, given a reserve's record.
 /// - **H10** A stamp issued together with its interval: `[pt − e, max(pt + e, l)]` contains true time.
 /// - **H11** A commit stamp's physical part is the clock's latest rounded *up* to the microsecond, or
-///   more; it is released only when [`after`](Clock::after) says so of it.
+///   more, but by no more than the [limit](HybridClockBuilder::commit_limit); it is released only when
+///   [`after`](Clock::after) says so of it.
 ///
 /// # What it does not do
 ///
@@ -93,7 +98,10 @@ use word::{Exhausted, Word};
 /// one that is behind like any other; one past 2112 is [`HlcError::EndOfRange`].
 ///
 /// A clock that jumps ahead would take the stamps of all its peers along, for ever. So there are two
-/// limits: [`RemoteLimit`] on what `observe` takes over, and [`ForwardLimit`] on the local clock.
+/// limits: [`RemoteLimit`] on what `observe` takes over, and [`ForwardLimit`] on the local clock. And
+/// where stamps are far ahead all the same, commits are refused rather than made to wait for hours:
+/// [`commit_limit`](HybridClockBuilder::commit_limit). What then leads back is in
+/// [`guide::ways_back`](crate::guide::ways_back).
 ///
 /// # Forks
 ///
@@ -112,7 +120,14 @@ struct Shared {
     reserve: Reserve,
     jump: JumpGuard,
     remote: RemoteCheck,
+    commit: CommitLimit,
 }
+
+// What a user's own code is called through (a machine, a source, the store of a reserve) is why this is
+// not derived. A panic in any of it leaves the word, the reserve and the guard as they were: each is
+// changed by single stores, after the call.
+impl UnwindSafe for HybridClock {}
+impl RefUnwindSafe for HybridClock {}
 
 /// A stamp with the interval that it was issued in; returned by
 /// [`HybridClock::tick_with_interval`].
@@ -125,20 +140,11 @@ pub struct StampedInterval {
 }
 
 impl HybridClock {
-    fn from_parts(
-        clock: Clock,
-        floor: HlcTimestamp,
-        reserve: Reserve,
-        jump: JumpGuard,
-        remote: RemoteCheck,
-    ) -> Self {
-        let shared = Arc::new(Shared {
-            word: Word::new(floor.to_bits()),
-            reserve,
-            jump,
-            remote,
-        });
-        Self { clock, shared }
+    fn from_parts(clock: Clock, shared: Shared) -> Self {
+        Self {
+            clock,
+            shared: Arc::new(shared),
+        }
     }
 
     /// Returns the clock under it.
@@ -284,7 +290,9 @@ impl HybridClock {
     ///
     /// # Errors
     ///
-    /// As [`tick_with_interval`](Self::tick_with_interval).
+    /// As [`tick_with_interval`](Self::tick_with_interval); and [`HlcError::CommitTooFarAhead`], with
+    /// the wait that the commit would take, where the stamp would be further ahead of `latest` than
+    /// the [`commit_limit`](HybridClockBuilder::commit_limit). No stamp is issued then.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -302,16 +310,23 @@ impl HybridClock {
     #[inline]
     pub fn begin_commit(&self) -> Result<HlcCommit, HlcError> {
         let (best, reading) = self.read()?;
-        let latest = reading.interval(&self.clock)?.latest();
+        let interval = reading.interval(&self.clock)?;
         // Up, not down: (100, 0) issued elsewhere could follow a released (100, 5) (H11).
-        let floor = ceiling_bits(latest).ok_or(HlcError::EndOfRange)?;
-        let timestamp = self.issue(floor, best, |next| self.shared.admit(next))?;
+        let floor = ceiling_bits(interval.latest()).ok_or(HlcError::EndOfRange)?;
+        let timestamp = self.issue(floor, best, |next| {
+            let commit = &self.shared.commit;
+            commit.check(next, floor, &interval, &self.clock)?;
+            self.shared.admit(next)
+        })?;
         Ok(HlcCommit::new(self.clock.clone(), timestamp))
     }
 
     /// Accepts the local clock as it stands, after a jump.
     ///
     /// For when it jumped ahead by more than the [`ForwardLimit`] and you checked it.
+    ///
+    /// It holds for this process. With a [reserve](HybridClockBuilder::reserve) it holds after a restart
+    /// as well from the next stamp on, which stores it.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -351,8 +366,48 @@ impl HybridClock {
     pub fn refill_reserve(&self) -> Result<(), HlcError> {
         let best = self.read_carefully()?.best;
         let least = floor_bits(best).ok_or(HlcError::EndOfRange)?;
-        let Shared { word, reserve, .. } = &*self.shared;
-        reserve.refill(least, word.last())
+        self.shared.reserve.refill(least, &self.shared.used())
+    }
+
+    /// Ends the clock, and returns what to store in place of its reserve's last record.
+    ///
+    /// For a clean shutdown: the bound is the last stamp issued, so that stamps after the restart do not
+    /// begin up to a reserve ahead. Store it as the reserve's records are.
+    ///
+    /// # Errors
+    ///
+    /// The clock itself, while another handle exists: that one could still issue stamps above the bound.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use epsilon_clock::hlc::ReserveRecord;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # fn store(_: ReserveRecord) -> std::io::Result<()> { Ok(()) }
+    /// let hlc = HybridClock::builder(Clock::system()?)
+    ///     .reserve(Duration::from_secs(3), |record| Ok(store(record)?))
+    ///     .build()?;
+    /// let last = hlc.tick()?;
+    /// // … once all threads are done with their handles:
+    /// match hlc.into_record() {
+    ///     Ok(record) => {
+    ///         assert_eq!(record.bound(), last);
+    ///         store(record)?;
+    ///     }
+    ///     Err(_in_use) => {} // what the reserve stored holds
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_record(self) -> Result<ReserveRecord, Self> {
+        let Self { clock, shared } = self;
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => {
+                let Used { last, kept } = shared.used();
+                Ok(ReserveRecord::new(HlcTimestamp::from_bits(last), kept))
+            }
+            Err(shared) => Err(Self { clock, shared }),
+        }
     }
 
     /// Ticks for a log line, without ever waiting.
@@ -413,10 +468,11 @@ impl HybridClock {
     #[cold]
     fn read_carefully(&self) -> Result<Estimate, HlcError> {
         let estimate = self.clock.estimate();
-        if self.shared.jump.is_calm(estimate.best, estimate.raw) {
+        if self.shared.jump.is_settled(&estimate) {
             return Ok(estimate);
         }
-        // It strayed by half the limit: a jump, or drift and suspends that add up to as much.
+        // It strayed by half the limit: a jump, or drift and suspends that add up to as much. Or it is
+        // vouched for, and was not before.
         self.shared.jump.settle(&self.clock, self.last())
     }
 
@@ -448,9 +504,32 @@ impl HybridClock {
 }
 
 impl Shared {
+    fn new(
+        floor: HlcTimestamp,
+        reserve: Reserve,
+        jump: JumpGuard,
+        remote: RemoteCheck,
+        commit: CommitLimit,
+    ) -> Self {
+        Self {
+            word: Word::new(floor.to_bits()),
+            reserve,
+            jump,
+            remote,
+            commit,
+        }
+    }
+
     #[inline]
     fn admit(&self, next: u64) -> Result<(), HlcError> {
-        self.reserve.admit(next, || self.word.last())
+        self.reserve.admit(next, || self.used())
+    }
+
+    fn used(&self) -> Used {
+        Used {
+            last: self.word.last(),
+            kept: self.jump.kept(),
+        }
     }
 }
 

@@ -120,6 +120,13 @@ pub trait Machine: fmt::Debug + Send + Sync {
         0
     }
 
+    /// Returns a number of the kernel's run since it booted; `None`, the default, if unknown.
+    ///
+    /// Raw time goes on within one boot, whichever process reads it, and begins anew with the next.
+    fn boot_id(&self) -> Option<u128> {
+        None
+    }
+
     /// Sleeps about so long, once; may return early or late.
     fn sleep(&self, span: Duration);
 

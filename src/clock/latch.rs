@@ -45,6 +45,7 @@ mod line;
 mod watch;
 
 pub(in crate::clock) use last_commit::LastCommit;
+pub(crate) use last_commit::NotDrawn;
 pub(crate) use line::Line;
 pub(in crate::clock) use watch::Watch;
 

@@ -45,8 +45,9 @@ const IDLE: i64 = i64::MAX;
 /// The sleeper only wakes. Each waiter then observes [`Clock::after`] for itself, and so gets `Ok`
 /// on no other grounds, or the clock's own error.
 ///
-/// Dropping the group ends every wait on it with [`CommitWaitError::GroupClosed`]. In a forked child
-/// the thread does not exist: make another group there.
+/// Cheap to clone: handles share one queue and one sleeper. Dropping the last handle ends every wait on
+/// it with [`CommitWaitError::GroupClosed`]. In a forked child the thread does not exist: make another
+/// group there.
 ///
 /// ```
 /// use epsilon_clock::{Clock, CommitGroup};
@@ -62,7 +63,13 @@ const IDLE: i64 = i64::MAX;
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct CommitGroup {
+    owner: Arc<Owner>,
+}
+
+/// Closes the group with its last handle; the sleeper and the waits hold only the core.
+struct Owner {
     core: Arc<Core>,
 }
 
@@ -122,7 +129,7 @@ impl CommitGroup {
     /// ```
     pub fn start_with(clock: &Clock, strategy: WaitStrategy) -> io::Result<Self> {
         let group = Self::with(clock, strategy);
-        let core = Arc::clone(&group.core);
+        let core = Arc::clone(group.core());
         thread::Builder::new()
             .name("epsilon-commit".into())
             .spawn(move || Sleeper(core).run())?;
@@ -149,16 +156,21 @@ impl CommitGroup {
     }
 
     fn with(clock: &Clock, strategy: WaitStrategy) -> Self {
+        let core = Arc::new(Core {
+            clock: clock.clone(),
+            strategy,
+            next: AtomicI64::new(IDLE),
+            cleared: AtomicI64::new(i64::MIN),
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        });
         Self {
-            core: Arc::new(Core {
-                clock: clock.clone(),
-                strategy,
-                next: AtomicI64::new(IDLE),
-                cleared: AtomicI64::new(i64::MIN),
-                queue: Mutex::default(),
-                changed: Condvar::new(),
-            }),
+            owner: Arc::new(Owner { core }),
         }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.owner.core
     }
 
     /// Returns the wait for a commit that began on any clock.
@@ -184,7 +196,7 @@ impl CommitGroup {
     /// ```
     pub fn until_past(&self, timestamp: Timestamp) -> GroupWait {
         GroupWait {
-            core: Arc::clone(&self.core),
+            core: Arc::clone(self.core()),
             timestamp,
             ticket: None,
         }
@@ -195,7 +207,7 @@ impl CommitGroup {
     /// Of those, that is, that were polled, and neither released nor dropped.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.core.lock().waiting.len()
+        self.core().lock().waiting.len()
     }
 
     /// Wakes every waiter whose timestamp is surely past, in order; how long until the next one is,
@@ -208,12 +220,12 @@ impl CommitGroup {
     ///
     /// As [`Clock::now`]; all waiters are woken then, to meet the error themselves.
     pub fn drive_once(&self) -> Result<Option<Duration>, ClockError> {
-        let next = self.core.release(&mut Vec::new())?;
+        let next = self.core().release(&mut Vec::new())?;
         Ok(next.map(|(_, left)| Duration::from_nanos(left)))
     }
 }
 
-impl Drop for CommitGroup {
+impl Drop for Owner {
     fn drop(&mut self) {
         self.core.close();
     }
@@ -223,7 +235,7 @@ impl fmt::Debug for CommitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CommitGroup")
             .field("waiting", &self.waiting())
-            .field("strategy", &self.core.strategy)
+            .field("strategy", &self.core().strategy)
             .finish_non_exhaustive()
     }
 }

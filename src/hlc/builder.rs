@@ -4,11 +4,12 @@ use core::error::Error as StdError;
 use core::fmt;
 use core::time::Duration;
 
-use super::HybridClock;
 use super::jump::JumpGuard;
-use super::limits::{ForwardLimit, RemoteCheck, RemoteLimit};
+use super::limits::{CommitLimit, ForwardLimit, RemoteCheck, RemoteLimit};
+use super::record::{Kept, ReserveRecord};
 use super::reserve::{Reserve, Store};
 use super::timestamp::{HlcTimestamp, LOGICAL_BITS};
+use super::{HybridClock, Shared};
 use crate::clock::{BuildError, Clock};
 
 /// The longest reserve: a day.
@@ -39,7 +40,9 @@ pub struct HybridClockBuilder {
     remote_limit: RemoteLimit,
     offset_when_unknown: Option<Duration>,
     forward_limit: ForwardLimit,
+    commit_limit: Option<Duration>,
     floor: HlcTimestamp,
+    kept: Option<Kept>,
     reserve: Option<(Duration, Store)>,
 }
 
@@ -85,7 +88,9 @@ impl HybridClockBuilder {
             remote_limit: RemoteLimit::Interval { tolerance: twice },
             offset_when_unknown: None,
             forward_limit: ForwardLimit::Jump(twice),
+            commit_limit: None,
             floor: HlcTimestamp::MIN,
+            kept: None,
             reserve: None,
         }
     }
@@ -118,11 +123,27 @@ impl HybridClockBuilder {
         self
     }
 
+    /// Sets how far ahead of `latest` a commit stamp may be, beside the interval's width.
+    ///
+    /// A commit has to wait until its stamp is past. Beyond the limit
+    /// [`begin_commit`](HybridClock::begin_commit) is an error that says for how long, and issues
+    /// nothing; ticks go on.
+    ///
+    /// By default twice the clock's `max_error`, or the tolerance of the
+    /// [`remote_limit`](Self::remote_limit) if that is more, and the span of the
+    /// [`reserve`](Self::reserve): how far ahead honest peers and a restart can have led the stamps.
+    pub fn commit_limit(mut self, limit: Duration) -> Self {
+        self.commit_limit = Some(limit);
+        self
+    }
+
     /// Goes on after an earlier run: every stamp is above `floor`.
     ///
-    /// It is the last stamp known to be issued, or the bound that was stored for a
-    /// [`reserve`](Self::reserve). Several floors count as the largest of them. A floor that is far
-    /// ahead is not refused, as it may be the clock that is behind; stamps then count on from it.
+    /// It is the last stamp known to be issued; what was stored for a [`reserve`](Self::reserve) goes
+    /// to [`resume_from_reserve`](Self::resume_from_reserve). Several floors count as the largest of
+    /// them. A floor that is far ahead is not refused, as it may be the clock that is behind; stamps
+    /// then count on from it, and commits are refused beyond the
+    /// [`commit_limit`](Self::commit_limit).
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
@@ -138,14 +159,25 @@ impl HybridClockBuilder {
         self
     }
 
+    /// Goes on after an earlier run, from what its [`reserve`](Self::reserve) stored last.
+    ///
+    /// Every stamp is above the record's bound. If the machine was not booted since, the
+    /// [`forward_limit`](Self::forward_limit) is held to the clock as it was when the record was
+    /// stored: a jump that stamps were refused for before the restart is refused after it.
+    pub fn resume_from_reserve(mut self, record: ReserveRecord) -> Self {
+        self.floor = self.floor.max(record.bound());
+        self.kept = record.kept();
+        self
+    }
+
     /// Stores how far stamps may be issued, ahead of their use.
     ///
     /// So a crash can never reissue one.
     ///
-    /// `store` is handed a stamp, and has to keep "none above this has been issued" where it
-    /// survives a crash before it returns; the stamps go up by `span` at a time. After a restart,
-    /// [`resume_from`](Self::resume_from) takes what was stored last, and whatever was issued
-    /// before is below it.
+    /// `store` is handed a record, "no stamp above this bound has been issued", and has to keep it
+    /// where it survives a crash before it returns; the bounds go up by `span` at a time. After a
+    /// restart, [`resume_from_reserve`](Self::resume_from_reserve) takes what was stored last, and
+    /// whatever was issued before is below it.
     ///
     /// - *Cost.* Once half of the span is used, one caller stores the next bound while the others go
     ///   on. None does if [`refill_reserve`](HybridClock::refill_reserve) is called often enough
@@ -154,39 +186,41 @@ impl HybridClockBuilder {
     ///   is tried again, each time with half of what was left. It may have stored the bound and
     ///   failed afterwards: a bound too high does no harm.
     /// - *After a restart* stamps are up to `span` ahead of the clock, so make it no longer than
-    ///   that may be; peers have to [tolerate](RemoteLimit::Interval) it. From 1 ms to a day.
+    ///   that may be; peers have to [tolerate](RemoteLimit::Interval) it. From 1 ms to a day. Not so
+    ///   after a clean shutdown: see [`HybridClock::into_record`].
     ///
-    /// `store` is called by one thread at a time, with larger and larger stamps. It must not ask the
+    /// `store` is called by one thread at a time, with larger and larger bounds. It must not ask the
     /// same hybrid clock for stamps: it would wait for itself.
     ///
     /// ```
-    /// # use epsilon_clock::{Clock, HlcTimestamp, HybridClock, RemoteTimestamp};
+    /// # use epsilon_clock::{Clock, HlcTimestamp, HybridClock};
+    /// # use epsilon_clock::hlc::ReserveRecord;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let directory = std::env::temp_dir().join(format!("reserve-{}", std::process::id()));
     /// # std::fs::create_dir_all(&directory)?;
     /// let path = directory.join("no-stamp-above");
-    /// let floor = match std::fs::read_to_string(&path) {
-    ///     Ok(text) => text.parse::<RemoteTimestamp>()?.trust(),
-    ///     Err(_) => HlcTimestamp::MIN, // the first start of all
+    /// let stored = match std::fs::read(&path) {
+    ///     Ok(bytes) => ReserveRecord::try_from(&bytes[..])?,
+    ///     Err(_) => HlcTimestamp::MIN.into(), // the first start of all
     /// };
     /// let hlc = HybridClock::builder(Clock::system()?)
-    ///     .resume_from(floor)
-    ///     .reserve(Duration::from_secs(3), move |bound| {
+    ///     .resume_from_reserve(stored)
+    ///     .reserve(Duration::from_secs(3), move |record| {
     ///         let new = path.with_extension("new");
-    ///         std::fs::write(&new, bound.to_string())?; // and sync, where it matters
+    ///         std::fs::write(&new, record.to_be_bytes())?; // and sync, where it matters
     ///         std::fs::rename(&new, &path)?;
     ///         Ok(())
     ///     })
     ///     .build()?;
-    /// assert!(hlc.tick()? > floor);
+    /// assert!(hlc.tick()? > stored.bound());
     /// # std::fs::remove_dir_all(&directory)?;
     /// # Ok(())
     /// # }
     /// ```
     pub fn reserve<F>(mut self, span: Duration, store: F) -> Self
     where
-        F: Fn(HlcTimestamp) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + Sync + 'static,
+        F: Fn(ReserveRecord) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + Sync + 'static,
     {
         self.reserve = Some((span, Box::new(store)));
         self
@@ -194,12 +228,14 @@ impl HybridClockBuilder {
 
     /// Builds the hybrid clock.
     ///
-    /// It reads the clock once, for the forward-jump guard to start from.
+    /// It reads the clock once, for the forward-jump guard to start from; with a reserve, or what one
+    /// stored, also which boot of the kernel this is (a file in `/proc`).
     ///
     /// # Errors
     ///
     /// [`BuildError::Setting`] for a reserve that is shorter than 1 ms or longer than a day.
     pub fn build(self) -> Result<HybridClock, BuildError> {
+        let span = self.reserve.as_ref().map(|(span, _)| *span);
         let reserve = match self.reserve {
             None => Reserve::none(),
             Some((span, _)) if !(SHORTEST_RESERVE..=LONGEST_RESERVE).contains(&span) => {
@@ -214,17 +250,37 @@ impl HybridClockBuilder {
                 Reserve::new(self.floor.to_bits(), micros << LOGICAL_BITS, store)
             }
         };
-        let jump = JumpGuard::new(&self.clock, self.forward_limit.limit());
+        let forward = self.forward_limit.limit();
+        let jump = if span.is_none() && self.kept.is_none() {
+            JumpGuard::new(&self.clock, forward)
+        } else {
+            JumpGuard::resumed(&self.clock, forward, self.kept)
+        };
         let remote = remote_check(&self.clock, self.remote_limit, self.offset_when_unknown);
-        Ok(HybridClock::from_parts(
-            self.clock, self.floor, reserve, jump, remote,
-        ))
+        let commit = self.commit_limit.unwrap_or_else(|| {
+            honest_lead(&self.clock, self.remote_limit).saturating_add(span.unwrap_or_default())
+        });
+        let commit = CommitLimit::new(commit);
+        let shared = Shared::new(self.floor, reserve, jump, remote, commit);
+        Ok(HybridClock::from_parts(self.clock, shared))
     }
 
     fn plain(self) -> HybridClock {
         let jump = JumpGuard::new(&self.clock, self.forward_limit.limit());
         let remote = remote_check(&self.clock, self.remote_limit, self.offset_when_unknown);
-        HybridClock::from_parts(self.clock, self.floor, Reserve::none(), jump, remote)
+        let commit = CommitLimit::new(honest_lead(&self.clock, self.remote_limit));
+        let shared = Shared::new(self.floor, Reserve::none(), jump, remote, commit);
+        HybridClock::from_parts(self.clock, shared)
+    }
+}
+
+/// How far ahead of true time honest peers can lead the stamps.
+fn honest_lead(clock: &Clock, limit: RemoteLimit) -> Duration {
+    let twice = clock.max_error().saturating_mul(2);
+    match limit {
+        RemoteLimit::Interval { tolerance } | RemoteLimit::Fixed(tolerance) => twice.max(tolerance),
+        // Whatever is accepted, the wait for it is not.
+        RemoteLimit::Unchecked => twice,
     }
 }
 
@@ -246,7 +302,9 @@ impl fmt::Debug for HybridClockBuilder {
             .field("remote_limit", &self.remote_limit)
             .field("offset_when_unknown", &self.offset_when_unknown)
             .field("forward_limit", &self.forward_limit)
+            .field("commit_limit", &self.commit_limit)
             .field("floor", &self.floor)
+            .field("kept", &self.kept)
             .field("reserve", &self.reserve.as_ref().map(|(span, _)| span))
             .finish()
     }

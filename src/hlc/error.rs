@@ -42,6 +42,23 @@ pub enum HlcError {
         /// The limit.
         limit: Duration,
     },
+    /// The stamps are so far ahead that a commit would wait for longer than it may.
+    #[error(
+        "a commit stamp would be {timestamp}, {ahead:?} ahead of the latest that it can be now, \
+         beyond the limit ({limit:?}): a restored floor, a remote stamp or this clock was ahead; \
+         commits begin again in {wait:?}, or at once under a longer `commit_limit`, for that wait"
+    )]
+    #[non_exhaustive]
+    CommitTooFarAhead {
+        /// What would have been issued.
+        timestamp: HlcTimestamp,
+        /// How far its physical part is ahead of the `latest` end of a reading.
+        ahead: Duration,
+        /// How far it may be: the limit and the interval's width.
+        limit: Duration,
+        /// How long the commit would wait, by the claim in force.
+        wait: Duration,
+    },
     /// There is no larger stamp: the clock has reached the year 2112, or was led there.
     #[error("stamps end at {}: there is none left to issue", HlcTimestamp::MAX)]
     EndOfRange,

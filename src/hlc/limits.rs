@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use super::error::HlcError;
 use super::remote::RemoteTimestamp;
+use super::timestamp::{HlcTimestamp, LOGICAL_BITS};
+use crate::clock::Clock;
 use crate::time::{Interval, Timestamp};
 
 /// A microsecond: commit stamps are rounded up to whole ones.
@@ -62,10 +64,12 @@ pub enum RemoteLimit {
 /// How far the local clock may jump and take the stamps along.
 ///
 /// A jump is what the clock gained beyond the time that passed, told by the machine's raw and boot
-/// time, which cannot be set: an hour without stamps is no jump, and neither is a suspend. A machine
-/// whose clock was never right, and is set by a time daemon after the hybrid clock was built, does
-/// jump: wait for it ([`wait_until_synchronized`](crate::Clock::wait_until_synchronized)) first, or
-/// [accept](super::HybridClock::accept_jump) what it came to.
+/// time, which cannot be set: an hour without stamps is no jump, and neither are a suspend and a deleted
+/// leap second that the clock vouches for.
+///
+/// On a machine whose clock was never right, and is set by a time daemon after the hybrid clock was
+/// built, stamps are refused from that step until the clock first gives an interval. From then on they
+/// follow what is vouched for, for good: no later silence lets an unvouched time in again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ForwardLimit {
     /// Up to so much at a time; further, and stamps are refused with
@@ -81,6 +85,61 @@ impl ForwardLimit {
             Self::Jump(limit) => Some(limit),
             Self::Unchecked => None,
         }
+    }
+}
+
+/// How far ahead of `latest` a commit stamp may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CommitLimit {
+    limit: Duration,
+    /// The limit in whole microseconds, as a difference of stamps.
+    stamps: u64,
+}
+
+impl CommitLimit {
+    pub(super) fn new(limit: Duration) -> Self {
+        let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            limit,
+            stamps: micros.saturating_mul(1 << LOGICAL_BITS),
+        }
+    }
+
+    /// Checks that a stamp is not too far above `floor`, the least of a commit in this interval.
+    #[inline]
+    pub(super) fn check(
+        &self,
+        stamp: u64,
+        floor: u64,
+        interval: &Interval,
+        clock: &Clock,
+    ) -> Result<(), HlcError> {
+        if stamp <= floor.saturating_add(self.stamps) {
+            return Ok(());
+        }
+        self.check_closely(HlcTimestamp::from_bits(stamp), interval, clock)
+    }
+
+    #[cold]
+    fn check_closely(
+        &self,
+        timestamp: HlcTimestamp,
+        interval: &Interval,
+        clock: &Clock,
+    ) -> Result<(), HlcError> {
+        // The width beside it: a sharper claim may put `latest` back by so much overnight.
+        let limit = self.limit.saturating_add(interval.width());
+        let ahead = timestamp.physical().abs_diff(interval.latest());
+        if ahead <= limit.saturating_add(UNIT) {
+            return Ok(());
+        }
+        let wait = clock.raw_until_past(timestamp.physical())?;
+        Err(HlcError::CommitTooFarAhead {
+            timestamp,
+            ahead,
+            limit,
+            wait: wait.map_or(Duration::MAX, Duration::from_nanos),
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
 use super::error::HlcError;
-use super::reserve::Reserve;
+use super::reserve::{Reserve, Used};
 use super::word::Word;
 
 /// Runs every interleaving with at most `preemptions` involuntary switches; see the latch's model.
@@ -39,10 +39,11 @@ impl World {
     fn reserved(span: u64) -> Arc<Self> {
         let stored = Arc::new(AtomicU64::new(100));
         let disk = Arc::clone(&stored);
-        let store = move |bound: super::HlcTimestamp| {
+        let store = move |record: super::ReserveRecord| {
+            let bound = record.bound().to_bits();
             let before = disk.load(Ordering::Relaxed);
-            assert!(bound.to_bits() > before, "the bounds must grow");
-            disk.store(bound.to_bits(), Ordering::Relaxed);
+            assert!(bound > before, "the bounds must grow");
+            disk.store(bound, Ordering::Relaxed);
             Ok(())
         };
         Arc::new(Self {
@@ -52,9 +53,16 @@ impl World {
         })
     }
 
+    fn used(&self) -> Used {
+        Used {
+            last: self.word.last(),
+            kept: None,
+        }
+    }
+
     fn issue(&self, floor: u64) -> u64 {
         let issued: Result<u64, HlcError> = {
-            let admit = |next| self.reserve.admit(next, || self.word.last());
+            let admit = |next| self.reserve.admit(next, || self.used());
             self.word.issue_if(self.word.last(), floor, admit)
         };
         let stamp = issued.unwrap();

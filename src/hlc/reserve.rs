@@ -5,12 +5,19 @@ use core::fmt;
 use std::sync::Arc;
 
 use super::error::HlcError;
+use super::record::{Kept, ReserveRecord};
 use super::timestamp::HlcTimestamp;
 use crate::primitive::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Stores a bound durably, or says why it could not.
 pub(super) type Store =
-    Box<dyn Fn(HlcTimestamp) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + Sync>;
+    Box<dyn Fn(ReserveRecord) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + Sync>;
+
+/// What is used by now, and what the forward-jump guard compares with.
+pub(super) struct Used {
+    pub(super) last: u64,
+    pub(super) kept: Option<Kept>,
+}
 
 /// How far stamps may be issued, and what to do once that is used up.
 ///
@@ -69,18 +76,18 @@ impl Reserve {
         next <= self.ceiling.load(Ordering::Acquire)
     }
 
-    /// Permits `next`, extending the stored bound if needed; `last` is the latest stamp by now.
+    /// Permits `next`, extending the stored bound if needed; `used` says what is used by now.
     #[inline]
-    pub(super) fn admit(&self, next: u64, last: impl Fn() -> u64) -> Result<(), HlcError> {
+    pub(super) fn admit(&self, next: u64, used: impl Fn() -> Used) -> Result<(), HlcError> {
         if self.covers(next) {
             return Ok(());
         }
-        self.make_room(next, last())
+        self.make_room(next, &used())
     }
 
     /// Extends the stored bound, if needed, so that it covers `next`.
     #[cold]
-    fn make_room(&self, next: u64, last: u64) -> Result<(), HlcError> {
+    fn make_room(&self, next: u64, used: &Used) -> Result<(), HlcError> {
         let Some(store) = &self.store else {
             return Ok(());
         };
@@ -88,7 +95,7 @@ impl Reserve {
             // Another thread is at it already, or this caller does it.
             if let Ok(held) = self.storing.try_lock() {
                 if !self.covers(next) {
-                    self.store_ahead(store, next, last, &held);
+                    self.store_ahead(store, next, used, &held);
                 }
             }
             return Ok(());
@@ -101,15 +108,15 @@ impl Reserve {
         if next <= self.ceiling.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.store_beyond(store, next, last, &held)
+        self.store_beyond(store, next, used, &held)
             .map_err(|cause| HlcError::Reserve {
                 used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
                 cause,
             })
     }
 
-    fn store_ahead(&self, store: &Store, next: u64, last: u64, held: &MutexGuard<'_, ()>) {
-        if self.store_beyond(store, next, last, held).is_err() {
+    fn store_ahead(&self, store: &Store, next: u64, used: &Used, held: &MutexGuard<'_, ()>) {
+        if self.store_beyond(store, next, used, held).is_err() {
             let ceiling = self.ceiling.load(Ordering::Relaxed);
             let half = next.saturating_add(ceiling.saturating_sub(next).div_ceil(2));
             self.mark.store(half.min(ceiling), Ordering::Release);
@@ -120,11 +127,12 @@ impl Reserve {
         &self,
         store: &Store,
         next: u64,
-        last: u64,
+        used: &Used,
         _held: &MutexGuard<'_, ()>,
     ) -> Result<(), Arc<dyn StdError + Send + Sync>> {
-        let bound = next.max(last).saturating_add(self.span);
-        store(HlcTimestamp::from_bits(bound)).map_err(Arc::<dyn StdError + Send + Sync>::from)?;
+        let bound = next.max(used.last).saturating_add(self.span);
+        let record = ReserveRecord::new(HlcTimestamp::from_bits(bound), used.kept);
+        store(record).map_err(Arc::<dyn StdError + Send + Sync>::from)?;
         self.ceiling.store(bound, Ordering::Release);
         let mark = if bound == u64::MAX {
             bound
@@ -136,8 +144,8 @@ impl Reserve {
     }
 
     /// Stores the next bound if half of the reserve, or more, is used.
-    pub(super) fn refill(&self, least: u64, last: u64) -> Result<(), HlcError> {
-        let next = last.saturating_add(1).max(least);
+    pub(super) fn refill(&self, least: u64, used: &Used) -> Result<(), HlcError> {
+        let next = used.last.saturating_add(1).max(least);
         if self.covers(next) {
             return Ok(());
         }
@@ -151,7 +159,7 @@ impl Reserve {
         if self.covers(next) {
             return Ok(());
         }
-        self.store_beyond(store, next, last, &held)
+        self.store_beyond(store, next, used, &held)
             .map_err(|cause| HlcError::Reserve {
                 used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
                 cause,

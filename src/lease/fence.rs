@@ -20,6 +20,8 @@ use crate::time::DecodeError;
 /// - **A lock service's own number**, which consensus has made strict. etcd: the `create_revision`
 ///   of the lock's key. ZooKeeper: the `czxid` of the lock's node. (Not the version of a node, which
 ///   begins anew with the node; and not the suffix of a sequential node, which is an `i32`.)
+/// - **A replicated log's index**: that of the leader's own first entry of its term, once it is
+///   committed. Not its term and node packed into one number: the two do not fit.
 /// - **A [`HybridClock`]** with a [`reserve`](crate::hlc::HybridClockBuilder::reserve), by
 ///   [`fencing_token`](HybridClock::fencing_token): no stamp is issued twice, crash or not (H8, H9).
 ///   A grantor that takes over from another one [observes](HybridClock::observe) the last token
@@ -144,14 +146,15 @@ impl HybridClock {
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
+    /// # use epsilon_clock::hlc::ReserveRecord;
     /// # use epsilon_clock::lease::TokenError;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # fn stored() -> RemoteTimestamp { RemoteTimestamp::from_bits(7) }
-    /// # fn store(_: epsilon_clock::HlcTimestamp) -> std::io::Result<()> { Ok(()) }
+    /// # fn stored() -> ReserveRecord { RemoteTimestamp::from_bits(7).trust().into() }
+    /// # fn store(_: ReserveRecord) -> std::io::Result<()> { Ok(()) }
     /// let grantor = HybridClock::builder(Clock::system()?)
-    ///     .resume_from(stored().trust())
-    ///     .reserve(Duration::from_secs(3), |bound| Ok(store(bound)?))
+    ///     .resume_from_reserve(stored())
+    ///     .reserve(Duration::from_secs(3), |record| Ok(store(record)?))
     ///     .build()?;
     /// // If another grantor gave out tokens before, take note of its last one first.
     /// grantor.observe(RemoteTimestamp::from_bits(4_711))?;
@@ -389,7 +392,7 @@ pub enum TokenError {
     /// The hybrid clock could give the same token out again after a restart.
     #[error(
         "a hybrid clock without a reserve may reissue its stamps after a restart: build it with \
-         `reserve` and `resume_from`"
+         `reserve` and `resume_from_reserve`"
     )]
     NotPersisted,
     /// The hybrid clock gives no stamp.

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::Lease;
 use super::error::NotHeld;
-use super::term::TermLease;
+use super::term::{Grant, TermLease};
 use crate::clock::Clock;
 
 /// Work that was begun while a lease was held; made by [`Lease::guard`] and [`TermLease::guard`].
@@ -43,7 +43,7 @@ pub struct WorkGuard<'a> {
 /// The lease that the work is done under.
 enum Under<'a> {
     Lease(Lease, &'a Clock),
-    Term(&'a TermLease),
+    Term(&'a TermLease, Grant),
 }
 
 /// Whether a lease was held for all of the work under it.
@@ -61,6 +61,17 @@ pub enum Tenure {
     },
     /// The end lies too near the expiry to tell, or the clock gives no interval.
     CannotTell(NotHeld),
+}
+
+/// `throughout`, `surely not, over for 1.5s at the end`, or `cannot tell: …` with the reason.
+impl fmt::Display for Tenure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Throughout => f.pad("throughout"),
+            Self::SurelyNot { by } => write!(f, "surely not, over for {by:?} at the end"),
+            Self::CannotTell(why) => write!(f, "cannot tell: {why}"),
+        }
+    }
 }
 
 impl Lease {
@@ -101,9 +112,9 @@ impl TermLease {
     ///
     /// As [`check`](Self::check): the work must not begin.
     pub fn guard(&self) -> Result<WorkGuard<'_>, NotHeld> {
-        self.check()?;
+        let begun = self.checked()?;
         Ok(WorkGuard {
-            under: Under::Term(self),
+            under: Under::Term(self, begun),
         })
     }
 }
@@ -116,7 +127,7 @@ impl<'a> WorkGuard<'a> {
     pub fn finish(self) -> Tenure {
         match self.under {
             Under::Lease(lease, clock) => finish_lease(&lease, clock),
-            Under::Term(term) => finish_term(term),
+            Under::Term(term, begun) => finish_term(term, begun),
         }
     }
 }
@@ -137,16 +148,18 @@ fn finish_lease(lease: &Lease, clock: &Clock) -> Tenure {
     }
 }
 
-fn finish_term(term: &TermLease) -> Tenure {
+fn finish_term(term: &TermLease, begun: Grant) -> Tenure {
+    // Before the reading: a renewal that comes later does not make up for an end that came first.
+    let grant = term.judged(begun);
     let now = match term.clock().now() {
         Ok(now) => now,
         Err(error) => return Tenure::CannotTell(error.into()),
     };
     // Asked first: that it surely ended says more than that it may have.
-    if let Some(by) = term.over_since(&now) {
+    if let Some(by) = grant.over_since(&now) {
         return Tenure::SurelyNot { by };
     }
-    match term.lasts_at(&now) {
+    match term.lasts_at(&grant, &now) {
         Ok(()) => Tenure::Throughout,
         Err(why) => Tenure::CannotTell(why),
     }
@@ -156,7 +169,7 @@ impl fmt::Debug for WorkGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let under: &dyn fmt::Debug = match &self.under {
             Under::Lease(lease, _) => lease,
-            Under::Term(term) => term,
+            Under::Term(term, _) => *term,
         };
         f.debug_struct("WorkGuard").field("under", under).finish()
     }

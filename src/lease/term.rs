@@ -2,12 +2,13 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Lease;
 use super::anchor::{Anchor, Term};
 use super::error::NotHeld;
 use crate::clock::{Clock, ClockError};
-use crate::primitive::{AtomicI64, Ordering};
+use crate::primitive::{AtomicI64, AtomicU64, Ordering};
 use crate::time::{Interval, Timestamp};
 
 const BILLION: u128 = 1_000_000_000;
@@ -30,8 +31,9 @@ const LOST: i64 = i64::MAX;
 /// stands still, and the grantor's term does not. The first, because what is read twice is wrong
 /// less often.
 ///
-/// It is renewed by [another request](Clock::request_lease), whose lease takes its place; an answer
-/// that was late or lost makes the new one shorter, never longer. It means nothing on another
+/// Cheap to clone: handles share one lease. A task [renews](Self::renew) it by
+/// [another request](Clock::request_lease), and all others see the new term at once, without a lock; an
+/// answer that was late or lost makes the new one shorter, never longer. It means nothing on another
 /// machine or in another process: what travels is the term.
 ///
 /// ```
@@ -43,17 +45,52 @@ const LOST: i64 = i64::MAX;
 /// # fn ask() -> Duration { Duration::from_secs(10) }
 /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
 /// let request = clock.request_lease()?;
-/// let mut lease: TermLease = request.granted(ask(), GrantorClock::RawTime)?;
+/// let lease: TermLease = request.granted(ask(), GrantorClock::RawTime)?;
+/// let reader = lease.clone(); // for the threads that answer requests
+///
 /// if lease.remaining()? < Duration::from_secs(5) {
 ///     let request = clock.request_lease()?;
-///     lease = request.granted(ask(), GrantorClock::RawTime)?;
+///     lease.renew(&request.granted(ask(), GrantorClock::RawTime)?);
 /// }
-/// assert!(lease.held()?);
+/// assert!(reader.held()?);
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct TermLease {
     clock: Clock,
+    shared: Arc<Shared>,
+}
+
+/// What all handles share: the grant in force, and what the hot path needs of it.
+///
+/// The words are a sequence lock. A renewal makes the version odd, writes them and makes it even; a reader
+/// that finds it odd, or another after the words than before, takes the long way.
+struct Shared {
+    version: AtomicU64,
+    /// The last raw instant at which it is held.
+    acts_until: AtomicI64,
+    /// Before this instant of UTC it is held.
+    held_before: AtomicI64,
+    /// The last raw instant at which boot time was compared and had not moved, or [`LOST`].
+    ///
+    /// A claim from before that instant is in force only while nothing voided it, and a suspend does:
+    /// so as long as such a claim answers, there is nothing to compare.
+    compared: AtomicI64,
+    /// Held for a few stores, never while a clock is read.
+    grant: Mutex<Grant>,
+}
+
+/// The words of one grant.
+struct Words {
+    acts_until: i64,
+    held_before: i64,
+    compared: i64,
+}
+
+/// One grant, and since when the lease was held without a gap.
+#[derive(Clone, Copy)]
+pub(super) struct Grant {
     /// What the interval is held against; its expiry is the earliest at which the term can end.
     lease: Lease,
     term: Term,
@@ -61,29 +98,125 @@ pub struct TermLease {
     /// The last raw instants at which it is held: with the margin, and without it.
     acts_until: i64,
     lasts_until: i64,
-    /// The last raw instant at which boot time was compared and had not moved, or [`LOST`].
-    ///
-    /// A claim from before that instant is in force only while nothing voided it, and a suspend does:
-    /// so as long as such a claim answers, there is nothing to compare.
-    compared: AtomicI64,
+    /// As in [`Shared`].
+    compared: i64,
+    /// Another for each grant.
+    serial: u64,
+    /// Another whenever the lease may have been over before it was renewed.
+    tenure: u64,
+}
+
+impl Grant {
+    fn set_margin(&mut self, margin: Duration, max_drift_ppb: u32) {
+        let usable = self.term.shortest.saturating_sub(margin);
+        self.acts_until = last_instant(&self.anchor, usable, max_drift_ppb);
+        self.lease = self.lease.with_margin(margin);
+    }
+
+    fn over(&self, raw: i64, margin: Duration) -> NotHeld {
+        let elapsed = raw.saturating_sub(self.anchor.raw).max(0);
+        NotHeld::TermOver {
+            elapsed: Duration::from_nanos(elapsed.unsigned_abs()),
+            usable: self.term.shortest.saturating_sub(margin),
+            term: self.term.granted,
+        }
+    }
+
+    fn too_late(&self, now: &Interval) -> NotHeld {
+        NotHeld::TooLate {
+            expiry: self.lease.expiry(),
+            margin: self.lease.margin(),
+            latest: now.latest(),
+        }
+    }
+
+    /// Returns how long ago it surely ended, if it surely did.
+    pub(super) fn over_since(&self, now: &Interval) -> Option<Duration> {
+        let ends_by = self.term.ends_by?;
+        now.after(ends_by).then(|| now.earliest().abs_diff(ends_by))
+    }
+}
+
+impl Shared {
+    fn new(grant: Grant) -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            acts_until: AtomicI64::new(grant.acts_until),
+            held_before: AtomicI64::new(grant.lease.acts_until.unix_nanos()),
+            compared: AtomicI64::new(grant.compared),
+            grant: Mutex::new(grant),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Grant> {
+        // Nothing panics while it is held.
+        self.grant.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what the hot path needs, unless it is just being renewed.
+    #[inline]
+    fn words(&self) -> Option<Words> {
+        let version = self.version.load(Ordering::Acquire);
+        let words = Words {
+            acts_until: self.acts_until.load(Ordering::Acquire),
+            held_before: self.held_before.load(Ordering::Acquire),
+            compared: self.compared.load(Ordering::Acquire),
+        };
+        // A renewal was writing them, or did since: they are of two grants.
+        let same = version % 2 == 0 && self.version.load(Ordering::Relaxed) == version;
+        same.then_some(words)
+    }
+
+    /// Puts another grant, or a changed one, in force.
+    fn publish(&self, held: &mut MutexGuard<'_, Grant>, grant: Grant) {
+        **held = grant;
+        let version = self.version.load(Ordering::Relaxed);
+        self.version
+            .store(version.wrapping_add(1), Ordering::Relaxed);
+        // With release: who reads one of these finds the version odd afterwards, at least.
+        self.acts_until.store(grant.acts_until, Ordering::Release);
+        let held_before = grant.lease.acts_until.unix_nanos();
+        self.held_before.store(held_before, Ordering::Release);
+        self.compared.store(grant.compared, Ordering::Release);
+        self.version
+            .store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Notes up to when boot time had not moved under this grant, or that it had.
+    fn note(&self, serial: u64, compared: i64) {
+        let mut grant = self.lock();
+        // What was found under another grant says nothing of this one.
+        if grant.serial == serial {
+            // Keeps what is lost lost.
+            grant.compared = grant.compared.max(compared);
+            self.compared.store(grant.compared, Ordering::Release);
+        }
+    }
 }
 
 impl TermLease {
     pub(super) fn new(clock: Clock, lease: Lease, term: Term, anchor: Anchor) -> Self {
         // Worked out once, so that a check is a comparison.
         let lasts_until = last_instant(&anchor, term.shortest, clock.max_drift_ppb());
-        Self {
-            clock,
+        let shared = Shared::new(Grant {
             lease,
             term,
             anchor,
             acts_until: lasts_until,
             lasts_until,
-            compared: AtomicI64::new(anchor.raw),
+            compared: anchor.raw,
+            serial: 0,
+            tenure: 0,
+        });
+        Self {
+            clock,
+            shared: Arc::new(shared),
         }
     }
 
     /// Sets how much earlier the holder gives up; see [`Lease::with_margin`].
+    ///
+    /// For all handles, and for what it is renewed to.
     ///
     /// ```
     /// # use epsilon_clock::Clock;
@@ -98,11 +231,57 @@ impl TermLease {
     /// # }
     /// ```
     #[must_use]
-    pub fn with_margin(mut self, margin: Duration) -> Self {
-        let usable = self.term.shortest.saturating_sub(margin);
-        self.acts_until = last_instant(&self.anchor, usable, self.clock.max_drift_ppb());
-        self.lease = self.lease.with_margin(margin);
+    pub fn with_margin(self, margin: Duration) -> Self {
+        {
+            let mut held = self.shared.lock();
+            let mut grant = *held;
+            grant.set_margin(margin, self.clock.max_drift_ppb());
+            self.shared.publish(&mut held, grant);
+        }
         self
+    }
+
+    /// Puts another grant in this one's place, for all handles.
+    ///
+    /// It is what a later [request](Clock::request_lease) of this holder was
+    /// [granted](super::LeaseRequest::granted), and may be shorter than what it replaces: the grantor
+    /// counts by it alone. The margin stays. One task renews; of two at once the last one counts.
+    ///
+    /// Work that was begun before the renewal counts as done under one lease if the lease still stood
+    /// when this was called. Otherwise another node may have held it in between, and the
+    /// [guard](Self::guard) says so.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::lease::GrantorClock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// # let ask = |secs| clock.request_lease()?.granted(Duration::from_secs(secs), GrantorClock::RawTime)
+    /// #     .map_err(Box::<dyn std::error::Error>::from);
+    /// let lease = ask(10)?;
+    /// let elsewhere = lease.clone();
+    /// lease.renew(&ask(20)?);
+    /// assert_eq!(elsewhere.term(), Duration::from_secs(20));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn renew(&self, granted: &Self) {
+        let (old, new) = (self.grant(), granted.grant());
+        let stood = self
+            .clock
+            .now()
+            .is_ok_and(|now| self.lasts_at(&old, &now).is_ok());
+        let mut held = self.shared.lock();
+        // Renewed by another thread meanwhile: what stood is not what is replaced.
+        let unbroken = stood && held.serial == old.serial;
+        let mut grant = Grant {
+            serial: held.serial.wrapping_add(1),
+            tenure: held.tenure.wrapping_add(u64::from(!unbroken)),
+            ..new
+        };
+        grant.set_margin(held.lease.margin(), self.clock.max_drift_ppb());
+        self.shared.publish(&mut held, grant);
     }
 
     /// Returns true if the holder may act now.
@@ -123,16 +302,17 @@ impl TermLease {
 
     #[inline]
     fn held_plainly(&self) -> Option<bool> {
+        let words = self.shared.words()?;
         let instant = self.clock.instant_plainly()?;
         let raw = instant.raw();
-        let compared = self.compared.load(Ordering::Relaxed);
         // A claim that is newer than the last comparison may have come after a suspend that voided
         // the one before: boot time has to be compared again. An older claim still answers only if
         // nothing voided it.
-        if instant.claimed_at() > compared || raw < compared {
+        if instant.claimed_at() > words.compared || raw < words.compared {
             return None;
         }
-        Some(raw <= self.acts_until && self.lease.held_at(&instant.interval()?))
+        let latest = instant.interval()?.latest().unix_nanos();
+        Some(raw <= words.acts_until && latest < words.held_before)
     }
 
     #[cold]
@@ -165,17 +345,23 @@ impl TermLease {
     /// # }
     /// ```
     pub fn check(&self) -> Result<(), NotHeld> {
+        self.checked().map(|_| ())
+    }
+
+    /// Checks that the lease is held, and returns the grant under which it is.
+    pub(super) fn checked(&self) -> Result<Grant, NotHeld> {
+        let grant = self.grant();
         // The interval first: raw time read after it is not earlier, so both ask about an instant
         // in between or later.
         let now = self.clock.now()?;
-        let here = self.compare()?;
-        if here.raw > self.acts_until {
-            return Err(self.over(here.raw, self.lease.margin()));
+        let here = self.compare(&grant)?;
+        if here.raw > grant.acts_until {
+            return Err(grant.over(here.raw, grant.lease.margin()));
         }
-        if !self.lease.held_at(&now) {
-            return Err(self.too_late(&now));
+        if !grant.lease.held_at(&now) {
+            return Err(grant.too_late(&now));
         }
-        Ok(())
+        Ok(grant)
     }
 
     /// Returns how long it is surely held, for planning a renewal.
@@ -186,94 +372,87 @@ impl TermLease {
     ///
     /// As [`Clock::now`].
     pub fn remaining(&self) -> Result<Duration, ClockError> {
-        if !self.held()? {
-            return Ok(Duration::ZERO);
-        }
+        let grant = match self.checked() {
+            Ok(grant) => grant,
+            Err(NotHeld::Clock(error)) => return Err(error),
+            Err(_) => return Ok(Duration::ZERO),
+        };
         // The smaller of what the two clocks leave: either may end the lease first.
-        let left = self.acts_until.saturating_sub(self.clock.raw_time());
+        let left = grant.acts_until.saturating_sub(self.clock.raw_time());
         let by_raw_time = Duration::from_nanos(left.max(0).unsigned_abs());
-        Ok(self.lease.remaining(&self.clock)?.min(by_raw_time))
+        Ok(grant.lease.remaining(&self.clock)?.min(by_raw_time))
     }
 
     /// Returns the term, as the grantor said.
     #[must_use]
-    pub const fn term(&self) -> Duration {
-        self.term.granted
+    pub fn term(&self) -> Duration {
+        self.grant().term.granted
     }
 
     /// Returns how long before the end its holder gives up.
     #[must_use]
-    pub const fn margin(&self) -> Duration {
-        self.lease.margin()
+    pub fn margin(&self) -> Duration {
+        self.grant().lease.margin()
     }
 
     /// Returns the first instant of UTC at which the term may be over.
     ///
     /// It is not held from then on.
     #[must_use]
-    pub const fn expires_no_earlier(&self) -> Timestamp {
-        self.lease.expiry()
+    pub fn expires_no_earlier(&self) -> Timestamp {
+        self.grant().lease.expiry()
+    }
+
+    /// Returns what the end of work is judged by that began under `begun`.
+    ///
+    /// The grant in force, if the lease was held without a gap since; else the one it began under.
+    pub(super) fn judged(&self, begun: Grant) -> Grant {
+        let now = self.grant();
+        if now.tenure == begun.tenure {
+            now
+        } else {
+            begun
+        }
     }
 
     /// Checks that no other node can have held it yet, at the end of guarded work.
     ///
     /// The margin does not count: it is there for work to end in.
-    pub(super) fn lasts_at(&self, now: &Interval) -> Result<(), NotHeld> {
-        let here = self.compare()?;
+    pub(super) fn lasts_at(&self, grant: &Grant, now: &Interval) -> Result<(), NotHeld> {
+        let here = self.compare(grant)?;
         // Without the margin: it is there for guarded work to end in.
-        if here.raw > self.lasts_until {
-            return Err(self.over(here.raw, Duration::ZERO));
+        if here.raw > grant.lasts_until {
+            return Err(grant.over(here.raw, Duration::ZERO));
         }
-        if now.latest() >= self.lease.expiry() {
-            return Err(self.too_late(now));
+        if now.latest() >= grant.lease.expiry() {
+            return Err(grant.too_late(now));
         }
         Ok(())
-    }
-
-    /// Returns how long ago it surely ended, if it surely did.
-    pub(super) fn over_since(&self, now: &Interval) -> Option<Duration> {
-        let ends_by = self.term.ends_by?;
-        now.after(ends_by).then(|| now.earliest().abs_diff(ends_by))
     }
 
     pub(super) const fn clock(&self) -> &Clock {
         &self.clock
     }
 
+    fn grant(&self) -> Grant {
+        *self.shared.lock()
+    }
+
     /// Compares boot time with what it was, unless the lease is lost already.
-    fn compare(&self) -> Result<Anchor, NotHeld> {
-        let compared = self.compared.load(Ordering::Acquire);
+    fn compare(&self, grant: &Grant) -> Result<Anchor, NotHeld> {
         // Once lost, lost for good: boot time may be compared rightly later, but raw time will
         // never count the sleep.
-        if compared == LOST {
+        if grant.compared == LOST {
             return Err(NotHeld::Disturbed);
         }
         let here = Anchor::drop_now(&self.clock)?;
         // Raw time that is behind what was seen before this reading began ran backwards.
-        if self.anchor.slept_until(&here) || here.raw < compared {
-            self.compared.store(LOST, Ordering::Release);
+        if grant.anchor.slept_until(&here) || here.raw < grant.compared {
+            self.shared.note(grant.serial, LOST);
             return Err(NotHeld::Disturbed);
         }
-        // Keeps what is lost lost.
-        self.compared.fetch_max(here.raw, Ordering::AcqRel);
+        self.shared.note(grant.serial, here.raw);
         Ok(here)
-    }
-
-    fn over(&self, raw: i64, margin: Duration) -> NotHeld {
-        let elapsed = raw.saturating_sub(self.anchor.raw).max(0);
-        NotHeld::TermOver {
-            elapsed: Duration::from_nanos(elapsed.unsigned_abs()),
-            usable: self.term.shortest.saturating_sub(margin),
-            term: self.term.granted,
-        }
-    }
-
-    fn too_late(&self, now: &Interval) -> NotHeld {
-        NotHeld::TooLate {
-            expiry: self.lease.expiry(),
-            margin: self.lease.margin(),
-            latest: now.latest(),
-        }
     }
 }
 
@@ -295,10 +474,11 @@ fn last_instant(anchor: &Anchor, usable: Duration, max_drift_ppb: u32) -> i64 {
 
 impl fmt::Debug for TermLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grant = self.grant();
         f.debug_struct("TermLease")
-            .field("term", &self.term)
-            .field("margin", &self.lease.margin())
-            .field("expires_no_earlier", &self.lease.expiry())
+            .field("term", &grant.term)
+            .field("margin", &grant.lease.margin())
+            .field("expires_no_earlier", &grant.lease.expiry())
             .finish_non_exhaustive()
     }
 }
@@ -343,6 +523,50 @@ mod tests {
                 prop_assert!(gone_by(last + 1) >= u128::from(usable));
             }
         }
+    }
+
+    /// Two renew by turns as fast as they can; whoever reads finds the words of one grant or none.
+    #[cfg(not(loom))]
+    #[test]
+    fn t7_readers_never_see_half_of_a_renewal() {
+        let grant = |n: i64| Grant {
+            lease: Lease::until(Timestamp::from_unix_nanos(n)),
+            term: Term {
+                granted: Duration::ZERO,
+                shortest: Duration::ZERO,
+                ends_by: None,
+            },
+            anchor: anchor(n),
+            acts_until: n,
+            lasts_until: n,
+            compared: n,
+            serial: 0,
+            tenure: 0,
+        };
+        let shared = Shared::new(grant(1));
+        let read = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut read = 0;
+                while shared.compared.load(Ordering::Relaxed) < 100_000 {
+                    let Some(words) = shared.words() else {
+                        continue;
+                    };
+                    read += 1;
+                    let Words {
+                        acts_until,
+                        held_before,
+                        compared,
+                    } = words;
+                    assert!(acts_until == held_before && held_before == compared);
+                }
+                read
+            });
+            for n in 2..=100_000 {
+                shared.publish(&mut shared.lock(), grant(n));
+            }
+            reader.join().unwrap()
+        });
+        assert!(read > 0);
     }
 
     #[test]

@@ -16,6 +16,9 @@ const TIME_NAMESPACE: &str = "/proc/self/ns/time";
 /// Where Linux shows the counter that it keeps time by.
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
+/// Where Linux shows the UUID that it drew when it booted.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// Used where the kernel does not tell its tick: the longest one that Linux has (`CONFIG_HZ=100`).
 const LONGEST_TICK: Duration = Duration::from_millis(10);
 
@@ -136,6 +139,13 @@ impl Machine for LinuxMachine {
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
                 (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
             })
+    }
+
+    fn boot_id(&self) -> Option<u128> {
+        let text = std::fs::read_to_string(BOOT_ID).ok()?;
+        let digits: String = text.trim().chars().filter(|c| *c != '-').collect();
+        // A UUID has 32 digits; anything else is no kernel's.
+        (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok())?
     }
 
     fn disruption(&self) -> Option<Disruption> {

@@ -115,6 +115,7 @@ struct World {
     identity: Identity,
     disruption: Disruption,
     clocksource: u64,
+    boot_id: Option<u128>,
     reads: u64,
     status_reads: u64,
     slept: Duration,
@@ -148,6 +149,7 @@ impl World {
             refused: None,
             adjtime_us: 0,
             clocksource: 1,
+            boot_id: Some(1),
             identity: Identity {
                 pid: 1,
                 time_namespace: 1,
@@ -595,6 +597,11 @@ impl ScriptedMachine {
         self.lock().clocksource = clocksource;
     }
 
+    /// Sets the number of the kernel's boot from now on; 1 at first. Clocks stay as they are.
+    pub fn set_boot_id(&self, boot_id: Option<u128>) {
+        self.lock().boot_id = boot_id;
+    }
+
     // --- the kernel ----------------------------------------------------------------------------
 
     /// Returns the NTP status, without passing for a reading.
@@ -825,6 +832,10 @@ impl Machine for ScriptedMachine {
 
     fn clocksource(&self) -> u64 {
         self.lock().clocksource
+    }
+
+    fn boot_id(&self) -> Option<u128> {
+        self.lock().boot_id
     }
 
     fn sleep(&self, span: Duration) {

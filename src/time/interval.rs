@@ -626,6 +626,17 @@ pub enum IntervalOrder {
     Concurrent,
 }
 
+/// `before`, `after` or `concurrent`.
+impl fmt::Display for IntervalOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Concurrent => "concurrent",
+        })
+    }
+}
+
 /// Ends that do not make an [`Interval`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

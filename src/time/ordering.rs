@@ -1,5 +1,7 @@
 //! What can be said of the order of stamped events, writes and versions, and what cannot.
 
+use core::fmt;
+
 use super::interval::{Interval, IntervalOrder};
 use super::timestamp::Timestamp;
 
@@ -86,6 +88,17 @@ pub enum WriteOrder {
     Older,
     /// The clocks cannot tell: keep both, and let the application merge them.
     Concurrent,
+}
+
+/// `newer`, `older` or `concurrent`.
+impl fmt::Display for WriteOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Newer => "newer",
+            Self::Older => "older",
+            Self::Concurrent => "concurrent",
+        })
+    }
 }
 
 /// Compares an incoming replicated write with the stored one.
@@ -187,6 +200,17 @@ pub enum Visibility {
         /// ([`Clock::wait_until_past`](crate::Clock::wait_until_past)) and begins anew.
         until: Timestamp,
     },
+}
+
+/// `visible`, `invisible`, or `uncertain until 2026-11-20T05:50:00.000000000Z`.
+impl fmt::Display for Visibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Visible => f.pad("visible"),
+            Self::Invisible => f.pad("invisible"),
+            Self::Uncertain { until } => write!(f, "uncertain until {until}"),
+        }
+    }
 }
 
 impl ReadWindow {

@@ -36,6 +36,26 @@ fn drive(machine: &ScriptedMachine, group: &CommitGroup) {
     }
 }
 
+#[test]
+fn handles_share_a_group_and_the_last_one_closes_it() {
+    let (machine, clock, group) = driven();
+    let other = group.clone();
+    let commit = clock.begin_commit().unwrap();
+    let waker = Waker::noop();
+    let mut wait = other.released(&commit);
+    assert!(poll(&mut wait, waker).is_pending());
+    assert_eq!((group.waiting(), other.waiting()), (1, 1));
+    drop(other);
+    assert!(poll(&mut wait, waker).is_pending());
+    drive(&machine, &group);
+    assert_eq!(poll(&mut wait, waker), Poll::Ready(Ok(())));
+    let mut wait = group.until_past(clock.begin_commit().unwrap().timestamp());
+    assert!(poll(&mut wait, waker).is_pending());
+    drop(group);
+    let closed = Poll::Ready(Err(CommitWaitError::GroupClosed));
+    assert_eq!(poll(&mut wait, waker), closed);
+}
+
 /// A waker that writes its number into a list.
 struct Recorder {
     number: usize,

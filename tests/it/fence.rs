@@ -99,8 +99,8 @@ fn tokens_of_a_hybrid_clock_go_up_across_crashes() {
         let floor = *disk.lock().unwrap();
         let grantor = HybridClock::builder(machine.clock().unwrap())
             .resume_from(floor)
-            .reserve(Duration::from_millis(20), move |bound| {
-                *store.lock().unwrap() = bound;
+            .reserve(Duration::from_millis(20), move |record| {
+                *store.lock().unwrap() = record.bound();
                 Ok(())
             })
             .build()

@@ -71,6 +71,38 @@ fn micros(stamp: HlcTimestamp) -> u64 {
     stamp.to_bits() >> 12
 }
 
+/// A task that panicked beside them leaves nothing half done: `catch_unwind` takes them as they are.
+#[test]
+fn handles_may_be_used_after_a_panic() {
+    use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
+
+    fn safe<T: UnwindSafe + RefUnwindSafe>() {}
+    safe::<Clock>();
+    safe::<HybridClock>();
+    safe::<epsilon_clock::CommitGroup>();
+    safe::<epsilon_clock::CommitWait<'_>>();
+    safe::<epsilon_clock::hlc::HlcCommit>();
+    safe::<epsilon_clock::lease::TermLease>();
+    safe::<epsilon_clock::lease::PauseDetector>();
+
+    let (machine, clock) = right(millis(1));
+    // In the middle of a tick, where the guard reads all clocks.
+    let hlc = HybridClock::builder(clock.clone())
+        .reserve(millis(1), |_| Err("full".into()))
+        .build()
+        .unwrap();
+    machine.before_read(1, |_| panic!("a panic to be caught"));
+    assert!(catch_unwind(|| hlc.tick()).is_err());
+    assert!(hlc.tick().is_err());
+    let free = HybridClock::new(clock.clone());
+    machine.before_read(1, |_| panic!("a panic to be caught"));
+    assert!(catch_unwind(|| free.tick()).is_err());
+    assert_eq!(
+        free.tick().unwrap(),
+        stamp(clock.now().unwrap().midpoint(), 0)
+    );
+}
+
 #[test]
 fn handles_are_send_and_sync() {
     fn shared<T: Send + Sync + Clone>() {}
@@ -81,6 +113,7 @@ fn handles_are_send_and_sync() {
     shared::<RemoteTimestamp>();
     shared::<epsilon_clock::hlc::WideTimestamp>();
     shared::<epsilon_clock::hlc::StampedInterval>();
+    shared::<epsilon_clock::hlc::ReserveRecord>();
 }
 
 /// Small numbers that look random, and are the same in each run.

@@ -655,3 +655,110 @@ fn t7_a_term_lease_does_not_survive_a_disruption() {
         "held 0.4 s after the grantor's term was over"
     );
 }
+
+// --- handles that share a lease -----------------------------------------------------------------
+
+#[test]
+fn a_renewing_task_and_readers_share_a_term_lease() {
+    let (machine, clock) = synchronised();
+    let lease = term_lease(&clock, TEN).with_margin(secs(1));
+    let reader = lease.clone();
+    for _ in 0..20 {
+        machine.advance(secs(6));
+        assert!(reader.held().unwrap());
+        lease.renew(&term_lease(&clock, TEN));
+        assert!(reader.held().unwrap());
+        assert_eq!((reader.term(), reader.margin()), (TEN, secs(1)));
+        assert_eq!(reader.expires_no_earlier(), lease.expires_no_earlier());
+        assert!(reader.remaining().unwrap() > millis(8_900));
+        if clock.now().unwrap().epsilon() > millis(10) {
+            write_again(&machine, &clock);
+        }
+    }
+    // A shorter one takes its place all the same: the grantor counts by it alone.
+    lease.renew(&term_lease(&clock, secs(2)));
+    machine.advance(millis(1_500));
+    assert_eq!(reader.held(), Ok(false));
+}
+
+#[test]
+fn t7_work_goes_on_across_a_renewal_and_not_across_a_gap() {
+    let (machine, clock) = synchronised();
+    let lease = term_lease(&clock, TEN);
+    let renewer = lease.clone();
+    // Renewed in time: held throughout, longer than either term.
+    let guard = lease.guard().unwrap();
+    machine.advance(secs(8));
+    renewer.renew(&term_lease(&clock, TEN));
+    machine.advance(secs(8));
+    assert_eq!(guard.finish(), Tenure::Throughout);
+    // Renewed too late: another node may have held it in between.
+    let guard = lease.guard().unwrap();
+    machine.advance(secs(8));
+    write_again(&machine, &clock);
+    renewer.renew(&term_lease(&clock, TEN));
+    assert!(lease.held().unwrap());
+    assert_ne!(guard.finish(), Tenure::Throughout);
+    // Renewed while nobody can tell whether it still stood.
+    let guard = lease.guard().unwrap();
+    let next = term_lease(&clock, TEN);
+    machine.suspend(secs(1));
+    assert!(clock.now().is_err());
+    renewer.renew(&next);
+    machine.advance(secs(2));
+    write_again(&machine, &clock);
+    renewer.renew(&term_lease(&clock, TEN));
+    assert!(lease.held().unwrap());
+    assert_ne!(guard.finish(), Tenure::Throughout);
+}
+
+/// A suspend ends the grant that it fell into, and no later one.
+#[test]
+fn t7_a_renewal_after_a_suspend_is_held() {
+    let (machine, clock) = synchronised();
+    let lease = term_lease(&clock, TEN);
+    machine.suspend(millis(500));
+    write_again(&machine, &clock);
+    assert_eq!(lease.held(), Ok(false));
+    lease.renew(&term_lease(&clock, TEN));
+    assert_eq!(lease.held(), Ok(true));
+}
+
+#[test]
+fn answers_read_as_words() {
+    use epsilon_clock::IntervalOrder;
+    use epsilon_clock::order::{Visibility, WriteOrder};
+
+    assert_eq!(Tenure::Throughout.to_string(), "throughout");
+    let by = millis(1_500);
+    let over = Tenure::SurelyNot { by }.to_string();
+    assert_eq!(over, "surely not, over for 1.5s at the end");
+    let why = Tenure::CannotTell(NotHeld::Disturbed).to_string();
+    assert_eq!(why, format!("cannot tell: {}", NotHeld::Disturbed));
+    let orders = [
+        IntervalOrder::Before,
+        IntervalOrder::After,
+        IntervalOrder::Concurrent,
+    ];
+    assert_eq!(
+        orders.map(|o| o.to_string()),
+        ["before", "after", "concurrent"]
+    );
+    assert_eq!(format!("{:>7}|", IntervalOrder::After), "  after|");
+    let writes = [WriteOrder::Newer, WriteOrder::Older, WriteOrder::Concurrent];
+    assert_eq!(
+        writes.map(|w| w.to_string()),
+        ["newer", "older", "concurrent"]
+    );
+    let until = Timestamp::UNIX_EPOCH;
+    let seen = [
+        Visibility::Visible,
+        Visibility::Invisible,
+        Visibility::Uncertain { until },
+    ];
+    let uncertain = "uncertain until 1970-01-01T00:00:00.000000000Z";
+    assert_eq!(
+        seen.map(|v| v.to_string()),
+        ["visible", "invisible", uncertain]
+    );
+}

@@ -119,12 +119,14 @@ fn a_floor_too_far_ahead_is_refused_and_moves_nothing() {
             floor: named,
             ahead,
             limit,
+            wait,
         }) = clock.begin_commit_after(floor)
         else {
             panic!("{floor} was accepted");
         };
         assert_eq!((named, limit), (floor, Clock::MAX_FLOOR_AHEAD));
         assert_eq!(ahead, floor.abs_diff(latest));
+        assert!(wait > ahead);
     }
     // Nothing moved: the next commit is where it would have been.
     assert_eq!(clock.begin_commit().unwrap().timestamp(), latest);
@@ -190,4 +192,94 @@ fn without_an_interval_no_commit_begins() {
     machine.set_read_cost(Duration::ZERO);
     let latest = clock.now().map(|now: Interval| now.latest()).unwrap();
     assert_eq!(clock.begin_commit().unwrap().timestamp(), latest);
+}
+
+/// A clock that was right by the daemon's word and eight hours ahead in truth: once it is set right, its
+/// commits were Ok and waited for eight hours.
+#[test]
+fn after_hours_ahead_a_commit_is_an_error_with_the_wait_and_not_eight_hours_of_it() {
+    const HOURS: Duration = Duration::from_secs(8 * 3_600);
+    let machine = ScriptedMachine::default();
+    let source = epsilon_clock::testing::ScriptedSource::new("oracle");
+    // What its server said then.
+    let mut wrong = machine.truth(millis(1));
+    let middle = machine.true_time().saturating_add(HOURS);
+    let interval = Interval::around(middle, millis(1)).unwrap();
+    wrong.claim = epsilon_clock::time::Claim::new(wrong.claim.raw(), interval, wrong.claim.rate());
+    source.push(Finding::Write(wrong));
+    let clock = machine.builder().source(source.clone()).build().unwrap();
+    let last = clock.begin_commit().unwrap().timestamp();
+    // And now the truth, until it is believed.
+    while !clock
+        .now()
+        .is_ok_and(|now| now.contains(machine.true_time()))
+    {
+        machine.advance(Duration::from_secs(64));
+        source.push(Finding::Write(machine.truth(millis(1))));
+        let _ = clock.look();
+    }
+    for _ in 0..3 {
+        let Err(CommitError::TooFarAhead {
+            timestamp,
+            ahead,
+            limit,
+            wait,
+        }) = clock.begin_commit()
+        else {
+            panic!("a commit that waits for hours");
+        };
+        assert_eq!(timestamp, last.saturating_add(Duration::from_nanos(1)));
+        assert!(
+            limit >= Clock::MAX_FLOOR_AHEAD && limit < millis(1_100),
+            "{limit:?}"
+        );
+        assert!(ahead > HOURS - Duration::from_secs(3_600) && ahead < HOURS);
+        assert!(
+            wait >= ahead && wait < ahead + Duration::from_secs(10),
+            "{wait:?}"
+        );
+    }
+    // A floor that is fine by itself does not lead past the last timestamp either.
+    assert!(matches!(
+        clock.begin_commit_after(Timestamp::MIN),
+        Err(CommitError::TooFarAhead { .. })
+    ));
+    let told = clock.begin_commit().unwrap_err().to_string();
+    assert!(told.contains("begin_commit_up_to"), "{told}");
+    // The ways back: to take the wait, another clock, or to let the time pass.
+    assert!(clock.begin_commit_up_to(HOURS).unwrap().timestamp() > last);
+    source.push(Finding::Write(machine.truth(millis(1))));
+    let other = machine.builder().source(source).build().unwrap();
+    assert!(other.begin_commit().unwrap().timestamp() < last);
+}
+
+/// Claims as wide as `max_error` permits, and then a sharp one: nothing is wrong, so nothing is refused.
+#[test]
+fn a_commit_as_far_ahead_as_an_honest_clock_can_be_is_no_error() {
+    for max_error in [millis(500), Duration::from_secs(5)] {
+        let machine = ScriptedMachine::default();
+        let source = epsilon_clock::testing::ScriptedSource::new("oracle");
+        let mut wide = machine.truth(Duration::ZERO);
+        let now = machine.true_time();
+        let ends = Interval::new(now, now.saturating_add(max_error * 2)).unwrap();
+        wide.claim = epsilon_clock::time::Claim::new(wide.claim.raw(), ends, wide.claim.rate());
+        source.push(Finding::Write(wide));
+        let builder = machine.builder().max_error(max_error + millis(1));
+        let clock = builder.source(source.clone()).build().unwrap();
+        let last = clock.begin_commit().unwrap().timestamp();
+        source.push(Finding::Write(machine.truth(Duration::from_nanos(50))));
+        let now = clock.look().unwrap();
+        assert!(now.epsilon() < millis(1));
+        assert!(last.abs_diff(now.latest()) > max_error * 2 - millis(1));
+        assert!(clock.begin_commit().unwrap().timestamp() > last);
+    }
+}
+
+#[test]
+fn a_commit_up_to_a_limit_of_the_callers_own_is_held_to_it() {
+    let (_machine, clock) = synchronized();
+    let far = clock.now().unwrap().latest().saturating_add(millis(400));
+    let _ = clock.begin_commit_after(far).unwrap();
+    assert!(clock.begin_commit_up_to(millis(100)).is_err());
+    assert!(clock.begin_commit_up_to(millis(500)).is_ok());
 }

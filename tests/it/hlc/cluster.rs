@@ -178,7 +178,8 @@ fn boot(clock: &Clock, disk: &Arc<AtomicU64>, broken: &Arc<AtomicBool>) -> Hybri
             tolerance: 2 * MAX_ERROR + RESERVE,
         })
         .resume_from(floor)
-        .reserve(RESERVE, move |bound| {
+        .reserve(RESERVE, move |record| {
+            let bound = record.bound();
             if broken.load(Ordering::Relaxed) {
                 return Err("the disk is broken".into());
             }
@@ -226,6 +227,7 @@ struct Tally {
     released: u64,
     restarts: u64,
     too_far: u64,
+    refused_commits: u64,
     jumps: u64,
     used_up: u64,
 }
@@ -419,6 +421,10 @@ impl Cluster {
                 assert!(!self.honest, "an honest peer was rejected: {error}");
                 self.tally.too_far += 1;
             }
+            HlcError::CommitTooFarAhead { .. } => {
+                assert!(!self.honest, "an honest commit was refused: {error}");
+                self.tally.refused_commits += 1;
+            }
             HlcError::ForwardJump { .. } => {
                 assert!(!self.honest, "an honest clock seemed to jump: {error}");
                 self.tally.jumps += 1;
@@ -466,6 +472,7 @@ fn run_all(honest: bool, events: u64) -> Tally {
             released,
             restarts,
             too_far,
+            refused_commits,
             jumps,
             used_up,
         } = cluster.tally;
@@ -476,6 +483,7 @@ fn run_all(honest: bool, events: u64) -> Tally {
         total.released += released;
         total.restarts += restarts;
         total.too_far += too_far;
+        total.refused_commits += refused_commits;
         total.jumps += jumps;
         total.used_up += used_up;
     }
@@ -506,6 +514,7 @@ fn h1_to_h9_hold_whatever_the_clocks_do() {
     let each = events() / 200;
     assert!(tally.blind > each && tally.issued > 10 * each, "{tally:?}");
     assert!(tally.too_far > each && tally.jumps > each / 5, "{tally:?}");
+    assert!(tally.refused_commits > 0, "{tally:?}");
     assert!(tally.restarts > each && tally.used_up > each, "{tally:?}");
     assert!(tally.observed > each, "{tally:?}");
 }

@@ -1,5 +1,7 @@
 //! H11 and H10 by hand: commit stamps are rounded up, and released only when surely past.
 
+use epsilon_clock::hlc::HlcError;
+
 use super::*;
 
 #[test]
@@ -102,4 +104,101 @@ fn without_an_interval_there_is_no_interval_and_no_commit() {
         Err(epsilon_clock::hlc::HlcError::Clock(_))
     ));
     assert_eq!(hlc.last(), before);
+}
+
+// --- far ahead ----------------------------------------------------------------------------------
+
+/// What was Ok once, with a wait of ten days.
+#[test]
+fn h11_a_stored_floor_ten_days_ahead_is_an_error_with_the_wait() {
+    let (machine, clock) = right(millis(1));
+    let days = 240 * HOUR;
+    let floor = stamp(machine.true_time().saturating_add(days), 0);
+    let hlc = HybridClock::builder(clock.clone())
+        .resume_from(floor)
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let Err(HlcError::CommitTooFarAhead {
+            timestamp,
+            ahead,
+            limit,
+            wait,
+            ..
+        }) = hlc.begin_commit()
+        else {
+            panic!("a commit ten days ahead");
+        };
+        assert_eq!(timestamp.to_bits(), floor.to_bits() + 1);
+        assert_eq!(hlc.last(), floor, "H6");
+        // Twice max_error, and the interval's width.
+        assert_eq!(limit, millis(1_002));
+        assert!(ahead.abs_diff(days) < millis(2), "{ahead:?}");
+        // True time may run 200 ppm slower than raw time.
+        assert!(wait > days && wait < days + secs(180), "{wait:?}");
+    }
+    // Ticks need no wait, and go on.
+    assert!(hlc.tick().unwrap() > floor);
+    let told = hlc.begin_commit().unwrap_err().to_string();
+    assert!(
+        told.contains("commit_limit") && told.contains("commits begin again in 86"),
+        "{told}"
+    );
+    // Whoever wants to wait can.
+    let patient = HybridClock::builder(clock)
+        .resume_from(floor)
+        .commit_limit(Duration::MAX)
+        .build()
+        .unwrap();
+    assert!(patient.begin_commit().unwrap().timestamp() > floor);
+}
+
+#[test]
+fn h11_commits_begin_again_once_true_time_has_come_near() {
+    let (machine, clock) = right(millis(1));
+    let floor = stamp(machine.true_time().saturating_add(secs(60)), 0);
+    let hlc = HybridClock::builder(clock)
+        .resume_from(floor)
+        .build()
+        .unwrap();
+    assert!(hlc.begin_commit().is_err());
+    machine.advance(secs(57));
+    assert!(hlc.begin_commit().is_err());
+    machine.advance(secs(2));
+    hlc.begin_commit().unwrap().wait().unwrap();
+}
+
+/// What an honest peer or a restart can have led the stamps to is no error: the default knows both.
+#[test]
+fn h11_a_restart_within_its_reserve_and_peers_within_the_tolerance_commit_at_once() {
+    use epsilon_clock::hlc::RemoteLimit;
+
+    let (machine, clock) = right(millis(1));
+    let begin = |ahead: Duration| {
+        HybridClock::builder(clock.clone())
+            .reserve(secs(3), |_| Ok(()))
+            .resume_from(stamp(machine.true_time().saturating_add(ahead), 0))
+            .build()
+            .unwrap()
+            .begin_commit()
+    };
+    assert!(begin(millis(3_999)).is_ok());
+    assert!(begin(millis(4_010)).is_err());
+    let tolerant = HybridClock::builder(clock.clone())
+        .remote_limit(RemoteLimit::Fixed(secs(5)))
+        .build()
+        .unwrap();
+    let ahead = machine.true_time().saturating_add(millis(4_999));
+    tolerant.observe(remote(ahead)).unwrap();
+    assert!(tolerant.begin_commit().is_ok());
+    // A clock that takes over anything is not made to wait for anything.
+    let open = HybridClock::builder(clock)
+        .remote_limit(RemoteLimit::Unchecked)
+        .build()
+        .unwrap();
+    open.observe(remote(ahead)).unwrap();
+    assert!(matches!(
+        open.begin_commit(),
+        Err(HlcError::CommitTooFarAhead { .. })
+    ));
 }

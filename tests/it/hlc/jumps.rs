@@ -197,3 +197,135 @@ fn a_source_that_jumps_takes_no_stamp_along() {
         panic!("the clock itself did not believe two claims that agree");
     }
 }
+
+// --- the first vouched time ---------------------------------------------------------------------
+
+/// An RTC 2.5 s slow, a daemon that sets the clock: refused for ever once, until somebody accepted it.
+#[test]
+fn a_hybrid_clock_built_before_the_first_sync_goes_on_once_a_source_vouches() {
+    let machine = ScriptedMachine::default();
+    let clock = machine.clock().unwrap();
+    let hlc = HybridClock::new(clock.clone());
+    hlc.tick().unwrap();
+    machine.advance(secs(4));
+    machine.set_date(delta(2_500)); // chrony, `makestep 1 3`
+    machine.advance(millis(50));
+    // Nobody vouches for it yet.
+    assert_jump(hlc.tick(), millis(2_500));
+    machine.write_maxerror(20_003);
+    machine.advance(millis(300));
+    assert!(clock.now().is_ok());
+    let stamp = hlc.tick().unwrap();
+    assert!(clock.now().unwrap().contains(stamp.physical()));
+    machine.advance(secs(60));
+    assert!(hlc.tick().is_ok());
+}
+
+/// Passing to vouched happens once, also where the vouched time was no surprise: after that no jump is the
+/// first true time, and no unvouched time either.
+#[test]
+fn once_vouched_for_no_later_jump_passes_for_the_first_sync() {
+    for ticks_between in [0, 1, 100] {
+        let machine = ScriptedMachine::default();
+        machine.set_read_cost(Duration::ZERO);
+        let source = ScriptedSource::new("oracle");
+        let clock = machine.builder().source(source.clone()).build().unwrap();
+        let hlc = HybridClock::new(clock.clone());
+        hlc.tick().unwrap();
+        source.push(Finding::Write(machine.truth(millis(1))));
+        clock.look().unwrap();
+        hlc.tick().unwrap();
+        for _ in 0..ticks_between {
+            machine.advance(millis(10));
+            hlc.tick().unwrap();
+        }
+        // Unvouched again, and the date is set an hour ahead.
+        machine.suspend(secs(1));
+        machine.set_date(delta(3_600_000));
+        assert!(clock.now().is_err());
+        assert_jump(hlc.tick(), HOUR);
+        // A source that vouches for just that.
+        let truth = machine.truth(millis(1));
+        let ahead = machine.true_time().saturating_add(HOUR);
+        let ends = Interval::around(ahead, millis(1)).unwrap();
+        let mut wrong = truth;
+        wrong.claim = epsilon_clock::time::Claim::new(truth.claim.raw(), ends, truth.claim.rate());
+        source.push(Finding::Write(wrong));
+        for _ in 0..2 {
+            if clock.look().is_err() {
+                machine.advance(secs(64));
+            }
+        }
+        if clock.now().is_ok() {
+            assert_jump(hlc.tick(), HOUR);
+        }
+    }
+}
+
+// --- leap seconds -------------------------------------------------------------------------------
+
+/// A deleted second is a jump of a second that nobody lived through, and of more than the limit where
+/// `max_error` is 100 ms: stamps were refused for ever.
+#[test]
+fn an_announced_deleted_leap_second_is_no_jump_under_a_short_limit() {
+    use epsilon_clock::time::LeapKind;
+
+    let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    for max_error in [500, 100, 60] {
+        for idle in [millis(100), secs(9)] {
+            let machine = ScriptedMachine::new(midnight.checked_sub(secs(62)).unwrap());
+            machine.schedule_leap(LeapKind::Deleted);
+            machine.announce_leap(LeapKind::Deleted);
+            machine.advance(secs(1));
+            machine.write_maxerror(1_003);
+            let builder = machine.builder().max_error(millis(max_error));
+            let clock = builder.build().unwrap();
+            let hlc = HybridClock::new(clock.clone());
+            let mut vouched = 0;
+            while machine.true_time() < midnight.saturating_add(secs(120)) {
+                machine.advance(idle);
+                let stamp = hlc.tick().unwrap();
+                if let Ok(now) = clock.now() {
+                    vouched += 1;
+                    let late = stamp.physical().saturating_add(millis(1));
+                    assert!(late >= now.midpoint() && stamp.physical() <= now.latest());
+                }
+            }
+            assert!(vouched > 10);
+        }
+    }
+}
+
+/// A second at any other time of day is a jump, and so is one at midnight that nobody vouches for.
+#[test]
+fn a_second_that_is_no_leap_second_is_a_jump_under_a_short_limit() {
+    let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();
+    for before in [secs(10), 6 * HOUR] {
+        let machine = ScriptedMachine::new(midnight.checked_sub(before).unwrap());
+        let clock = machine.builder().max_error(millis(100)).build().unwrap();
+        let hlc = HybridClock::new(clock.clone());
+        hlc.tick().unwrap();
+        machine.advance(secs(20));
+        machine.set_date(delta(1_000));
+        assert!(clock.now().is_err());
+        assert_jump(hlc.tick(), secs(1));
+    }
+    let machine = ScriptedMachine::new(midnight.checked_sub(6 * HOUR).unwrap());
+    let source = ScriptedSource::new("oracle");
+    source.push(Finding::Write(machine.truth(millis(1))));
+    let builder = machine.builder().max_error(millis(100));
+    let clock = builder.source(source.clone()).build().unwrap();
+    let hlc = HybridClock::new(clock.clone());
+    hlc.tick().unwrap();
+    // Two claims that agree on a second more.
+    for _ in 0..2 {
+        let mut wrong = machine.truth(millis(1));
+        let middle = machine.true_time().saturating_add(secs(1));
+        let ends = Interval::around(middle, millis(1)).unwrap();
+        wrong.claim = epsilon_clock::time::Claim::new(wrong.claim.raw(), ends, wrong.claim.rate());
+        source.push(Finding::Write(wrong));
+        let _ = clock.look();
+    }
+    assert!(clock.now().is_ok());
+    assert_jump(hlc.tick(), secs(1));
+}

@@ -5,7 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use epsilon_clock::BuildError;
-use epsilon_clock::hlc::HlcError;
+use epsilon_clock::hlc::{HlcError, ReserveRecord};
+use epsilon_clock::time::DecodeError;
 
 use super::*;
 
@@ -26,7 +27,8 @@ impl Disk {
         let disk = self.clone();
         HybridClock::builder(clock.clone())
             .resume_from(self.floor())
-            .reserve(span, move |bound| {
+            .reserve(span, move |record| {
+                let bound = record.bound();
                 disk.writes.fetch_add(1, Ordering::SeqCst);
                 if disk.broken.load(Ordering::SeqCst) {
                     return Err("no space left".into());
@@ -251,8 +253,8 @@ fn a_reserve_ends_with_the_range() {
     let disk = Arc::clone(&stored);
     let hlc = HybridClock::builder(clock)
         .resume_from(floor)
-        .reserve(secs(1), move |bound| {
-            disk.store(bound.to_bits(), Ordering::SeqCst);
+        .reserve(secs(1), move |record| {
+            disk.store(record.bound().to_bits(), Ordering::SeqCst);
             Ok(())
         })
         .build()
@@ -261,4 +263,212 @@ fn a_reserve_ends_with_the_range() {
     assert_eq!(stored.load(Ordering::SeqCst), u64::MAX);
     assert_eq!(hlc.tick().unwrap(), HlcTimestamp::MAX);
     assert!(matches!(hlc.tick(), Err(HlcError::EndOfRange)));
+}
+
+// --- the guard across a restart -----------------------------------------------------------------
+
+/// A disk that keeps whole records, and processes that come and go beside it.
+#[derive(Clone)]
+struct Shelf(Arc<std::sync::Mutex<ReserveRecord>>);
+
+impl Shelf {
+    fn new() -> Self {
+        Self(Arc::new(std::sync::Mutex::new(HlcTimestamp::MIN.into())))
+    }
+
+    fn record(&self) -> ReserveRecord {
+        *self.0.lock().unwrap()
+    }
+
+    fn store(&self, record: ReserveRecord) {
+        *self.0.lock().unwrap() = record;
+    }
+
+    fn boot(&self, machine: &ScriptedMachine) -> HybridClock {
+        // Through its bytes, as a file has them.
+        let bytes = self.record().to_be_bytes();
+        let record = ReserveRecord::try_from(&bytes[..]).unwrap();
+        let shelf = self.clone();
+        HybridClock::builder(machine.clock().unwrap())
+            .resume_from_reserve(record)
+            .reserve(secs(3), move |record| {
+                shelf.store(record);
+                Ok(())
+            })
+            .build()
+            .unwrap()
+    }
+}
+
+fn is_jump(result: &Result<HlcTimestamp, HlcError>) -> bool {
+    matches!(result, Err(HlcError::ForwardJump { .. }))
+}
+
+#[test]
+fn a_restart_within_one_boot_does_not_take_over_the_jump_that_was_refused() {
+    for vouched in [false, true] {
+        let machine = ScriptedMachine::default();
+        if vouched {
+            machine.write_maxerror(1_003);
+        }
+        let shelf = Shelf::new();
+        let hlc = shelf.boot(&machine);
+        hlc.tick().unwrap();
+        let before = shelf.record();
+        // A suspend voids what the daemon said, so the machine's own time is all there is.
+        machine.suspend(secs(1));
+        machine.set_date(delta(8 * 3_600_000));
+        assert!(is_jump(&hlc.tick()));
+        for _ in 0..3 {
+            machine.advance(secs(2));
+            let hlc = shelf.boot(&machine);
+            assert!(is_jump(&hlc.tick()), "taken over by the restart");
+            assert!(is_jump(&hlc.observe(HlcTimestamp::MIN)));
+            assert_eq!(shelf.record(), before, "and persisted");
+        }
+        // Set right again, all is well; and an accepted jump is accepted for those to come.
+        machine.set_date(delta(-8 * 3_600_000));
+        let hlc = shelf.boot(&machine);
+        hlc.tick().unwrap();
+        machine.set_date(delta(8 * 3_600_000));
+        assert!(is_jump(&hlc.tick()));
+        hlc.accept_jump();
+        hlc.tick().unwrap();
+        assert!(shelf.boot(&machine).tick().is_ok());
+    }
+}
+
+/// The time that passed while no process ran is no jump, asleep or awake.
+#[test]
+fn a_restart_hours_later_within_one_boot_is_no_jump() {
+    let (machine, _) = unvouched();
+    let shelf = Shelf::new();
+    shelf.boot(&machine).tick().unwrap();
+    for _ in 0..3 {
+        machine.advance(10 * HOUR);
+        machine.suspend(HOUR);
+        assert!(shelf.boot(&machine).tick().is_ok());
+    }
+}
+
+/// Raw time of another boot, or of another time namespace, says nothing: the guard starts anew.
+#[test]
+fn a_record_of_another_boot_is_a_bound_and_nothing_else() {
+    let machine = ScriptedMachine::default();
+    let shelf = Shelf::new();
+    shelf.boot(&machine).tick().unwrap();
+    machine.set_date(delta(8 * 3_600_000));
+    assert!(is_jump(&shelf.boot(&machine).tick()));
+    let bound = shelf.record().bound();
+    for strange in [Some(2), None] {
+        machine.set_boot_id(strange);
+        let shelf = Shelf(Arc::new(std::sync::Mutex::new(shelf.record())));
+        assert!(shelf.boot(&machine).tick().unwrap() > bound);
+    }
+    machine.set_boot_id(Some(1));
+    machine.set_identity(epsilon_clock::machine::Identity {
+        pid: 1,
+        time_namespace: 2,
+    });
+    assert!(shelf.boot(&machine).tick().unwrap() > bound);
+}
+
+/// A machine that was restarted before its first sync may still be set right by its daemon.
+#[test]
+fn a_restart_before_the_first_sync_goes_on_once_a_source_vouches() {
+    let machine = ScriptedMachine::default();
+    let shelf = Shelf::new();
+    shelf.boot(&machine).tick().unwrap();
+    machine.set_date(delta(25_000));
+    let hlc = shelf.boot(&machine);
+    assert!(is_jump(&hlc.tick()));
+    machine.write_maxerror(1_003);
+    machine.advance(millis(300));
+    hlc.clock().now().unwrap();
+    hlc.tick().unwrap();
+    // From here on for good, over restarts too.
+    machine.advance(secs(3));
+    hlc.tick().unwrap();
+    machine.suspend(secs(1));
+    machine.set_date(delta(25_000));
+    let hlc = shelf.boot(&machine);
+    assert!(is_jump(&hlc.tick()));
+    machine.write_maxerror(1_007);
+    machine.advance(millis(300));
+    hlc.clock().now().unwrap();
+    assert!(is_jump(&hlc.tick()), "the second sync passed for the first");
+}
+
+#[test]
+fn h7_records_sort_as_their_bounds_and_survive_their_bytes() {
+    let machine = ScriptedMachine::default();
+    machine.write_maxerror(1_003);
+    let shelf = Shelf::new();
+    let hlc = shelf.boot(&machine);
+    let mut before = ReserveRecord::from(HlcTimestamp::MIN);
+    for _ in 0..5 {
+        hlc.tick().unwrap();
+        let record = shelf.record();
+        assert!(record.bound() > before.bound());
+        assert!(record.to_be_bytes() > before.to_be_bytes());
+        assert_eq!(
+            ReserveRecord::try_from(&record.to_be_bytes()[..]),
+            Ok(record)
+        );
+        // What it was compared with is in it.
+        assert!(record.to_be_bytes()[9..].iter().any(|byte| *byte != 0));
+        assert_ne!(record, record.bound().into());
+        before = record;
+        machine.advance(secs(3));
+    }
+}
+
+#[test]
+fn a_record_that_is_none_is_refused_and_a_bare_bound_is_one() {
+    let bound = RemoteTimestamp::from_bits(0x0102_0304_0506_0708).trust();
+    let bare = ReserveRecord::try_from(&bound.to_be_bytes()[..]).unwrap();
+    assert_eq!(bare, bound.into());
+    let whole = bare.to_be_bytes();
+    assert_eq!(ReserveRecord::try_from(&whole[..]), Ok(bare));
+    for length in (0..80).filter(|length| ![8, 58].contains(length)) {
+        let refused = ReserveRecord::try_from(&vec![1; length][..]);
+        assert!(
+            matches!(refused, Err(DecodeError::Length { expected: 58, found, .. }) if found == length)
+        );
+    }
+    for format in [0, 2, 255] {
+        let mut bytes = whole;
+        bytes[0] = format;
+        let refused = ReserveRecord::try_from(&bytes[..]);
+        assert!(matches!(refused, Err(DecodeError::Format { found, .. }) if found == format));
+    }
+    let blank = ReserveRecord::try_from(&[0; 8][..]);
+    assert!(matches!(blank, Err(DecodeError::Blank { .. })));
+}
+
+#[test]
+fn h9_a_clean_shutdown_leaves_no_reserve_to_jump_over() {
+    let (machine, _) = unvouched();
+    let shelf = Shelf::new();
+    let hlc = shelf.boot(&machine);
+    let last = hlc.tick().unwrap();
+    assert!(shelf.record().bound() > last);
+    // Another handle could still issue stamps.
+    let other = hlc.clone();
+    let hlc = hlc.into_record().unwrap_err();
+    assert!(other.tick().unwrap() > last);
+    let last = hlc.tick().unwrap();
+    drop(other);
+    let record = hlc.into_record().unwrap();
+    assert_eq!(record.bound(), last);
+    shelf.store(record);
+    machine.advance(millis(1));
+    let hlc = shelf.boot(&machine);
+    let next = hlc.tick().unwrap();
+    assert!(next > last && next == stamp(machine.real_time(), 0));
+    // And the guard goes on.
+    machine.set_date(delta(3_600_000));
+    let record = hlc.into_record().unwrap();
+    shelf.store(record);
+    assert!(is_jump(&shelf.boot(&machine).tick()));
 }

@@ -80,7 +80,8 @@ fn h8_stamps_within_a_reserve_are_unique_under_four_threads() {
     let stored = Arc::new(AtomicU64::new(0));
     let disk = Arc::clone(&stored);
     let hlc = HybridClock::builder(clock)
-        .reserve(millis(1), move |bound| {
+        .reserve(millis(1), move |record| {
+            let bound = record.bound();
             let before = disk.swap(bound.to_bits(), Ordering::Relaxed);
             assert!(before < bound.to_bits(), "two threads stored at once");
             thread::yield_now();
