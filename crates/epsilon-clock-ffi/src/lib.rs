@@ -1,0 +1,51 @@
+//! A C interface to `epsilon-clock`; `include/epsilon_clock.h` is made from it.
+//!
+//! For C programs, and for all that can call them. Rust programs use `epsilon-clock` itself. `ABI.md`
+//! says what may change and how a program notices.
+//!
+//! Handles are numbers in the guise of pointers: a place in a table and a count of how often it was
+//! used. Nothing that a caller hands over as a handle is ever dereferenced, so one that is null,
+//! closed, of another kind or made up is an error code.
+
+#![allow(
+    unsafe_code,
+    reason = "the boundary to C: pointers come in, and names go out unmangled"
+)]
+#![allow(
+    non_camel_case_types,
+    reason = "these are the names of the C interface, which the header repeats"
+)]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the docs are the header's comments; `boundary` says once what holds for all pointers"
+)]
+
+mod boundary;
+mod clock;
+mod error;
+mod handle;
+mod hlc;
+mod lease;
+mod options;
+mod status;
+mod text;
+mod version;
+mod wait;
+
+pub use clock::*;
+pub use error::*;
+pub use hlc::*;
+pub use lease::*;
+pub use options::*;
+pub use status::*;
+pub use version::*;
+pub use wait::*;
+
+/// What `epsilon-clock-ffi-testing` is made of; no part of the interface.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::boundary::{guard, put};
+    pub use crate::clock::open_built;
+    pub use crate::handle::{Kind, Table};
+    pub use crate::options::clock_options;
+}
