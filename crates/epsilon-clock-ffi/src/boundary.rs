@@ -25,8 +25,10 @@ pub fn guard(body: impl FnOnce() -> Result<(), ec_error>) -> ec_error {
         Ok(Ok(())) => ec_error::EC_OK,
         Ok(Err(error)) => error,
         Err(payload) => {
-            // To drop it may panic in turn.
-            mem::forget(payload);
+            // To drop it may panic in turn; what that leaves is not worth a third attempt.
+            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                mem::forget(second);
+            }
             ec_error::EC_ERR_INTERNAL
         }
     }
