@@ -86,4 +86,4 @@ else
 fi
 
 # What the boundary costs, beside the call it wraps; told, not judged.
-cargo run --locked --quiet --release -p epsilon-clock-ffi --example cost
+cargo run --locked --quiet --release -p epsilon-clock-ffi-testing --example cost

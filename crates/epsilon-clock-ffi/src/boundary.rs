@@ -34,6 +34,7 @@ pub fn guard(body: impl FnOnce() -> Result<(), ec_error>) -> ec_error {
     }
 }
 
+#[inline]
 fn check<T>(pointer: *const T) -> Result<(), ec_error> {
     if pointer.is_null() {
         return Err(ec_error::EC_ERR_NULL);

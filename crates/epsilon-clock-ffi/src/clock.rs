@@ -139,11 +139,23 @@ pub fn open_built(builder: ClockBuilder, upkeep: Upkeep) -> Result<*mut ec_clock
             Some(Keeper::start(clock.clone(), look_every)?)
         }
     };
-    let open = Open {
+    adopt(clock, keeper)
+}
+
+/// Puts a clock that a Rust program built behind a handle.
+///
+/// # Errors
+///
+/// No place left.
+pub fn open_existing(clock: Clock) -> Result<*mut ec_clock, ec_error> {
+    adopt(clock, None)
+}
+
+fn adopt(clock: Clock, keeper: Option<Keeper>) -> Result<*mut ec_clock, ec_error> {
+    CLOCKS.open(Open {
         clock,
         keeper: Mutex::new(keeper),
-    };
-    CLOCKS.open(open)
+    })
 }
 
 impl Drop for Open {
@@ -209,6 +221,8 @@ pub unsafe extern "C" fn ec_close(clock: *mut ec_clock) -> ec_error {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ec_now(clock: *const ec_clock, now: *mut ec_interval) -> ec_error {
     guard(|| {
+        // Before the clock is read, which lets nothing be done ahead of it: so it costs nothing.
+        check_out(now)?;
         // SAFETY: the reference ends with this call.
         let interval = unsafe { clock_of(clock)? }.now()?;
         // SAFETY: as `boundary` says of pointers.
@@ -226,6 +240,7 @@ pub unsafe extern "C" fn ec_after(
     past: *mut bool,
 ) -> ec_error {
     guard(|| {
+        check_out(past)?;
         let instant = Timestamp::from_unix_nanos(instant_ns);
         // SAFETY: the reference ends with this call.
         let is_past = unsafe { clock_of(clock)? }.after(instant)?;
@@ -244,6 +259,7 @@ pub unsafe extern "C" fn ec_before(
     to_come: *mut bool,
 ) -> ec_error {
     guard(|| {
+        check_out(to_come)?;
         let instant = Timestamp::from_unix_nanos(instant_ns);
         // SAFETY: the reference ends with this call.
         let comes = unsafe { clock_of(clock)? }.before(instant)?;

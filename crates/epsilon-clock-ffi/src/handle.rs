@@ -10,7 +10,9 @@ use crate::error::ec_error;
 /// How many handles of a kind can be open at a time.
 const PLACES: usize = 1024;
 const INDEX_BITS: u32 = PLACES.trailing_zeros();
-const KIND_BITS: u32 = 2;
+/// The lowest bits are the kind's. As many as make of the next ones, which name the place, how far a
+/// clock's place is from the first: a multiplication less for each look-up.
+const KIND_BITS: u32 = 7;
 
 /// Which table a handle belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -33,21 +35,28 @@ const MAGIC: usize = 0;
 #[cfg(not(target_pointer_width = "64"))]
 const MAGIC_BITS: u32 = 0;
 
-/// How often a place is used before its handles repeat: 2³⁶ times, or 2²⁰ with 32-bit pointers.
+/// How often a place is used before its handles repeat: 2³¹ times, or 2¹⁵ with 32-bit pointers.
 const LAST_USE: usize = (1 << (usize::BITS - MAGIC_BITS - KIND_BITS - INDEX_BITS)) - 1;
 
 const fn handle_of(kind: Kind, index: usize, used: usize) -> usize {
-    MAGIC | (used << (KIND_BITS + INDEX_BITS)) | ((kind as usize) << INDEX_BITS) | index
+    MAGIC | (used << (KIND_BITS + INDEX_BITS)) | (index << KIND_BITS) | kind as usize
+}
+
+/// Stands in a place for no handle: it belongs to another place, so nothing that is looked up here,
+/// null among it, can equal it. That makes of a look-up one comparison.
+const fn closed(index: usize) -> usize {
+    // The bits that name the place are turned round.
+    !(index << KIND_BITS)
 }
 
 const fn index_of(handle: usize) -> usize {
-    handle & (PLACES - 1)
+    (handle >> KIND_BITS) & (PLACES - 1)
 }
 
 /// Lines of their own, as a wait writes `pins` while other threads read the place beside it.
 #[repr(align(64))]
 struct Place<T> {
-    /// The handle that is good now; 0 for none.
+    /// The handle that is good now, or what [`closed`] says.
     open: AtomicUsize,
     /// Calls inside that may last: while there are any, the place is not used again.
     pins: AtomicU32,
@@ -96,15 +105,21 @@ impl<T: Send + Sync> Table<T> {
             queue[index] = index as u16;
             index += 1;
         }
+        let mut places = [const {
+            Place {
+                open: AtomicUsize::new(0),
+                pins: AtomicU32::new(0),
+                value: UnsafeCell::new(None),
+            }
+        }; PLACES];
+        let mut index = 0;
+        while index < PLACES {
+            places[index].open = AtomicUsize::new(closed(index));
+            index += 1;
+        }
         Self {
             kind,
-            places: [const {
-                Place {
-                    open: AtomicUsize::new(0),
-                    pins: AtomicU32::new(0),
-                    value: UnsafeCell::new(None),
-                }
-            }; PLACES],
+            places,
             free: Mutex::new(Free {
                 queue,
                 first: 0,
@@ -132,8 +147,8 @@ impl<T: Send + Sync> Table<T> {
             else {
                 break;
             };
-            // After `close` wrote 0 into `open`, in one order of all: a pin that is not seen here
-            // sees that 0 (or the handle below) and lets go.
+            // After `close` wrote `open`, in one order of all: a pin that is not seen here sees what
+            // `close` wrote (or the handle below) and lets go.
             if place.pins.load(Ordering::SeqCst) != 0 || *used == LAST_USE {
                 // A place that is used up stays out for good: its handles would repeat.
                 if *used != LAST_USE {
@@ -169,10 +184,11 @@ impl<T: Send + Sync> Table<T> {
         let index = {
             let _only_one_closes = self.lock();
             let place = self.place(handle.addr())?;
-            place.open.store(0, Ordering::SeqCst);
+            let index = index_of(handle.addr());
+            place.open.store(closed(index), Ordering::SeqCst);
             // Keeps it, until `last` is done.
             place.pins.fetch_add(1, Ordering::SeqCst);
-            index_of(handle.addr())
+            index
         };
         let place = self.places.get(index).ok_or(ec_error::EC_ERR_HANDLE)?;
         let _pin = Unpin { pins: &place.pins };
@@ -187,7 +203,7 @@ impl<T: Send + Sync> Table<T> {
     fn place(&self, handle: usize) -> Result<&Place<T>, ec_error> {
         // Masked to the number of places, so that no check of bounds is left.
         if let Some(place) = self.places.get(index_of(handle)) {
-            if place.open.load(Ordering::Acquire) == handle && handle != 0 {
+            if place.open.load(Ordering::Acquire) == handle {
                 return Ok(place);
             }
         }
@@ -200,7 +216,7 @@ impl<T: Send + Sync> Table<T> {
             return ec_error::EC_ERR_NULL;
         }
         // What this table may have given out before is closed; all else never was a handle of it.
-        let kind = (handle >> INDEX_BITS) & ((1 << KIND_BITS) - 1);
+        let kind = handle & ((1 << KIND_BITS) - 1);
         if handle & MAGIC == MAGIC && kind == self.kind as usize {
             ec_error::EC_ERR_CLOSED
         } else {
@@ -224,8 +240,9 @@ impl<T: Send + Sync> Table<T> {
     pub unsafe fn get<H>(&'static self, handle: *const H) -> Result<&'static T, ec_error> {
         let place = self.place(handle.addr())?;
         // SAFETY: written before `open` was, and not written again before the caller is done.
-        let value = unsafe { (*place.value.get()).as_ref() };
-        value.ok_or(ec_error::EC_ERR_INTERNAL)
+        let value = unsafe { &*place.value.get() };
+        // SAFETY: a value was written there before `open` was, and none is ever taken out.
+        Ok(unsafe { value.as_ref().unwrap_unchecked() })
     }
 
     /// Returns the value and keeps it, for a call that may last.
@@ -241,7 +258,7 @@ impl<T: Send + Sync> Table<T> {
             .ok_or(ec_error::EC_ERR_HANDLE)?;
         place.pins.fetch_add(1, Ordering::SeqCst);
         let unpin = Unpin { pins: &place.pins };
-        if handle == 0 || place.open.load(Ordering::SeqCst) != handle {
+        if place.open.load(Ordering::SeqCst) != handle {
             return Err(self.why_not(handle));
         }
         // SAFETY: it is open, and `open` does not write to a place that is pinned.

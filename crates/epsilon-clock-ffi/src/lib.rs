@@ -32,11 +32,18 @@ mod text;
 mod version;
 mod wait;
 
-pub use clock::*;
+pub use clock::{
+    ec_after, ec_before, ec_clock, ec_close, ec_interval, ec_interval_order, ec_look, ec_now,
+    ec_open, ec_order, ec_refresh, ec_vouch,
+};
 pub use error::*;
 pub use hlc::*;
 pub use lease::*;
-pub use options::*;
+pub use options::{
+    EC_ACCEPT_UNSYNC_FLAG, EC_DEFAULT, EC_DEFAULT32, EC_NO_DRIFT_LEARNING, EC_NO_VMCLOCK,
+    EC_OPTIONS_VERSION, EC_REFRESH_BACKGROUND, EC_REFRESH_INLINE, EC_REFRESH_MANUAL,
+    EC_SOURCE_CHRONY, EC_SOURCE_KERNEL, ec_options, ec_options_init,
+};
 pub use status::*;
 pub use version::*;
 pub use wait::*;
@@ -45,7 +52,7 @@ pub use wait::*;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::boundary::{guard, put};
-    pub use crate::clock::open_built;
+    pub use crate::clock::{open_built, open_existing};
     pub use crate::handle::{Kind, Table};
     pub use crate::options::clock_options;
 }
