@@ -24,8 +24,8 @@ fn live(machine: &ScriptedMachine, step: i32) {
     machine.advance(Duration::from_millis(137));
     match step % 7 {
         2 => machine.write_maxerror(1_003 + i64::from(step)),
-        3 => machine.set_drift_ppb(step * 1_000),
-        4 => machine.step(TimeDelta::from_nanos(-300_000_000)),
+        3 => machine.set_drift_ppb((step % 11 - 5) * 1_000),
+        4 if step == 102 => machine.step(TimeDelta::from_nanos(-300_000_000)),
         5 if step == 40 => machine.suspend(Duration::from_secs(9)),
         _ => {}
     }

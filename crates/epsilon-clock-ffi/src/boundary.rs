@@ -47,6 +47,10 @@ fn check<T>(pointer: *const T) -> Result<(), ec_error> {
 
 /// Writes a result.
 ///
+/// # Errors
+///
+/// [`ec_error::EC_ERR_NULL`] and [`ec_error::EC_ERR_MISALIGNED`].
+///
 /// # Safety
 ///
 /// As the page of this module says.

@@ -324,6 +324,10 @@ impl From<Refusal> for ec_error {
 }
 
 impl From<ClockError> for ec_error {
+    #[allow(
+        clippy::unneeded_struct_pattern,
+        reason = "a pattern that holds whether or not the variant has fields"
+    )]
     fn from(error: ClockError) -> Self {
         match error {
             ClockError::Unvouched(refusal) => refusal.into(),
@@ -335,7 +339,6 @@ impl From<ClockError> for ec_error {
             } => Self::EC_ERR_INTERRUPTED,
             ClockError::Disturbed { .. } => Self::EC_ERR_DISTURBED,
             ClockError::AssumptionBroken { .. } => Self::EC_ERR_ASSUMPTION_BROKEN,
-            // As a pattern for a variant with and without fields.
             ClockError::OutOfRange { .. } => Self::EC_ERR_OUT_OF_RANGE,
             _ => Self::EC_ERR_NO_INTERVAL,
         }

@@ -187,7 +187,8 @@ pub unsafe fn clock_options(
     if given.max_wander_ppb != EC_DEFAULT32 {
         built = built.max_wander_ppb(given.max_wander_ppb);
     }
-    let spans: [(u64, fn(ClockBuilder, Duration) -> ClockBuilder); 6] = [
+    type Set = fn(ClockBuilder, Duration) -> ClockBuilder;
+    let spans: [(u64, Set); 6] = [
         (given.daemon_margin_ns, ClockBuilder::daemon_margin),
         (given.look_interval_ns, ClockBuilder::look_interval),
         (given.guard_interval_ns, ClockBuilder::guard_interval),
