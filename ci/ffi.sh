@@ -37,15 +37,16 @@ static=("-I$stage/include" "$stage/lib/libepsilon_clock_testing.a" -lpthread -ld
 
 # What the header promises; with the archive, so that the sanitizer sees the library's own blocks.
 "${c[@]}" "$ffi/tests/c/abi.c" -o "$stage/bin/abi" "${static[@]}"
-"$stage/bin/abi" tests/it/hlc_vectors.tsv
+timeout 120 "$stage/bin/abi" tests/it/hlc_vectors.tsv
 "${c[@]}" -fsanitize=address "$ffi/tests/c/abi.c" -o "$stage/bin/abi-asan" "${static[@]}"
 ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
-    "$stage/bin/abi-asan" tests/it/hlc_vectors.tsv
+    timeout 120 "$stage/bin/abi-asan" tests/it/hlc_vectors.tsv
 if have valgrind; then
     # Without the child: what its parent's thread had allocated is lost there, in any program.
-    valgrind --quiet --error-exitcode=9 --leak-check=full --fair-sched=yes \
+    timeout 600 valgrind --quiet --error-exitcode=9 --leak-check=full --fair-sched=yes \
         --errors-for-leak-kinds=definite,indirect,possible \
         "$stage/bin/abi" tests/it/hlc_vectors.tsv --no-fork
+    echo "and under AddressSanitizer and valgrind"
 else
     skip "the C interface under valgrind: it is missing"
 fi
