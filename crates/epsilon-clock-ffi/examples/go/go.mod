@@ -1,0 +1,3 @@
+module epsilon_clock_example
+
+go 1.18
