@@ -14,6 +14,7 @@ mod looking;
 mod policy;
 mod reading;
 mod report;
+mod scratch;
 mod shared;
 mod state;
 mod status;
@@ -375,6 +376,12 @@ impl Clock {
     /// All clocks of the machine, compared as sharply as it goes.
     pub(crate) fn clocks(&self) -> Sandwich {
         self.shared.clocks()
+    }
+
+    /// Returns true if the clocks were compared without an interruption, as far as this machine's pace
+    /// lets that be told.
+    pub(crate) fn is_sharp(&self, clocks: &Sandwich) -> bool {
+        self.shared.is_sharp(clocks)
     }
 
     /// What the hypervisor says of pauses now; `None` if it is just saying it.

@@ -26,12 +26,12 @@ impl State {
     /// The state that takes the place of `before`, whose claim was closed at raw instant `closed` if
     /// it loses it: with the floor that it owes, or contradicted by it.
     pub(crate) fn succeed(
-        self,
+        &mut self,
         before: &Self,
         closed: Option<i64>,
         policy: &Policy,
-    ) -> (Self, Events) {
-        let mut next = self;
+    ) -> Events {
+        let next = self;
         let mut events = Events::default();
         let (reached, raw) = match (before.in_force(), closed) {
             (Some(old), Some(rc)) => {
@@ -60,7 +60,7 @@ impl State {
         if next.rate.is_empty() && !before.rate.is_empty() {
             events.note(Count::RateResets);
         }
-        (next, events)
+        events
     }
 
     fn claim_in_force(&self) -> Option<Claim> {
@@ -190,7 +190,8 @@ mod tests {
         let before = served(0, sync(0, 100, 200));
         let wider = served(0, sync(50, 90, 300));
         assert!(before.loses_its_claim(&wider));
-        let (next, events) = wider.succeed(&before, Some(60), &policy());
+        let mut next = wider;
+        let events = next.succeed(&before, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(160));
         assert_eq!(events, Events::default());
         // And what stood under it already, where that is more.
@@ -198,7 +199,8 @@ mod tests {
         promised
             .answering
             .set_floor(Some(Timestamp::from_unix_nanos(180)));
-        let (next, _) = wider.succeed(&promised, Some(60), &policy());
+        let mut next = wider;
+        let _ = next.succeed(&promised, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(180));
     }
 
@@ -210,7 +212,8 @@ mod tests {
             .set_floor(Some(Timestamp::from_unix_nanos(150)));
         let same = served(1, sync(0, 100, 200));
         assert!(!before.loses_its_claim(&same));
-        let (next, _) = same.succeed(&before, None, &policy());
+        let mut next = same;
+        let _ = next.succeed(&before, None, &policy());
         assert_eq!(floor_of(&next), Some(150));
     }
 
@@ -222,9 +225,11 @@ mod tests {
             voided: Some(Disturbance::Suspended),
             ..before
         };
-        let (void, _) = void.succeed(&before, Some(60), &policy());
+        let mut void = void;
+        let _ = void.succeed(&before, Some(60), &policy());
         assert_eq!(floor_of(&void), Some(160));
-        let (next, _) = served(0, sync(500, 0, 1_000)).succeed(&void, None, &policy());
+        let mut next = served(0, sync(500, 0, 1_000));
+        let _ = next.succeed(&void, None, &policy());
         assert_eq!(floor_of(&next), Some(160));
     }
 
@@ -232,7 +237,8 @@ mod tests {
     fn t3_a_floor_beyond_the_next_claim_contradicts_it() {
         let before = served(0, sync(0, 100, 200));
         let behind = served(1, sync(50, 0, 59));
-        let (next, events) = behind.succeed(&before, Some(60), &policy());
+        let mut next = behind;
+        let events = next.succeed(&before, Some(60), &policy());
         let by = Duration::from_nanos(160 - 69);
         let contradiction = super::super::Contradiction { source: 1, by };
         assert_eq!(next.answering.contradiction(), Some(contradiction));
@@ -244,11 +250,14 @@ mod tests {
     fn t3_vouched_and_assumed_claims_owe_each_other_nothing() {
         let vouched = served(0, sync(0, 100, 200));
         let caller = assumed(sync(0, 50, 60));
-        let (next, _) = caller.succeed(&vouched, Some(60), &policy());
+        let mut next = caller;
+        let _ = next.succeed(&vouched, Some(60), &policy());
         assert_eq!(floor_of(&next), None);
-        let (next, _) = vouched.succeed(&caller, Some(60), &policy());
+        let mut next = vouched;
+        let _ = next.succeed(&caller, Some(60), &policy());
         assert_eq!(floor_of(&next), None);
-        let (next, _) = assumed(sync(9, 0, 500)).succeed(&caller, Some(60), &policy());
+        let mut next = assumed(sync(9, 0, 500));
+        let _ = next.succeed(&caller, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(110));
     }
 
@@ -258,13 +267,15 @@ mod tests {
         let policy = policy();
         let hour = i64::try_from(policy.max_age.as_nanos()).unwrap();
         let next = served(0, sync(2 * hour, 0, 9 * hour));
-        let (next, _) = next.succeed(&before, Some(2 * hour), &policy);
+        let mut next = next;
+        let _ = next.succeed(&before, Some(2 * hour), &policy);
         assert_eq!(floor_of(&next), Some(100 + hour));
         assert!(hour > SECOND);
         // What the caller vouches for has no such end.
         let before = assumed(sync(0, 100, 200));
         let next = assumed(sync(2 * hour, 0, 9 * hour));
-        let (next, _) = next.succeed(&before, Some(2 * hour), &policy);
+        let mut next = next;
+        let _ = next.succeed(&before, Some(2 * hour), &policy);
         assert_eq!(floor_of(&next), Some(100 + 2 * hour));
     }
 }

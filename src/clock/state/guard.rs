@@ -18,20 +18,17 @@ const LEAP_LATENESS: i64 = 100_000_000;
 pub(crate) const SUSPEND_RESOLUTION: i64 = 1_000;
 
 impl State {
-    /// Compares the clocks with what they were; the next state if something happened to them.
+    /// Compares the clocks with what they were; `None` if nothing happened to them.
     pub(crate) fn guard(
-        &self,
+        &mut self,
         policy: &Policy,
         clocks: &Sandwich,
         disruption: Disruption,
         identity: impl FnOnce() -> Identity,
-    ) -> Option<(Self, Events)> {
+    ) -> Option<Events> {
         if disruption != self.disruption {
-            let disrupted = Self {
-                disruption,
-                ..*self
-            };
-            return Some(disrupted.void(policy, Disturbance::Disrupted, clocks, identity()));
+            self.disruption = disruption;
+            return Some(self.void(policy, Disturbance::Disrupted, clocks, identity()));
         }
         if clocks.raw < self.seen_raw {
             return Some(self.void(policy, Disturbance::RawBackwards, clocks, identity()));
@@ -53,13 +50,13 @@ impl State {
 
     /// Real time has come to a leap second and gone on as if there were none: it was called off when no
     /// look could see that, or takes place elsewhere. Only a look can tell.
-    fn leap_overdue(&self, clocks: &Sandwich) -> Option<(Self, Events)> {
+    fn leap_overdue(&mut self, clocks: &Sandwich) -> Option<Events> {
         if self.unexplained.is_some() || !self.missed_leap(clocks.real) {
             return None;
         }
-        let mut next = self.rebased(clocks, self.identity);
-        next.unexplained = Some(Disturbance::UnexplainedSecond);
-        Some((next, Events::default()))
+        self.rebase(clocks, self.identity);
+        self.unexplained = Some(Disturbance::UnexplainedSecond);
+        Some(Events::default())
     }
 
     /// Whether the claim in force has a leap second on its scale that real time should have made by
@@ -91,15 +88,12 @@ impl State {
             && self.leapt != Some(leap.boundary)
     }
 
-    fn rebased(&self, clocks: &Sandwich, identity: Identity) -> Self {
-        Self {
-            real_offset: clocks.real_offset(),
-            boot_offset: clocks.boot_offset(),
-            identity,
-            seen_raw: clocks.raw,
-            seen_real: clocks.real,
-            ..*self
-        }
+    const fn rebase(&mut self, clocks: &Sandwich, identity: Identity) {
+        self.real_offset = clocks.real_offset();
+        self.boot_offset = clocks.boot_offset();
+        self.identity = identity;
+        self.seen_raw = clocks.raw;
+        self.seen_real = clocks.real;
     }
 
     /// Nothing serves from here on, and why is as the sources and the clocks have it now.
@@ -111,46 +105,48 @@ impl State {
 
     /// Raw time does not connect to what was known: every claim is void.
     fn void(
-        &self,
+        &mut self,
         policy: &Policy,
         cause: Disturbance,
         clocks: &Sandwich,
         identity: Identity,
-    ) -> (Self, Events) {
-        let mut next = self.rebased(clocks, identity);
-        next.voided = Some(cause);
-        next.unexplained = None;
-        for record in next.sources.iter_mut().take(policy.source_count()) {
+    ) -> Events {
+        self.rebase(clocks, identity);
+        self.voided = Some(cause);
+        self.unexplained = None;
+        for record in self.sources.iter_mut().take(policy.source_count()) {
             record.void();
         }
-        next.rate.reset();
-        next.assumption.break_by(cause);
-        next.stop_serving(policy);
-        (next, Events::of(Count::Suspends))
+        self.rate.reset();
+        self.assumption.break_by(cause);
+        self.stop_serving(policy);
+        Events::of(Count::Suspends)
     }
 
     /// Real time was stepped, or a leap second took place.
-    fn stepped(&self, policy: &Policy, by: i64, clocks: &Sandwich) -> (Self, Events) {
-        let mut next = self.rebased(clocks, self.identity);
+    fn stepped(&mut self, policy: &Policy, by: i64, clocks: &Sandwich) -> Events {
+        let seen_real = self.seen_real;
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
-        if let Some(leap) = leap.filter(|leap| self.is_that_leap(by, clocks.real, leap)) {
-            next.leapt = Some(leap.boundary);
-            next.unexplained = None;
-            return (next, Events::default());
+        let leapt = leap.filter(|leap| self.is_that_leap(by, clocks.real, leap));
+        self.rebase(clocks, self.identity);
+        if let Some(leap) = leapt {
+            self.leapt = Some(leap.boundary);
+            self.unexplained = None;
+            return Events::default();
         }
         let around_midnight = |real: i64| real.div_euclid(DAY);
         if (by.saturating_abs() - SECOND).abs() < SECOND / 2
-            && (around_midnight(self.seen_real.saturating_sub(2 * SECOND))
+            && (around_midnight(seen_real.saturating_sub(2 * SECOND))
                 != around_midnight(clocks.real.saturating_add(2 * SECOND)))
         {
-            next.unexplained = Some(Disturbance::UnexplainedSecond);
+            self.unexplained = Some(Disturbance::UnexplainedSecond);
         }
-        next.assumption.break_by(Disturbance::Stepped);
+        self.assumption.break_by(Disturbance::Stepped);
         match self.answering {
             // No claim is about real time, but for one that only the caller vouched for.
             Answering::From { .. } => {}
-            Answering::Assumed { .. } | Answering::Nothing { .. } => next.stop_serving(policy),
+            Answering::Assumed { .. } | Answering::Nothing { .. } => self.stop_serving(policy),
         }
-        (next, Events::of(Count::Steps))
+        Events::of(Count::Steps)
     }
 }

@@ -65,18 +65,13 @@ impl State {
         }
     }
 
-    /// The state once the kernel was seen to count raw time by another clock source, which may run
-    /// at another rate; `None` while it is the one that was learned about.
-    pub(crate) fn recounted(
-        &self,
-        policy: &Policy,
-        clocksource: impl FnOnce() -> u64,
-    ) -> Option<Self> {
+    /// Forgets the rate if the kernel counts raw time by another clock source now, which may run at
+    /// another rate; returns false while it is the one that was learned about.
+    pub(crate) fn recount(&mut self, policy: &Policy, clocksource: impl FnOnce() -> u64) -> bool {
         if self.rate.is_empty() || clocksource() == self.clocksource {
-            return None;
+            return false;
         }
-        let mut next = *self;
-        next.unlearn(policy);
-        Some(next)
+        self.unlearn(policy);
+        true
     }
 }

@@ -52,25 +52,24 @@ impl State {
             .is_some_and(|gap| gap <= LEAP_VICINITY)
     }
 
-    /// The state after every source was looked at, `clocks` being read after the last one.
+    /// Takes note of what every source was found to say, `clocks` being read after the last one.
     pub(crate) fn looked(
-        &self,
+        &mut self,
         policy: &Policy,
         looks: &[Look],
         clocks: &Sandwich,
         clocksource: impl FnOnce() -> u64,
-    ) -> (Self, Events) {
-        let mut next = *self;
+    ) -> Events {
         let mut events = Events::default();
-        next.seen_raw = clocks.raw;
-        next.seen_real = clocks.real;
-        next.real_offset = self.real_offset.refined_by(&clocks.real_offset());
-        next.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
-        next.note_leap(looks);
-        next.settle_second(policy, looks);
-        next.outlive(policy, clocks.raw);
+        self.seen_raw = clocks.raw;
+        self.seen_real = clocks.real;
+        self.real_offset = self.real_offset.refined_by(&clocks.real_offset());
+        self.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
+        self.note_leap(looks);
+        self.settle_second(policy, looks);
+        self.outlive(policy, clocks.raw);
         let mut evidence = None;
-        for (index, (record, look)) in next.sources.iter_mut().zip(looks).enumerate() {
+        for (index, (record, look)) in self.sources.iter_mut().zip(looks).enumerate() {
             let missed_by = record.hear(look);
             if record.refusal.is_some_and(|refusal| !refusal.is_absence()) {
                 events.note(Count::Refusals);
@@ -81,30 +80,30 @@ impl State {
             evidence = evidence.max(missed_by.map(|by| (by, index)));
         }
         // What one source announced is on the scale of the others' new claims too.
-        next.note_leap(looks);
+        self.note_leap(looks);
         if looks
             .iter()
             .any(|look| matches!(look.finding, Finding::Write(_)))
         {
-            next.voided = None;
-            next.assumption.mend();
+            self.voided = None;
+            self.assumption.mend();
         }
-        let contradicted = next.answering.contradiction().is_some();
+        let contradicted = self.answering.contradiction().is_some();
         if evidence.is_none() && !contradicted {
-            evidence = next.learn(policy, looks, clocksource);
+            evidence = self.learn(policy, looks, clocksource);
         }
-        evidence = evidence.max(next.disagreement(policy, clocks.raw));
+        evidence = evidence.max(self.disagreement(policy, clocks.raw));
         if let Some((by, source)) = evidence {
             events.note(Count::Contradictions);
-            next.contradict(policy, source, by);
-        } else if contradicted && next.all_agree(policy) {
-            next.answering = Answering::nothing(Why::Unheard);
-            for record in &mut next.sources {
+            self.contradict(policy, source, by);
+        } else if contradicted && self.all_agree(policy) {
+            self.answering = Answering::nothing(Why::Unheard);
+            for record in &mut self.sources {
                 record.drop_unconfirmed();
             }
         }
-        next.choose(policy, clocks);
-        (next, events)
+        self.choose(policy, clocks);
+        events
     }
 
     pub(super) fn contradict(&mut self, policy: &Policy, source: usize, by: Duration) {
@@ -230,12 +229,15 @@ impl State {
         }
     }
 
-    /// The state once the caller has vouched for real time anew.
-    pub(crate) fn vouched(&self, policy: &Policy, clocks: &Sandwich) -> Self {
-        let mut next = *self;
-        next.assumption.mend();
-        next.choose(policy, clocks);
-        next
+    /// Returns true if what the caller vouched for no longer holds, and only the caller can mend that.
+    pub(crate) const fn awaits_the_caller(&self) -> bool {
+        matches!(self.assumption, Assumption::Broken(_))
+    }
+
+    /// The caller vouches for real time anew.
+    pub(crate) fn vouch(&mut self, policy: &Policy, clocks: &Sandwich) {
+        self.assumption.mend();
+        self.choose(policy, clocks);
     }
 
     /// Chooses what serves: the narrowest claim of a source that vouches now, else the narrowest of
