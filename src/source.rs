@@ -129,6 +129,11 @@ pub struct Look {
     pub finding: Finding,
     /// What the source knows of leap seconds.
     pub leap: LeapNotice,
+    /// Whether a write only repeats an update that was told of before.
+    ///
+    /// A report of chronyd is a claim anew, but rests on the same samples until its next update. After a
+    /// step out of the interval only updates count.
+    pub repeats_update: bool,
 }
 
 impl Look {
@@ -138,7 +143,14 @@ impl Look {
         Self {
             finding,
             leap: LeapNotice::None,
+            repeats_update: false,
         }
+    }
+
+    /// Returns the look with what the source knows of leap seconds.
+    #[must_use]
+    pub const fn with_leap(self, leap: LeapNotice) -> Self {
+        Self { leap, ..self }
     }
 }
 

@@ -63,10 +63,8 @@ fn deepest(mut call: impl FnMut()) -> usize {
     // SAFETY: raises a signal in this thread, whose handler was installed by `install`.
     assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
     // SAFETY: the handler has returned; the old stack is put back.
-    assert_eq!(
-        unsafe { libc::sigaltstack(&former, core::ptr::null_mut()) },
-        0
-    );
+    let restored = unsafe { libc::sigaltstack(&former, core::ptr::null_mut()) };
+    assert_eq!(restored, 0);
     let untouched = stack.iter().take_while(|byte| **byte == PATTERN).count();
     STACK - untouched
 }

@@ -59,7 +59,7 @@ pub enum ClockError {
         by: Duration,
     },
     /// The machine's clocks were disturbed, and nothing has vouched for them since.
-    #[error("{cause}; intervals resume with the time daemon's next write")]
+    #[error("{cause}; intervals resume with {}", ending(cause))]
     Disturbed {
         /// What happened.
         cause: Disturbance,
@@ -83,6 +83,21 @@ pub enum ClockError {
 impl From<RangeError> for ClockError {
     fn from(_: RangeError) -> Self {
         Self::OutOfRange
+    }
+}
+
+/// Returns the event that ends the refusal after a disturbance.
+const fn ending(cause: &Disturbance) -> &'static str {
+    match cause {
+        Disturbance::SteppedAway { .. } => {
+            "a write of the time daemon that agrees with what was known before, or with four that agree \
+             among themselves"
+        }
+        Disturbance::UnexplainedSecond => {
+            "the time daemon's next write, or once a source tells of a leap second"
+        }
+        Disturbance::Interrupted => "the next reading that is left alone",
+        _ => "the time daemon's next write",
     }
 }
 

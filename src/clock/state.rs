@@ -22,10 +22,12 @@ mod look;
 mod record;
 #[cfg(test)]
 mod round_trip;
+mod step;
 
 use record::{SourceRecord, Word};
+use step::OpenStep;
 
-pub(crate) use answering::{Answering, Assumption, Contradiction, Why};
+pub(crate) use answering::{Answering, Assumption, Contradiction, Party, Why};
 
 pub(crate) use digest::{Basis, DIGEST_WORDS, Digest};
 
@@ -45,9 +47,12 @@ pub(crate) struct State {
     /// What voided the claims, until a source writes again. Told of where nothing serves and no
     /// source says anything more to the point.
     pub(crate) voided: Option<Disturbance>,
-    /// What happened to real time and is neither explained nor refuted yet: whatever is in force,
-    /// there is no interval meanwhile.
+    /// A leap second that only a look can explain: whatever is in force, there is no interval meanwhile.
     pub(crate) unexplained: Option<Disturbance>,
+    /// A step out of the interval that is neither explained nor refuted yet.
+    pub(crate) step: Option<OpenStep>,
+    /// Changes when everything that was promised before is forgotten (T3).
+    pub(crate) epoch: u32,
     /// The last boundary at which real time was seen to leap.
     pub(crate) leapt: Option<Timestamp>,
     pub(crate) real_offset: OffsetRange,
@@ -70,6 +75,8 @@ words_struct!(State {
     assumption,
     voided,
     unexplained,
+    step,
+    epoch,
     leapt,
     real_offset,
     boot_offset,
@@ -111,6 +118,8 @@ impl State {
             assumption,
             voided: None,
             unexplained: None,
+            step: None,
+            epoch: 0,
             leapt: None,
             real_offset: clocks.real_offset(),
             boot_offset: clocks.boot_offset(),
@@ -137,6 +146,9 @@ impl State {
     ///
     /// A contradiction comes before all of this, and is told where it is found.
     pub(super) fn why_nothing(&self, policy: &Policy) -> Why {
+        if let Some(open) = &self.step {
+            return Why::Disturbed(open.cause());
+        }
         match self.assumption {
             Assumption::Broken(cause) if self.none_reports_a_bound(policy) => {
                 return Why::AssumptionBroken(cause);

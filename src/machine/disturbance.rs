@@ -1,6 +1,7 @@
 //! What can happen to a machine's clocks.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::words::words_enum;
 
@@ -21,6 +22,11 @@ pub enum Disturbance {
     RawBackwards,
     /// The process lives in another time namespace, or is a copy of the one that it was.
     Moved,
+    /// Real time was stepped out of the interval in force: the stepper is wrong, or the interval was.
+    SteppedAway {
+        /// How far from the interval it ended.
+        by: Duration,
+    },
     /// Real time jumped by a second around midnight UTC, and no look has explained it yet.
     UnexplainedSecond,
     /// The hypervisor tells that it paused, migrated or restored the machine (vmclock).
@@ -37,11 +43,18 @@ words_enum!(Disturbance {
     UnexplainedSecond = 5,
     Interrupted = 6,
     Disrupted = 7,
+    SteppedAway { by } = 8,
 });
 
 impl fmt::Display for Disturbance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::SteppedAway { by } => {
+                return write!(
+                    f,
+                    "the clock was stepped to {by:?} outside the interval, so that one of the two is wrong"
+                );
+            }
             Self::Suspended => "the machine was suspended",
             Self::Stepped => "the clock was stepped",
             Self::RawBackwards => "raw time ran backwards",

@@ -93,7 +93,7 @@ pub struct ChronySource {
     transport: Arc<dyn ChronyTransport>,
     interval: Duration,
     timeout: Duration,
-    by_hand: bool,
+    manual: bool,
     asks_kernel: bool,
     mailbox: Arc<Mailbox>,
 }
@@ -110,7 +110,7 @@ impl ChronySource {
             transport: Arc::new(Udp::new(DEFAULT_ADDRESS)),
             interval: DEFAULT_INTERVAL,
             timeout: DEFAULT_TIMEOUT,
-            by_hand: false,
+            manual: false,
             asks_kernel: false,
             mailbox: Arc::default(),
         }
@@ -172,9 +172,9 @@ impl ChronySource {
 
     /// Is asked by nobody but [`Clock::refresh`](crate::Clock::refresh), whatever the clock's policy.
     #[must_use]
-    pub fn by_hand(self) -> Self {
+    pub fn manual(self) -> Self {
         Self {
-            by_hand: true,
+            manual: true,
             ..self
         }
     }
@@ -206,7 +206,7 @@ impl Source for ChronySource {
     }
 
     fn refresh_interval(&self) -> Option<Duration> {
-        (!self.by_hand).then_some(self.interval)
+        (!self.manual).then_some(self.interval)
     }
 
     fn refresh(&self, machine: &dyn Machine) {

@@ -11,21 +11,21 @@ use crate::machine::NtpStatus;
 mod fingerprint;
 mod leap;
 mod memory;
+mod observation;
 mod predictor;
-mod seen;
 
-use fingerprint::{Looks, Opinion, fingerprint};
+use fingerprint::{Opinion, Resemblance, fingerprint};
 use leap::{leap_notice, near_leap};
 use memory::Remembered;
+use observation::Observation;
 use predictor::{Baseline, GROWTH_PPB};
-use seen::Seen;
 
 /// What the kernel's own growth does not yet cover at a first look: `GROWTH_DELAY` at 500 ppm.
 const INHERITED_UNSEEN: u64 = 550_000;
 
 /// The kernel's NTP status as a [`Source`]: what chrony or ntpd told it about the clock's error.
 ///
-/// # Looks and writes
+/// # Resemblance and writes
 ///
 /// A look reads the status, the clocks and the status again; if the two differ, or the kernel's own
 /// timekeeping is overdue, it starts anew. A *write* is a `maxerror` that the last look does not
@@ -60,25 +60,25 @@ impl Source for KernelSource {
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
         // A look that failed leaves the memory as it is: to the next one it is as if nobody had
         // looked for a while, which the unseen term covers.
-        let seen = match Seen::settled(context) {
-            Ok(Some(seen)) => seen,
+        let observed = match Observation::settled(context) {
+            Ok(Some(observed)) => observed,
             Ok(None) => return Look::new(Finding::Unsettled),
             Err(error) => return Look::new(Finding::Refused(error.into())),
         };
         let before: Remembered = memory.load().unwrap_or_default();
-        let leap_flags = before.leap_flags.after(&seen, before.baseline.as_ref());
+        let leap_flags = before.leap_flags.after(&observed, before.baseline.as_ref());
         let leap = leap_notice(
-            &seen,
+            &observed,
             before.baseline.as_ref(),
             before.leap_flags,
             leap_flags,
         );
-        if near_leap(&seen, leap, leap_flags) {
+        if near_leap(&observed, leap, leap_flags) {
             let because = Awaiting::LeapSecond;
             let finding = Finding::Refused(Refusal::AwaitingWrite { because });
-            return Look { finding, leap };
+            return Look::new(finding).with_leap(leap);
         }
-        let (finding, opinion) = judge(context, &seen, &before);
+        let (finding, opinion) = judge(context, &observed, &before);
         let waiting = match finding {
             Finding::Write(_) | Finding::Inherited(_) => None,
             Finding::Nothing | Finding::Unsettled => before.waiting,
@@ -86,12 +86,12 @@ impl Source for KernelSource {
             Finding::Refused(_) => Some(Awaiting::Disturbance),
         };
         memory.store(&Remembered {
-            baseline: Some(Baseline::of(&seen)),
+            baseline: Some(Baseline::of(&observed)),
             opinion,
             waiting,
             leap_flags,
         });
-        Look { finding, leap }
+        Look::new(finding).with_leap(leap)
     }
 
     fn asks_kernel(&self) -> bool {
@@ -104,14 +104,18 @@ impl Source for KernelSource {
 }
 
 /// Interprets a settled look.
-fn judge(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Finding, Opinion) {
-    let status = &seen.status;
+fn judge(
+    context: &LookContext<'_>,
+    observed: &Observation,
+    before: &Remembered,
+) -> (Finding, Opinion) {
+    let status = &observed.status;
     if !status.reports_a_bound() {
         let maxerror_us = status.maxerror;
         let refusal = Refusal::Unsynchronized { maxerror_us };
         return (Finding::Refused(refusal), Opinion::Fair);
     }
-    let (event, opinion) = recognise(context, seen, before);
+    let (event, opinion) = recognise(context, observed, before);
     let refusal = if let Opinion::Refused(writer) = opinion {
         Some(Refusal::NoBound {
             writer,
@@ -153,62 +157,86 @@ impl Event {
     }
 }
 
-fn recognise(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Event, Opinion) {
+fn recognise(
+    context: &LookContext<'_>,
+    observed: &Observation,
+    before: &Remembered,
+) -> (Event, Opinion) {
     let Some(baseline) = before.baseline else {
-        return first_look(context, seen, before.opinion);
+        return first_look(context, observed, before.opinion);
     };
-    if baseline.real_offset.moved_to(&seen.clocks.real_offset()) != 0 {
-        // A step, a leap second or a suspend: only a later departure can be told for a write. A
-        // claim that is in force goes on; with none, the next write is awaited.
-        return (standing(before), before.opinion);
-    }
-    if !baseline.departs(seen) {
-        return (standing(before), before.opinion);
+    let jump = baseline
+        .real_offset
+        .moved_to(&observed.clocks.real_offset());
+    // A leap second leaves the NTP state as it is, so only a later departure can be told for a write.
+    // A step clears it (`timekeeping_update` with `TK_CLEAR_NTP`): a bound that stands was written after
+    // the step, or by the very call that made it.
+    let stands = if jump == 0 {
+        !baseline.departs(observed)
+    } else {
+        may_be_leap(jump, observed)
+    };
+    if stands {
+        return (still_waiting(before), before.opinion);
     }
     let accepted = |opinion| {
-        let claim = seen.claim(context, baseline.unseen(context, seen));
+        let claim = observed.claim(context, baseline.unseen(context, observed));
         (Event::claimed(claim, Event::Write), opinion)
     };
-    match (fingerprint(&seen.status), before.opinion) {
-        (Looks::Honest, _) => accepted(Opinion::Fair),
-        (Looks::Surely(writer), _) => (Event::Nothing, Opinion::Refused(writer)),
-        (Looks::Like(writer), Opinion::Suspicious | Opinion::Refused(_)) => {
+    match (fingerprint(&observed.status), before.opinion) {
+        (Resemblance::None, _) => accepted(Opinion::Fair),
+        (Resemblance::Sure(writer), _) => (Event::Nothing, Opinion::Refused(writer)),
+        (Resemblance::Possible(writer), Opinion::Suspicious | Opinion::Refused(_)) => {
             (Event::Nothing, Opinion::Refused(writer))
         }
-        (Looks::Like(_), Opinion::Fair) => (
+        (Resemblance::Possible(_), Opinion::Fair) => (
             Event::Awaiting(Awaiting::Suspicious {
-                maxerror_us: seen.status.maxerror,
+                maxerror_us: observed.status.maxerror,
             }),
             Opinion::Suspicious,
         ),
     }
 }
 
+/// Returns true if a jump of real time may be a leap second that the kernel made.
+fn may_be_leap(jump: i64, observed: &Observation) -> bool {
+    const SECOND: i64 = 1_000_000_000;
+    const DAY: i64 = 86_400 * SECOND;
+    // A look comes at most some seconds late, unless the process was stopped: then the next write counts.
+    let since_midnight = observed.clocks.real.rem_euclid(DAY);
+    let near_midnight = since_midnight < 60 * SECOND || since_midnight > DAY - 2 * SECOND;
+    (jump.saturating_abs() - SECOND).abs() < SECOND / 2 && near_midnight
+}
+
 /// What to say where nothing new was written.
-fn standing(before: &Remembered) -> Event {
+fn still_waiting(before: &Remembered) -> Event {
     before.waiting.map_or(Event::Nothing, Event::Awaiting)
 }
 
-fn first_look(context: &LookContext<'_>, seen: &Seen, opinion: Opinion) -> (Event, Opinion) {
-    let maxerror_us = seen.status.maxerror;
-    match fingerprint(&seen.status) {
-        Looks::Surely(writer) => return (Event::Nothing, Opinion::Refused(writer)),
-        Looks::Like(_) => {
-            // Not held against the writer: it was not seen writing.
+fn first_look(
+    context: &LookContext<'_>,
+    observed: &Observation,
+    opinion: Opinion,
+) -> (Event, Opinion) {
+    let maxerror_us = observed.status.maxerror;
+    match fingerprint(&observed.status) {
+        Resemblance::Sure(writer) => return (Event::Nothing, Opinion::Refused(writer)),
+        Resemblance::Possible(_) => {
+            // Not held against the writer: it was not observed writing.
             return (
                 Event::Awaiting(Awaiting::Suspicious { maxerror_us }),
                 opinion,
             );
         }
-        Looks::Honest => {}
+        Resemblance::None => {}
     }
     if !context.may_inherit {
         return (Event::Awaiting(Awaiting::Disturbance), opinion);
     }
-    let rate_ppb = seen.adjustment_ppb.saturating_abs();
+    let rate_ppb = observed.adjustment_ppb.saturating_abs();
     if rate_ppb.saturating_add(context.max_drift_ppb.into()) > GROWTH_PPB {
         return (Event::Awaiting(Awaiting::Slewing { rate_ppb }), opinion);
     }
-    let claim = seen.claim(context, INHERITED_UNSEEN);
+    let claim = observed.claim(context, INHERITED_UNSEEN);
     (Event::claimed(claim, Event::First), opinion)
 }

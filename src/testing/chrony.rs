@@ -50,7 +50,7 @@ use crate::time::{LeapKind, TimeDelta, Timestamp};
 /// }
 ///
 /// let machine = ScriptedMachine::default();
-/// let clock = |transport: ChronySource| machine.builder().source(transport.by_hand()).build();
+/// let clock = |transport: ChronySource| machine.builder().source(transport.manual()).build();
 /// assert!(clock(ChronySource::new().transport(Mute))?.refresh().is_err());
 /// // So that its first report may be inherited from before this clock.
 /// machine.write_maxerror(1_003);

@@ -1,4 +1,11 @@
 //! Marzullo's intersection against its definition and the truth (F1), and single exchanges (F2).
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected has to fail"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -189,7 +196,7 @@ proptest! {
             Err(error) => {
                 prop_assert!(number(8) > number(16));
                 let reversed = matches!(error, DecodeError::Reversed { .. });
-                prop_assert!(reversed);
+                prop_assert!(reversed, "{}", error);
             }
         }
     }

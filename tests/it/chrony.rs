@@ -177,7 +177,7 @@ impl Scene {
         ChronySource::new()
             .address(self.chronyd.address)
             .timeout(Duration::from_secs(2))
-            .by_hand()
+            .manual()
             .with_kernel_status()
     }
 
@@ -339,7 +339,7 @@ fn the_kernel_is_heard_beside_a_report_only_where_it_is_asked_anyway() {
     let alone = scene
         .machine
         .builder()
-        .source(source.by_hand())
+        .source(source.manual())
         .build()
         .unwrap();
     alone.refresh().unwrap_err();

@@ -106,7 +106,7 @@ impl Node {
             hub: Arc::clone(&self.machine.hub),
             node: self.machine.node,
         };
-        ChronySource::new().transport(transport).by_hand()
+        ChronySource::new().transport(transport).manual()
     }
 
     /// Lets something happen to it now.

@@ -81,7 +81,7 @@ pub(crate) enum Why {
     /// No source was looked at yet. Ends with the first look that gets through.
     Unheard,
     /// Two claims cannot both be true. Ends when each source that has a say has said the same thing
-    /// twice.
+    /// twice; where no source reports a bound, when the caller vouches.
     Contradicted(Contradiction),
     /// Raw time no longer connects to what was claimed. Ends with a source's next write.
     Disturbed(Disturbance),
@@ -106,8 +106,11 @@ impl Why {
             Self::Unheard => ClockError::Disturbed {
                 cause: Disturbance::Interrupted,
             },
-            Self::Contradicted(Contradiction { source, by }) => ClockError::Contradicted {
-                from: policy.source_name(source),
+            Self::Contradicted(Contradiction { party, by }) => ClockError::Contradicted {
+                from: match party {
+                    Party::Source(source) => policy.source_name(source),
+                    Party::Caller => "assumed",
+                },
                 by,
             },
             Self::Disturbed(cause) => ClockError::Disturbed { cause },
@@ -120,13 +123,24 @@ impl Why {
 /// Two claims that cannot both be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contradiction {
-    /// The source of the later one.
-    pub(crate) source: usize,
+    /// Who made the later one.
+    pub(crate) party: Party,
     /// How far they miss each other.
     pub(crate) by: Duration,
 }
 
-words_struct!(Contradiction { source, by });
+words_struct!(Contradiction { party, by });
+
+/// Who makes claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Party {
+    /// The source with this index.
+    Source(usize),
+    /// The caller, by `assume_error`.
+    Caller,
+}
+
+words_enum!(Party { Source(index) = 1, Caller = 2 });
 
 /// Whether the caller vouches for real time (`assume_error`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +158,15 @@ impl Assumption {
         match policy.assume_error {
             None => Self::NotGiven,
             Some(_) => Self::Holds,
+        }
+    }
+
+    /// Breaks it by a step of `by` ns: one that leads from one edge of what was assumed to the other, and
+    /// no further, leaves it.
+    pub(super) fn step_by(&mut self, by: i64, error: Option<Duration>) {
+        let twice = error.map_or(0, |error| error.as_nanos().saturating_mul(2));
+        if u128::from(by.unsigned_abs()) > twice {
+            self.break_by(Disturbance::Stepped);
         }
     }
 

@@ -9,7 +9,7 @@
 
 use core::time::Duration;
 
-use super::{Answering, State};
+use super::{Answering, Party, State};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
 use crate::machine::Disturbance;
@@ -23,8 +23,8 @@ impl State {
         self.claim_in_force().is_some_and(lost)
     }
 
-    /// The state that takes the place of `before`, whose claim was closed at raw instant `closed` if
-    /// it loses it: with the floor that it owes, or contradicted by it.
+    /// Takes the place of `before`, whose claim was closed at raw instant `closed` if it loses it: puts the
+    /// floor that it owes under its claim, or is contradicted by it.
     pub(crate) fn succeed(
         &mut self,
         before: &Self,
@@ -49,11 +49,11 @@ impl State {
         {
             Some(by) => {
                 events.note(Count::Contradictions);
-                let source = match next.answering {
-                    Answering::From { source, .. } => source,
-                    Answering::Assumed { .. } | Answering::Nothing { .. } => 0,
+                let party = match next.answering {
+                    Answering::From { source, .. } => Party::Source(source),
+                    Answering::Assumed { .. } | Answering::Nothing { .. } => Party::Caller,
                 };
-                next.contradict(policy, source, by);
+                next.contradict(policy, party, by);
             }
             None => next.answering.set_floor(owed),
         }
@@ -67,8 +67,12 @@ impl State {
         self.in_force().map(|sync| sync.claim)
     }
 
-    /// Within vouched or within assumed claims, and not under a contradiction.
+    /// Within vouched or within assumed claims, not under a contradiction, and while nothing was settled
+    /// without the claims that made them.
     fn keeps_promises_of(&self, before: &Self) -> bool {
+        if self.epoch != before.epoch {
+            return false;
+        }
         match self.answering {
             Answering::Nothing { .. } if self.answering.contradiction().is_some() => false,
             // What was only assumed may have been wrong, and is no floor for any source's claim.
@@ -112,6 +116,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Trial;
     use super::super::{Assumption, Why};
     use super::*;
     use crate::machine::{Disruption, Identity, Sandwich};
@@ -167,7 +172,8 @@ mod tests {
     /// A state in which the source with this index serves.
     fn served(source: usize, sync: SyncClaim) -> State {
         let mut state = unheard();
-        let _ = state.sources[source].hear(&Look::new(Finding::Write(sync)));
+        let _ = state.sources[source]
+            .hear(&Look::new(Finding::Write(sync)), Trial::ordinary(&policy()));
         state.answering = Answering::From {
             source,
             floor: None,
@@ -240,7 +246,10 @@ mod tests {
         let mut next = behind;
         let events = next.succeed(&before, Some(60), &policy());
         let by = Duration::from_nanos(160 - 69);
-        let contradiction = super::super::Contradiction { source: 1, by };
+        let contradiction = super::super::Contradiction {
+            party: Party::Source(1),
+            by,
+        };
         assert_eq!(next.answering.contradiction(), Some(contradiction));
         assert_eq!(events, Events::of(Count::Contradictions));
         assert_eq!(floor_of(&next), None);

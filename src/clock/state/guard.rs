@@ -4,10 +4,10 @@ use super::{Answering, State};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
 use crate::machine::{Disruption, Disturbance, Identity, Sandwich};
+use crate::source::SyncClaim;
 use crate::time::{LeapKind, LeapSecond};
 
 const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
 
 /// How late the kernel may be to leap: it does so at the first tick of the second, which is 10 ms long
 /// at most, and may come late itself.
@@ -42,10 +42,14 @@ impl State {
             return self.leap_overdue(clocks);
         }
         let identity = identity();
-        if identity != self.identity {
+        // A forked child lives on with the clock that it inherited, unless its clocks are others. Where
+        // the time namespace cannot be read, that is not known.
+        let same_clocks =
+            identity.time_namespace == self.identity.time_namespace && identity.time_namespace != 0;
+        if identity != self.identity && !same_clocks {
             return Some(self.void(policy, Disturbance::Moved, clocks, identity));
         }
-        Some(self.stepped(policy, stepped, clocks))
+        Some(self.stepped(policy, stepped, clocks, identity))
     }
 
     /// Real time has come to a leap second and gone on as if there were none: it was called off when no
@@ -114,6 +118,7 @@ impl State {
         self.rebase(clocks, identity);
         self.voided = Some(cause);
         self.unexplained = None;
+        self.step = None;
         for record in self.sources.iter_mut().take(policy.source_count()) {
             record.void();
         }
@@ -124,29 +129,44 @@ impl State {
     }
 
     /// Real time was stepped, or a leap second took place.
-    fn stepped(&mut self, policy: &Policy, by: i64, clocks: &Sandwich) -> Events {
+    fn stepped(
+        &mut self,
+        policy: &Policy,
+        by: i64,
+        clocks: &Sandwich,
+        identity: Identity,
+    ) -> Events {
         let seen_real = self.seen_real;
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
         let leapt = leap.filter(|leap| self.is_that_leap(by, clocks.real, leap));
-        self.rebase(clocks, self.identity);
+        self.rebase(clocks, identity);
         if let Some(leap) = leapt {
             self.leapt = Some(leap.boundary);
             self.unexplained = None;
             return Events::default();
         }
-        let around_midnight = |real: i64| real.div_euclid(DAY);
-        if (by.saturating_abs() - SECOND).abs() < SECOND / 2
-            && (around_midnight(seen_real.saturating_sub(2 * SECOND))
-                != around_midnight(clocks.real.saturating_add(2 * SECOND)))
-        {
-            self.unexplained = Some(Disturbance::UnexplainedSecond);
-        }
-        self.assumption.break_by(Disturbance::Stepped);
+        self.assumption.step_by(by, policy.assume_error);
         match self.answering {
-            // No claim is about real time, but for one that only the caller vouched for.
-            Answering::From { .. } => {}
-            Answering::Assumed { .. } | Answering::Nothing { .. } => self.stop_serving(policy),
+            // No claim is about real time; but where it is now may say that one of the two is wrong.
+            Answering::From { .. } => self.step_out(policy, by, seen_real, clocks),
+            Answering::Assumed { sync, .. } => self.step_under_assumption(policy, &sync, clocks),
+            Answering::Nothing { .. } => {
+                self.step_out(policy, by, seen_real, clocks);
+                self.stop_serving(policy);
+            }
         }
         Events::of(Count::Steps)
+    }
+
+    /// The caller vouches for real time before the step and after it: both are true while they meet.
+    fn step_under_assumption(&mut self, policy: &Policy, sync: &SyncClaim, clocks: &Sandwich) {
+        let anew = self.assume(policy, clocks);
+        match anew.filter(|anew| sync.claim.contradiction(&anew.claim).is_none()) {
+            Some(sync) => self.answering = Answering::Assumed { sync, floor: None },
+            None => {
+                self.assumption.break_by(Disturbance::Stepped);
+                self.stop_serving(policy);
+            }
+        }
     }
 }

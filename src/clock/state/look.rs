@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
-use super::record::SourceRecord;
-use super::{Answering, Assumption, Contradiction, State, Why, age, nanos};
+use super::record::{SourceRecord, Trial};
+use super::step::OpenStep;
+use super::{Answering, Assumption, Contradiction, Party, State, Why, age, nanos};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
 use crate::machine::{Disturbance, Sandwich};
@@ -12,6 +13,10 @@ use crate::time::{Claim, ErrorBound, Interval, LeapSecond, Timestamp};
 
 /// How near a leap second no look counts.
 const LEAP_VICINITY: Duration = Duration::from_secs(2);
+
+const fn is_write(look: &Look) -> bool {
+    matches!(look.finding, Finding::Write(_))
+}
 
 /// Whether a look got so far as to see whether a leap second took place.
 const fn can_tell_of_leaps(look: &Look) -> bool {
@@ -52,7 +57,7 @@ impl State {
             .is_some_and(|gap| gap <= LEAP_VICINITY)
     }
 
-    /// Takes note of what every source was found to say, `clocks` being read after the last one.
+    /// Takes in what every source found, `clocks` being read after the last look.
     pub(crate) fn looked(
         &mut self,
         policy: &Policy,
@@ -68,46 +73,94 @@ impl State {
         self.note_leap(looks);
         self.settle_second(policy, looks);
         self.outlive(policy, clocks.raw);
-        let mut evidence = None;
-        for (index, (record, look)) in self.sources.iter_mut().zip(looks).enumerate() {
-            let missed_by = record.hear(look);
-            if record.refusal.is_some_and(|refusal| !refusal.is_absence()) {
-                events.note(Count::Refusals);
-            }
+        for look in looks {
             if matches!(look.finding, Finding::Write(_)) {
                 events.note(Count::Writes);
             }
-            evidence = evidence.max(missed_by.map(|by| (by, index)));
         }
-        // What one source announced is on the scale of the others' new claims too.
-        self.note_leap(looks);
-        if looks
-            .iter()
-            .any(|look| matches!(look.finding, Finding::Write(_)))
-        {
-            self.voided = None;
-            self.assumption.mend();
+        if self.step.is_some() {
+            self.hear_under_a_step(policy, looks);
+        } else {
+            self.hear_all(policy, looks, clocks, clocksource, &mut events);
         }
-        let contradicted = self.answering.contradiction().is_some();
-        if evidence.is_none() && !contradicted {
-            evidence = self.learn(policy, looks, clocksource);
-        }
-        evidence = evidence.max(self.disagreement(policy, clocks.raw));
-        if let Some((by, source)) = evidence {
-            events.note(Count::Contradictions);
-            self.contradict(policy, source, by);
-        } else if contradicted && self.all_agree(policy) {
-            self.answering = Answering::nothing(Why::Unheard);
-            for record in &mut self.sources {
-                record.drop_unconfirmed();
+        for record in self.in_use(policy) {
+            if record.refusal.is_some_and(|refusal| !refusal.is_absence()) {
+                events.note(Count::Refusals);
             }
         }
         self.choose(policy, clocks);
         events
     }
 
-    pub(super) fn contradict(&mut self, policy: &Policy, source: usize, by: Duration) {
-        let contradiction = Contradiction { source, by };
+    /// Hears every source, and tests what it says against what was said before.
+    fn hear_all(
+        &mut self,
+        policy: &Policy,
+        looks: &[Look],
+        clocks: &Sandwich,
+        clocksource: impl FnOnce() -> u64,
+        events: &mut Events,
+    ) {
+        let contradicted = self.answering.contradiction().is_some();
+        let trial = Trial {
+            contradicted,
+            policy,
+        };
+        let mut evidence = None;
+        for (index, (record, look)) in self.sources.iter_mut().zip(looks).enumerate() {
+            let missed_by = record.hear(look, trial);
+            evidence = evidence.max(missed_by.map(|by| (by, index)));
+        }
+        // What one source announced is on the scale of the others' new claims too.
+        self.note_leap(looks);
+        if looks.iter().any(is_write) {
+            self.voided = None;
+            self.assumption.mend();
+        }
+        if evidence.is_none() && !contradicted {
+            evidence = self.learn(policy, looks, clocksource);
+        }
+        evidence = evidence.max(self.disagreement(policy, clocks.raw));
+        if let Some((by, source)) = evidence {
+            events.note(Count::Contradictions);
+            self.contradict(policy, Party::Source(source), by);
+        } else if contradicted && self.all_agree(policy) {
+            self.answering = Answering::nothing(Why::Unheard);
+            for record in &mut self.sources {
+                record.drop_unconfirmed();
+            }
+        }
+    }
+
+    /// Hears every source while a step out of the interval is open: writes are evidence first.
+    fn hear_under_a_step(&mut self, policy: &Policy, looks: &[Look]) {
+        let trial = Trial::ordinary(policy);
+        for (index, look) in looks.iter().enumerate() {
+            match look.finding {
+                Finding::Write(_) if self.step.is_some() => {
+                    if let Some(record) = self.sources.get_mut(index) {
+                        record.refusal = None;
+                    }
+                    if self.weigh_write(policy, index, look) {
+                        self.voided = None;
+                        self.assumption.mend();
+                    }
+                }
+                // What stood before the step is no evidence of what came after it.
+                Finding::Inherited(_) => {}
+                _ => {
+                    if let Some(record) = self.sources.get_mut(index) {
+                        // Nothing is tested here but a second source's write after the matter was settled.
+                        let _ = record.hear(look, trial);
+                    }
+                }
+            }
+        }
+        self.note_leap(looks);
+    }
+
+    pub(super) fn contradict(&mut self, policy: &Policy, party: Party, by: Duration) {
+        let contradiction = Contradiction { party, by };
         self.answering = Answering::nothing(Why::Contradicted(contradiction));
         // Whichever claim was false, what was learned may rest on it.
         self.unlearn(policy);
@@ -131,6 +184,10 @@ impl State {
         let counts = |record: &SourceRecord| !contradicted || record.has_a_say();
         let carried = |record: &SourceRecord| {
             let claim = record.word.claim().filter(|_| counts(record))?.claim;
+            // A claim too old to answer has no say: its daemon may have been dead for hours.
+            if raw > policy.last_use(&claim) {
+                return None;
+            }
             Some((claim.carry(raw).ok()?, claim.raw()))
         };
         let mut worst = None;
@@ -154,6 +211,12 @@ impl State {
             if let LeapNotice::Passed(leap) = look.leap {
                 self.leapt = Some(leap.boundary);
                 self.unexplained = None;
+                if let Some(open) = &self.step
+                    && open.cause() == Disturbance::UnexplainedSecond
+                {
+                    // It was announced after all: what was claimed before stands on its scale.
+                    self.step = None;
+                }
                 return;
             }
         }
@@ -229,15 +292,31 @@ impl State {
         }
     }
 
-    /// Returns true if what the caller vouched for no longer holds, and only the caller can mend that.
-    pub(crate) const fn awaits_the_caller(&self) -> bool {
-        matches!(self.assumption, Assumption::Broken(_))
-    }
-
-    /// The caller vouches for real time anew.
+    /// Takes the caller's word for real time anew.
+    ///
+    /// Where no source reports a bound that also ends a contradiction and an open step: no source is left
+    /// to end them.
     pub(crate) fn vouch(&mut self, policy: &Policy, clocks: &Sandwich) {
         self.assumption.mend();
+        if self.none_reports_a_bound(policy) {
+            if self.answering.contradiction().is_some() || self.step.is_some() {
+                for record in &mut self.sources {
+                    record.forget();
+                }
+                self.rate.reset();
+                self.epoch = self.epoch.wrapping_add(1);
+                self.step = None;
+                self.answering = Answering::nothing(Why::Unheard);
+            }
+        }
         self.choose(policy, clocks);
+    }
+
+    /// Returns true if there is anything that the caller's word would end.
+    pub(crate) fn awaits_the_caller(&self) -> bool {
+        matches!(self.assumption, Assumption::Broken(_))
+            || (self.assumption != Assumption::NotGiven
+                && (self.answering.contradiction().is_some() || self.step.is_some()))
     }
 
     /// Chooses what serves: the narrowest claim of a source that vouches now, else the narrowest of
@@ -251,7 +330,9 @@ impl State {
     fn chosen(&self, policy: &Policy, clocks: &Sandwich) -> Answering {
         let usable = |record: &SourceRecord| {
             let claim = record.word.claim()?.claim;
-            if age(&claim, clocks.raw) > policy.max_age {
+            let precedes = |open: &OpenStep| !open.precedes(&claim);
+            if age(&claim, clocks.raw) > policy.max_age || self.step.as_ref().is_some_and(precedes)
+            {
                 return None;
             }
             let carried = claim.with_leap(None).carry(clocks.raw);
@@ -281,6 +362,9 @@ impl State {
             Assumption::Broken(_) if may_assume => return nothing(),
             Assumption::NotGiven | Assumption::Holds | Assumption::Broken(_) => {}
         }
+        if self.step.is_some() {
+            return nothing();
+        }
         // A claim too old or too wide stays in force, so that this can be told; it answers no more.
         match self.answering {
             Answering::From { source, .. } if self.in_force().is_some() => from(source),
@@ -292,7 +376,7 @@ impl State {
     }
 
     /// The claim that the caller vouches for: real time is off by `assume_error` at most.
-    fn assume(&self, policy: &Policy, clocks: &Sandwich) -> Option<SyncClaim> {
+    pub(super) fn assume(&self, policy: &Policy, clocks: &Sandwich) -> Option<SyncClaim> {
         let bound = ErrorBound {
             assumed_ns: nanos(policy.assume_error?),
             bracket_ns: clocks.bracket(),

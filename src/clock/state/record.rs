@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::clock::policy::Policy;
 use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SourceMemory, SyncClaim};
 use crate::time::Claim;
 use crate::words::{words_enum, words_struct};
@@ -72,10 +73,28 @@ words_struct!(Consistency {
 impl Consistency {
     /// Tests a write against the claim before it and one at least a minute older; by how much it
     /// misses the one that it misses more.
-    fn test(&mut self, last: Option<&Claim>, claim: Claim) -> Option<Duration> {
+    fn test(&mut self, last: Option<&Claim>, claim: Claim, trial: Trial<'_>) -> Option<Duration> {
+        let Trial {
+            contradicted,
+            policy,
+        } = trial;
+        // A claim too old to answer has no say either.
+        let says = |earlier: &Claim| claim.raw() <= policy.last_use(earlier);
+        let last = last.filter(|last| says(last));
+        self.older = self.older.filter(says);
+        self.younger = self.younger.filter(says);
         let neighbours = last.and_then(|last| last.contradiction(&claim));
-        if last.is_some() {
+        if let Some(last) = last {
             self.agreed = neighbours.is_none();
+            if contradicted && self.agreed {
+                // The newest two agree: what excludes either of them is what was false.
+                let stands = |earlier: &Claim| {
+                    earlier.contradiction(last).is_none() && earlier.contradiction(&claim).is_none()
+                };
+                self.older = self.older.filter(stands);
+                self.younger = self.younger.filter(stands);
+                self.pair_outside = false;
+            }
         }
         let far_enough = |earlier: &Claim| claim.raw().saturating_sub(earlier.raw()) >= PAIR_SPAN;
         let partner = self.younger.filter(far_enough).or(self.older);
@@ -97,6 +116,23 @@ impl Consistency {
             younger: None,
             pair_outside: self.pair_outside,
             agreed: false,
+        }
+    }
+}
+
+/// What a write is tried under.
+#[derive(Clone, Copy)]
+pub(super) struct Trial<'a> {
+    /// Claims contradict each other, and these tests are to find out which are left.
+    pub(super) contradicted: bool,
+    pub(super) policy: &'a Policy,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) const fn ordinary(policy: &'a Policy) -> Self {
+        Self {
+            contradicted: false,
+            policy,
         }
     }
 }
@@ -126,7 +162,7 @@ impl SourceRecord {
     }
 
     /// Takes note of what a look found; by how much its claim misses an earlier one, if it does.
-    pub(in crate::clock) fn hear(&mut self, look: &Look) -> Option<Duration> {
+    pub(super) fn hear(&mut self, look: &Look, trial: Trial<'_>) -> Option<Duration> {
         let on_scale = |sync: SyncClaim| match look.leap {
             LeapNotice::Pending(leap) => SyncClaim {
                 claim: sync.claim.with_leap(Some(leap)),
@@ -142,7 +178,7 @@ impl SourceRecord {
                 let sync = on_scale(sync);
                 let last = self.word.claim().map(|last| last.claim);
                 self.word = Word::Own(sync);
-                return self.consistency.test(last.as_ref(), sync.claim);
+                return self.consistency.test(last.as_ref(), sync.claim, trial);
             }
             Finding::Inherited(sync) => {
                 self.refusal = None;
@@ -193,6 +229,12 @@ impl SourceRecord {
         if !self.agrees() {
             self.word.drop_claim();
         }
+    }
+
+    /// Forgets what was claimed, but not what the source itself remembers.
+    pub(super) fn forget(&mut self) {
+        self.word.drop_claim();
+        self.consistency = Consistency::default();
     }
 
     /// Changes the claims' scale, for a leap second.

@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
-use super::record::SourceRecord;
-use super::{Answering, Assumption, Contradiction, Digest, MAX_SOURCES, SLOT_WORDS, State, Why};
+use super::record::{SourceRecord, Trial};
+use super::{
+    Answering, Assumption, Contradiction, Digest, MAX_SOURCES, Party, SLOT_WORDS, State, Why,
+};
+use crate::clock::policy::Policy;
 use crate::machine::{Disruption, Disturbance, Identity, NtpStatusError, Sandwich};
 use crate::source::{
     Awaiting, ChronyRefusal, Finding, Look, Refusal, SourceMemory, SyncClaim, Writer,
@@ -80,6 +83,7 @@ fn motley() -> State {
     state
         .rate
         .revise(|claim| claim.with_leap(sync(9).claim.leap()));
+    let policy = Policy::default();
     for (record, raw) in state.sources.iter_mut().zip([100, 200, 300, 400]) {
         let words: [i64; SourceMemory::WORDS] =
             core::array::from_fn(|i| raw + i64::try_from(i).unwrap());
@@ -87,7 +91,7 @@ fn motley() -> State {
         // Two writes a minute apart fill both ends of the pair.
         for at in [0, 61_000_000_000, 122_000_000_000] {
             let look = Look::new(Finding::Write(sync(raw + at)));
-            let _ = record.hear(&look);
+            let _ = record.hear(&look, Trial::ordinary(&policy));
         }
         record.refusal = Some(Refusal::AwaitingWrite {
             because: Awaiting::Slewing { rate_ppb: raw },
@@ -165,7 +169,7 @@ fn a_state_comes_back_from_its_words_as_it_went_in() {
 #[test]
 fn everything_that_it_may_answer_from_comes_back() {
     let contradiction = Contradiction {
-        source: 1,
+        party: Party::Source(1),
         by: Duration::from_nanos(12),
     };
     let reasons = [

@@ -1,5 +1,6 @@
 //! One report with the clocks that were read around it, and what it says beside the ones before.
 
+use super::memory::SAME_REFERENCE;
 use super::report::{Leap, Report};
 use crate::machine::{Disruption, Sandwich};
 use crate::source::{ChronyRefusal, LookContext, SyncClaim};
@@ -10,9 +11,6 @@ const LOCAL_REFERENCE: u32 = 0x7f7f_0101;
 
 /// After so many update intervals a reference is stale.
 const STALE_AFTER: u64 = 8;
-
-/// Reference times closer together than this, in ns, are one: chronyd moves its own by what it slews.
-const SAME_REFERENCE: u64 = 1_000_000;
 
 /// How far ahead of real time a reference time may be beyond what is left to correct, in ns.
 const AHEAD: i64 = 1_000_000_000;
@@ -188,13 +186,13 @@ struct Course {
 impl Course {
     /// How far the clock is off it, and how much further it may be for all that can be seen.
     fn strayed(&self, corrected: i128, asked: &Sandwich) -> (u64, u64) {
-        let seen = (corrected - self.expected).unsigned_abs();
-        let seen = u64::try_from(seen).unwrap_or(u64::MAX);
+        let apparent = (corrected - self.expected).unsigned_abs();
+        let apparent = u64::try_from(apparent).unwrap_or(u64::MAX);
         // What blurs the clocks now is in what was seen, and charged already; what blurred them then
         // may hide as much.
         let charged = asked.bracket();
-        let strayed = seen.saturating_sub(charged);
-        let in_all = seen.saturating_add(self.blur).saturating_sub(charged);
+        let strayed = apparent.saturating_sub(charged);
+        let in_all = apparent.saturating_add(self.blur).saturating_sub(charged);
         (strayed, in_all - strayed)
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::answer::Answer;
-use super::mailbox::{Contents, Heard, Mailbox};
+use super::mailbox::{Contents, Mailbox, Received};
 use super::memory::{Barrier, Remembered};
 use super::refusal::ChronyRefusal;
 use super::report::Leap;
@@ -23,55 +23,57 @@ pub(super) fn look(
     silence: Duration,
 ) -> Look {
     let Some(contents) = mailbox.open() else {
-        return shut(context, memory, silence);
+        return locked(context, memory, silence);
     };
     // Read after the answer, so that whatever happened to the clocks before it came in shows.
     let now = context.machine.sandwich();
-    let mut known = watch(context, memory, &now);
-    let finding = judge(context, &contents, &now, silence, &mut known);
-    let leap = known
+    let mut remembered = watch(context, memory, &now);
+    let update = remembered.update;
+    let finding = judge(context, &contents, &now, silence, &mut remembered);
+    let repeats_update = remembered.update == update;
+    let leap = remembered
         .leap
         .due(now.real)
         .map_or(LeapNotice::None, LeapNotice::Pending);
-    memory.store(&known);
-    Look { finding, leap }
+    memory.store(&remembered);
+    Look {
+        repeats_update,
+        ..Look::new(finding).with_leap(leap)
+    }
 }
 
-/// What is known of the clocks, with a barrier where they were disturbed or are seen first.
+/// What is remembered of the clocks, with a barrier where they were disturbed or are seen first.
 fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Remembered {
     let barrier = |may_inherit| Barrier {
         raw: now.raw,
         may_inherit,
     };
-    let Some(mut known) = memory.load::<Remembered>() else {
+    let Some(mut remembered) = memory.load::<Remembered>() else {
         return Remembered::first(now, barrier(context.may_inherit));
     };
     let (real, boot) = (now.real_offset(), now.boot_offset());
-    if known.real_offset.moved_to(&real) != 0 || known.boot_offset.moved_to(&boot) != 0 {
-        known.barrier = Some(barrier(false));
+    if remembered.real_offset.moved_to(&real) != 0 || remembered.boot_offset.moved_to(&boot) != 0 {
+        remembered.barrier = Some(barrier(false));
     }
-    known.opened = now.raw;
-    known.real_offset = known.real_offset.refined_by(&real);
-    known.boot_offset = known.boot_offset.refined_by(&boot);
-    known
+    remembered.opened = now.raw;
+    remembered.real_offset = remembered.real_offset.refined_by(&real);
+    remembered.boot_offset = remembered.boot_offset.refined_by(&boot);
+    remembered
 }
 
-/// Somebody is just putting an answer in, and it will be there at the next look. Or the thread that
-/// did is not there, in a forked child: then the mailbox stays shut, and its owner is silent.
-fn shut(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> Look {
-    let Some(known) = memory.load::<Remembered>() else {
+/// The mailbox is locked: an answer is being stored, and will be there at the next look. Or the
+/// storing thread does not exist, in a forked child: then it stays locked, and chronyd is silent.
+fn locked(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> Look {
+    let Some(remembered) = memory.load::<Remembered>() else {
         return Look::new(Finding::Unsettled);
     };
     let now = context.machine.sandwich();
-    let finding = match silent(known.opened, &now, silence) {
+    let finding = match silent(remembered.opened, &now, silence) {
         Some(refusal) => Finding::Refused(refusal.into()),
         None => Finding::Unsettled,
     };
-    let leap = known.leap.due(now.real);
-    Look {
-        finding,
-        leap: leap.map_or(LeapNotice::None, LeapNotice::Pending),
-    }
+    let leap = remembered.leap.due(now.real);
+    Look::new(finding).with_leap(leap.map_or(LeapNotice::None, LeapNotice::Pending))
 }
 
 fn judge(
@@ -79,16 +81,16 @@ fn judge(
     contents: &Contents,
     now: &Sandwich,
     silence: Duration,
-    known: &mut Remembered,
+    remembered: &mut Remembered,
 ) -> Finding {
-    let answer = match heard(contents, now, silence) {
+    let answer = match last_answer(contents, now, silence) {
         Ok(answer) => answer,
         Err(refusal) => return Finding::Refused(refusal.into()),
     };
     if let Some(refusal) = answer.refusal() {
         return Finding::Refused(refusal.into());
     }
-    if !is_of_these_clocks(&answer, known) {
+    if !is_of_these_clocks(&answer, remembered) {
         return awaiting(Awaiting::Disturbance);
     }
     let kernel = context.kernel_status();
@@ -99,28 +101,28 @@ fn judge(
         Leap::Due(kind) => Some(kind),
         Leap::None | Leap::Unsynchronized => None,
     };
-    if known.leap.is_past(answer.asked.real) {
+    if remembered.leap.is_past(answer.asked.real) {
         // Whether real time has leapt or not, chronyd knows only once it has asked a server since.
-        known.barrier = Some(Barrier {
+        remembered.barrier = Some(Barrier {
             raw: now.raw,
             may_inherit: false,
         });
     }
-    known.leap = known.leap.after(kind, answer.asked.real);
+    remembered.leap = remembered.leap.after(kind, answer.asked.real);
     // Also under a flag that seems to be of yesterday: the kernel falls back a tick after midnight.
     if kind.is_some() && near_midnight(&answer, now) {
         return awaiting(Awaiting::LeapSecond);
     }
-    let beyond = known
+    let beyond = remembered
         .barrier
         .is_none_or(|barrier| answer.updated_after(barrier.raw, context));
     let vouched_since = beyond && answer.watched;
     if vouched_since {
-        known.barrier = None;
-    } else if !may_inherit(kernel, known) {
+        remembered.barrier = None;
+    } else if !may_inherit(kernel, remembered) {
         return awaiting(Awaiting::Disturbance);
     }
-    if known.claimed == contents.serial {
+    if remembered.claimed == contents.serial {
         return Finding::Nothing;
     }
     // A daemon that leaves the kernel's bound alone leaves the deviation beside it alone as well.
@@ -130,7 +132,8 @@ fn judge(
     let Some(claim) = answer.claim(context, deviation) else {
         return awaiting(Awaiting::Disturbance);
     };
-    known.claimed = contents.serial;
+    remembered.claimed = contents.serial;
+    remembered.note_update(answer.report.reference_time);
     if vouched_since {
         Finding::Write(claim)
     } else {
@@ -143,8 +146,12 @@ const fn awaiting(because: Awaiting) -> Finding {
 }
 
 /// The last answer, if there is one and it is not too old.
-fn heard(contents: &Contents, now: &Sandwich, silence: Duration) -> Result<Answer, ChronyRefusal> {
-    let Some(Heard { raw, outcome }) = contents.last else {
+fn last_answer(
+    contents: &Contents,
+    now: &Sandwich,
+    silence: Duration,
+) -> Result<Answer, ChronyRefusal> {
+    let Some(Received { raw, outcome }) = contents.last else {
         return Err(ChronyRefusal::NoAnswer);
     };
     match silent(raw, now, silence) {
@@ -165,9 +172,9 @@ fn silent(raw: i64, now: &Sandwich, silence: Duration) -> Option<ChronyRefusal> 
 }
 
 /// Whether nothing happened to the clocks since this answer was asked for.
-fn is_of_these_clocks(answer: &Answer, known: &Remembered) -> bool {
-    known.real_offset.moved_to(&answer.asked.real_offset()) == 0
-        && known.boot_offset.moved_to(&answer.asked.boot_offset()) == 0
+fn is_of_these_clocks(answer: &Answer, remembered: &Remembered) -> bool {
+    remembered.real_offset.moved_to(&answer.asked.real_offset()) == 0
+        && remembered.boot_offset.moved_to(&answer.asked.boot_offset()) == 0
 }
 
 /// Whether a leap second that is due may fall between the asking and now, or nearly so.
@@ -179,8 +186,10 @@ fn near_midnight(answer: &Answer, now: &Sandwich) -> bool {
 
 /// Whether a report counts though chronyd has not updated since the first look: nobody stepped the
 /// clock since it last did, or the kernel would have forgotten its NTP state.
-fn may_inherit(kernel: Option<NtpStatus>, known: &Remembered) -> bool {
-    known.barrier.is_some_and(|barrier| barrier.may_inherit)
+fn may_inherit(kernel: Option<NtpStatus>, remembered: &Remembered) -> bool {
+    remembered
+        .barrier
+        .is_some_and(|barrier| barrier.may_inherit)
         && kernel.is_some_and(|kernel| kernel.reports_a_bound())
 }
 

@@ -31,14 +31,14 @@ const CHEAP: u64 = 25_000;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Contents {
     /// The last answer, whole; `None` until there is one.
-    pub(super) last: Option<Heard>,
+    pub(super) last: Option<Received>,
     /// How many answers were put in.
     pub(super) serial: i64,
 }
 
 /// One answer: a report with its clocks, or why it is none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
+pub(super) struct Received {
     /// Raw time when it had come in.
     pub(super) raw: i64,
     pub(super) outcome: Result<Answer, ChronyRefusal>,
@@ -47,14 +47,14 @@ pub(super) struct Heard {
 /// The mailbox; whoever looks never waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    contents: Mutex<Kept>,
+    contents: Mutex<Inner>,
     /// Makes sequence numbers that cannot be guessed.
     sequences: RandomState,
 }
 
 /// What is kept from one answer to the next.
 #[derive(Debug, Default)]
-struct Kept {
+struct Inner {
     contents: Contents,
     history: History,
 }
@@ -71,19 +71,19 @@ impl Mailbox {
         self.contents.lock().unwrap()
     }
 
-    fn try_lock(&self) -> Option<MutexGuard<'_, Kept>> {
+    fn try_lock(&self) -> Option<MutexGuard<'_, Inner>> {
         match self.contents.try_lock() {
-            Ok(kept) => Some(kept),
+            Ok(inner) => Some(inner),
             // Nobody panics with it in hand, and what is in it is whole at any time.
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
-    fn lock_patiently(&self) -> Option<MutexGuard<'_, Kept>> {
+    fn lock_with_retries(&self) -> Option<MutexGuard<'_, Inner>> {
         for _ in 0..PATIENCE {
-            if let Some(kept) = self.try_lock() {
-                return Some(kept);
+            if let Some(inner) = self.try_lock() {
+                return Some(inner);
             }
             std::thread::sleep(Duration::from_micros(100));
         }
@@ -112,12 +112,12 @@ impl Mailbox {
         }
         // No answer leaves the last one to grow old.
         let Some(exchange) = cheapest else { return };
-        if let Some(mut kept) = self.lock_patiently() {
-            let kept = &mut *kept;
-            kept.contents.serial = kept.contents.serial.saturating_add(1);
+        if let Some(mut inner) = self.lock_with_retries() {
+            let inner = &mut *inner;
+            inner.contents.serial = inner.contents.serial.saturating_add(1);
             let Exchange { clocks, report } = exchange;
-            let outcome = report.map(|report| kept.history.note(report, &clocks));
-            kept.contents.last = Some(Heard {
+            let outcome = report.map(|report| inner.history.note(report, &clocks));
+            inner.contents.last = Some(Received {
                 raw: clocks.received.raw,
                 outcome,
             });

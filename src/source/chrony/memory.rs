@@ -6,6 +6,9 @@ use crate::words::words_struct;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 
+/// Reference times closer together than this, in ns, are one: chronyd moves its own by what it slews.
+pub(super) const SAME_REFERENCE: u64 = 1_000_000;
+
 /// What is remembered between two looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Remembered {
@@ -16,6 +19,8 @@ pub(super) struct Remembered {
     pub(super) opened: i64,
     /// The answer that the last claim was made from.
     pub(super) claimed: i64,
+    /// The reference time of the update that it rests on, as the first report of it had it.
+    pub(super) update: Option<Timestamp>,
     pub(super) barrier: Option<Barrier>,
     pub(super) leap: LeapFlag,
 }
@@ -25,6 +30,7 @@ words_struct!(Remembered {
     boot_offset,
     opened,
     claimed,
+    update,
     barrier,
     leap,
 });
@@ -87,6 +93,16 @@ impl LeapFlag {
 }
 
 impl Remembered {
+    /// Notes the update that a claim rests on.
+    pub(super) fn note_update(&mut self, reference: Timestamp) {
+        let same = |update: Timestamp| {
+            update.unix_nanos().abs_diff(reference.unix_nanos()) <= SAME_REFERENCE
+        };
+        if !self.update.is_some_and(same) {
+            self.update = Some(reference);
+        }
+    }
+
     /// What a first look knows, or the first one after a disturbance.
     pub(super) fn first(now: &Sandwich, barrier: Barrier) -> Self {
         Self {
@@ -94,6 +110,7 @@ impl Remembered {
             boot_offset: now.boot_offset(),
             opened: now.raw,
             claimed: 0,
+            update: None,
             barrier: Some(barrier),
             leap: LeapFlag::default(),
         }
@@ -112,6 +129,7 @@ mod tests {
             boot_offset: OffsetRange { lo: 3, hi: 4 },
             opened: 10,
             claimed: 5,
+            update: Some(Timestamp::from_unix_nanos(12)),
             barrier: None,
             leap: LeapFlag {
                 kind: Some(LeapKind::Deleted),

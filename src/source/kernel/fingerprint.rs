@@ -22,17 +22,18 @@ pub(super) enum Opinion {
 
 words_enum!(Opinion { Fair = 0, Suspicious = 1, Refused(writer) = 2 });
 
-/// What one status looks like, by itself.
-pub(super) enum Looks {
-    Honest,
-    /// Like the writer's, as one honest bound in 500 does.
-    Like(Writer),
-    /// Like nobody else's.
-    Surely(Writer),
+/// Which writer without a bound one status resembles, by itself.
+pub(super) enum Resemblance {
+    /// It looks honest.
+    None,
+    /// As one honest bound in 500 does by chance.
+    Possible(Writer),
+    /// Honest bounds never look so.
+    Sure(Writer),
 }
 
 /// Compares a status with what writers without a bound leave behind.
-pub(super) fn fingerprint(status: &NtpStatus) -> Looks {
+pub(super) fn fingerprint(status: &NtpStatus) -> Resemblance {
     let NtpStatus {
         maxerror, esterror, ..
     } = *status;
@@ -44,21 +45,21 @@ pub(super) fn fingerprint(status: &NtpStatus) -> Looks {
         && since_placeholder % GROWTH_US == 0
     {
         // 16 under 16 and status 1: too many coincidences for an honest writer.
-        Looks::Surely(Writer::NtpdStarting)
+        Resemblance::Sure(Writer::NtpdStarting)
     } else if maxerror == 0 && esterror == 0 && pll {
-        Looks::Surely(Writer::Timesyncd)
+        Resemblance::Sure(Writer::Timesyncd)
     } else if esterror > maxerror {
-        Looks::Surely(Writer::PtpOrOpenntpd)
+        Resemblance::Sure(Writer::PtpOrOpenntpd)
     } else if maxerror % GROWTH_US == 0 && esterror == 0 {
-        Looks::Like(if pll {
+        Resemblance::Possible(if pll {
             Writer::Timesyncd
         } else {
             Writer::PtpOrOpenntpd
         })
     } else if maxerror % GROWTH_US == 0 && !pll {
         // A zero that has grown past its untouched esterror.
-        Looks::Like(Writer::PtpOrOpenntpd)
+        Resemblance::Possible(Writer::PtpOrOpenntpd)
     } else {
-        Looks::Honest
+        Resemblance::None
     }
 }

@@ -1,7 +1,7 @@
 //! What the kernel knows of leap seconds, and when it must not be asked.
 
+use super::observation::Observation;
 use super::predictor::Baseline;
-use super::seen::Seen;
 use crate::machine::NtpStatus;
 use crate::source::LeapNotice;
 use crate::time::{LeapKind, LeapSecond, Timestamp};
@@ -26,11 +26,11 @@ pub(super) struct LeapFlags {
 words_struct!(LeapFlags { set, stale });
 
 impl LeapFlags {
-    pub(super) fn after(self, seen: &Seen, baseline: Option<&Baseline>) -> Self {
-        let set = seen.status.status & (NtpStatus::STA_INS | NtpStatus::STA_DEL);
+    pub(super) fn after(self, observed: &Observation, baseline: Option<&Baseline>) -> Self {
+        let set = observed.status.status & (NtpStatus::STA_INS | NtpStatus::STA_DEL);
         let crossed_midnight =
-            baseline.is_some_and(|b| b.real.div_euclid(DAY) < seen.clocks.real.div_euclid(DAY));
-        let stale = if seen.status.state == NtpStatus::TIME_WAIT {
+            baseline.is_some_and(|b| b.real.div_euclid(DAY) < observed.clocks.real.div_euclid(DAY));
+        let stale = if observed.status.state == NtpStatus::TIME_WAIT {
             set
         } else if crossed_midnight {
             set & self.set
@@ -52,19 +52,19 @@ impl LeapFlags {
 
 /// What to tell of leap seconds; `before` are the flags of the last look, `flags` those of this one.
 pub(super) fn leap_notice(
-    seen: &Seen,
+    observed: &Observation,
     baseline: Option<&Baseline>,
     before: LeapFlags,
     flags: LeapFlags,
 ) -> LeapNotice {
-    let pending = match seen.status.state {
+    let pending = match observed.status.state {
         NtpStatus::TIME_INS => Some(LeapKind::Inserted),
         NtpStatus::TIME_DEL => Some(LeapKind::Deleted),
         NtpStatus::TIME_ERROR => flags.announced(),
         _ => None,
     };
-    let day = seen.clocks.real.div_euclid(DAY);
-    if pending.is_some() && seen.clocks.real.rem_euclid(DAY) <= LEAP_VICINITY {
+    let day = observed.clocks.real.div_euclid(DAY);
+    if pending.is_some() && observed.clocks.real.rem_euclid(DAY) <= LEAP_VICINITY {
         // The kernel leaps a tick or two late, so this may be the last midnight's leap second as
         // well as the next one's.
         return LeapNotice::None;
@@ -74,7 +74,7 @@ pub(super) fn leap_notice(
         return leap_at(day.saturating_add(1), kind).map_or(LeapNotice::None, LeapNotice::Pending);
     }
     baseline
-        .and_then(|baseline| leap_passed(seen, baseline, before))
+        .and_then(|baseline| leap_passed(observed, baseline, before))
         .and_then(|kind| leap_at(day, kind))
         .map_or(LeapNotice::None, LeapNotice::Passed)
 }
@@ -85,11 +85,11 @@ fn leap_at(day: i64, kind: LeapKind) -> Option<LeapSecond> {
 }
 
 /// Whether the kernel's clock is about to leap, is leaping or has just leapt.
-pub(super) fn near_leap(seen: &Seen, leap: LeapNotice, flags: LeapFlags) -> bool {
+pub(super) fn near_leap(observed: &Observation, leap: LeapNotice, flags: LeapFlags) -> bool {
     let flagged = flags.announced().is_some();
-    let since_midnight = seen.clocks.real.rem_euclid(DAY);
+    let since_midnight = observed.clocks.real.rem_euclid(DAY);
     let just_after_midnight = since_midnight <= LEAP_VICINITY;
-    match (leap, seen.status.state) {
+    match (leap, observed.status.state) {
         (_, NtpStatus::TIME_OOP) => true,
         // Late to leap.
         (_, NtpStatus::TIME_INS | NtpStatus::TIME_DEL) if just_after_midnight => true,
@@ -102,11 +102,13 @@ pub(super) fn near_leap(seen: &Seen, leap: LeapNotice, flags: LeapFlags) -> bool
 
 /// The leap second that explains a jump of real time by a second since the last look: one that
 /// was announced, or that the kernel's state or TAI offset tells of.
-fn leap_passed(seen: &Seen, baseline: &Baseline, flags: LeapFlags) -> Option<LeapKind> {
-    if baseline.real.div_euclid(DAY) >= seen.clocks.real.div_euclid(DAY) {
+fn leap_passed(observed: &Observation, baseline: &Baseline, flags: LeapFlags) -> Option<LeapKind> {
+    if baseline.real.div_euclid(DAY) >= observed.clocks.real.div_euclid(DAY) {
         return None;
     }
-    let moved = baseline.real_offset.moved_to(&seen.clocks.real_offset());
+    let moved = baseline
+        .real_offset
+        .moved_to(&observed.clocks.real_offset());
     let kind = if moved.saturating_add(SECOND).abs() < SECOND / 2 {
         LeapKind::Inserted
     } else if moved.saturating_sub(SECOND).abs() < SECOND / 2 {
@@ -118,8 +120,8 @@ fn leap_passed(seen: &Seen, baseline: &Baseline, flags: LeapFlags) -> Option<Lea
         LeapKind::Inserted => 1,
         LeapKind::Deleted => -1,
     };
-    let told = seen.status.state == NtpStatus::TIME_WAIT
-        || i64::from(seen.status.tai) == baseline.tai.saturating_add(tai_step)
+    let told = observed.status.state == NtpStatus::TIME_WAIT
+        || i64::from(observed.status.tai) == baseline.tai.saturating_add(tai_step)
         || flags.announced() == Some(kind);
     told.then_some(kind)
 }

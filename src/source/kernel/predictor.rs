@@ -1,6 +1,6 @@
 //! What the kernel does to `maxerror` by itself, and so what a daemon must have written.
 
-use super::seen::Seen;
+use super::observation::Observation;
 use crate::machine::{NtpStatus, OffsetRange};
 use crate::source::LookContext;
 use crate::words::words_struct;
@@ -42,22 +42,22 @@ words_struct!(Baseline {
 });
 
 impl Baseline {
-    pub(super) fn of(seen: &Seen) -> Self {
+    pub(super) fn of(observed: &Observation) -> Self {
         Self {
-            maxerror: seen.status.maxerror,
-            real: seen.clocks.real,
-            raw: seen.clocks.raw,
-            mono_before: seen.clocks.mono_before,
-            mono_after: seen.clocks.mono_after,
-            real_offset: seen.clocks.real_offset(),
-            adjustment_ppb: seen.adjustment_ppb,
-            tai: seen.status.tai.into(),
+            maxerror: observed.status.maxerror,
+            real: observed.clocks.real,
+            raw: observed.clocks.raw,
+            mono_before: observed.clocks.mono_before,
+            mono_after: observed.clocks.mono_after,
+            real_offset: observed.clocks.real_offset(),
+            adjustment_ppb: observed.adjustment_ppb,
+            tai: observed.status.tai.into(),
         }
     }
 
     /// Whether `maxerror` is something else than the growth since this look: a write.
-    pub(super) fn departs(&self, seen: &Seen) -> bool {
-        let boundaries = seen.clocks.real.div_euclid(SECOND) - self.real.div_euclid(SECOND);
+    pub(super) fn departs(&self, observed: &Observation) -> bool {
+        let boundaries = observed.clocks.real.div_euclid(SECOND) - self.real.div_euclid(SECOND);
         // The kernel comes a tick or two late, at this look as at that: one boundary either way.
         !(boundaries - 1..=boundaries + 1).any(|n| {
             n >= 0
@@ -65,7 +65,7 @@ impl Baseline {
                     .maxerror
                     .saturating_add(n.saturating_mul(GROWTH_US))
                     .min(NtpStatus::MAXERROR_CAP)
-                    == seen.status.maxerror
+                    == observed.status.maxerror
         })
     }
 
@@ -75,34 +75,34 @@ impl Baseline {
     /// two looks; beyond the second by which it may be late the kernel's growth covers 500 ppm. And
     /// all that monotonic time strayed beyond these adjustments: it may have done so in no time, and
     /// just now.
-    pub(super) fn unseen(&self, context: &LookContext<'_>, seen: &Seen) -> u64 {
-        let gap = seen.clocks.raw.saturating_sub(self.raw).max(0);
+    pub(super) fn unseen(&self, context: &LookContext<'_>, observed: &Observation) -> u64 {
+        let gap = observed.clocks.raw.saturating_sub(self.raw).max(0);
         // The kernel counts its own seconds: a slow clock's bound grows slowly.
-        let counted = seen.clocks.mono_before.saturating_sub(self.mono_after);
+        let counted = observed.clocks.mono_before.saturating_sub(self.mono_after);
         let grown = drift(GROWTH_PPB, counted.saturating_sub(GROWTH_DELAY).max(0));
         let rate = i64::from(context.max_drift_ppb).saturating_add(
             self.adjustment_ppb
                 .saturating_abs()
-                .max(seen.adjustment_ppb.saturating_abs()),
+                .max(observed.adjustment_ppb.saturating_abs()),
         );
         // The write was just now, and nothing has grown yet; or right after the last look.
         let just_now = drift(rate, gap.min(GROWTH_DELAY));
         let long_ago = drift(rate, gap).saturating_sub(grown);
         just_now
             .max(long_ago)
-            .saturating_add(self.unexplained_slew(seen, gap))
+            .saturating_add(self.unexplained_slew(observed, gap))
     }
 
     /// How far monotonic time strayed from raw time between the looks, in ns, beyond what the
     /// adjustments of the two make it stray: sees slews that no field of the status shows, and those
     /// that are over.
-    pub(super) fn unexplained_slew(&self, seen: &Seen, gap: i64) -> u64 {
+    pub(super) fn unexplained_slew(&self, observed: &Observation, gap: i64) -> u64 {
         let gap = i128::from(gap);
         let strayed = |from: i64, to: i64| i128::from(to) - i128::from(from) - gap;
-        let least = strayed(self.mono_after, seen.clocks.mono_before);
-        let most = strayed(self.mono_before, seen.clocks.mono_after);
-        let slow = self.adjustment_ppb.min(seen.adjustment_ppb);
-        let fast = self.adjustment_ppb.max(seen.adjustment_ppb);
+        let least = strayed(self.mono_after, observed.clocks.mono_before);
+        let most = strayed(self.mono_before, observed.clocks.mono_after);
+        let slow = self.adjustment_ppb.min(observed.adjustment_ppb);
+        let fast = self.adjustment_ppb.max(observed.adjustment_ppb);
         let explained = |ppb: i64| (gap * i128::from(ppb)).div_euclid(1_000_000_000);
         let excess = (most - explained(fast)).max(explained(slow) - least).max(0);
         u64::try_from(excess).unwrap_or(u64::MAX)

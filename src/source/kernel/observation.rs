@@ -25,7 +25,7 @@ const SHIFT_PLL: i64 = 2;
 const MAX_CONSTANT: i64 = 10;
 
 /// One settled look: the status, and the clocks read while it did not change.
-pub(super) struct Seen {
+pub(super) struct Observation {
     pub(super) status: NtpStatus,
     pub(super) clocks: Sandwich,
     /// What an `adjtime` slew has yet to work off, in ns.
@@ -34,7 +34,7 @@ pub(super) struct Seen {
     pub(super) adjustment_ppb: i64,
 }
 
-impl Seen {
+impl Observation {
     pub(super) fn settled(context: &LookContext<'_>) -> Result<Option<Self>, NtpStatusError> {
         let cost = i64::try_from(context.reading_cost.as_nanos()).unwrap_or(i64::MAX);
         let limit = allow(cost, SANDWICH_LIMIT);

@@ -1,0 +1,301 @@
+//! A step of real time out of the interval in force: explained, refuted or unknown.
+//!
+//! A step that ends inside the interval explains itself: the daemon came closer to what it had vouched
+//! for. One that ends outside says that the stepper is wrong or that we are, since a pause that no clock
+//! shows makes the claim in force false. Silence settles neither, so there is no interval until a write
+//! does.
+//!
+//! - *Vindicated*: a write agrees with the claim from before. While the write is the wider of the two the
+//!   hull of both serves; once it is the narrower one it serves alone and the matter is settled.
+//! - *Anew*: updates of the sources agree among themselves for long enough, whatever they say of the
+//!   claim from before. Then that claim, the learned rate and the floor are forgotten.
+//!
+//! A jump of one second near a UTC midnight is such a step with a second explanation: a leap second that
+//! no source announced. The claim from before is then compared on both scales.
+
+use core::time::Duration;
+
+use super::record::Word;
+use super::{Answering, State, Why, age, nanos};
+use crate::clock::policy::Policy;
+use crate::machine::{Disturbance, Sandwich};
+use crate::source::{Finding, LeapNotice, Look, SyncClaim};
+use crate::time::{Claim, ErrorBound, Interval, LeapKind, LeapSecond, Timestamp};
+use crate::words::words_struct;
+
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// For how long, in ns, updates must have agreed before they count by themselves: after a step of 0.4 s by
+/// another program chronyd's bounds fell short for up to 93 s (six polls of 16 s), as its line then goes
+/// through samples of before and after the step.
+const ANEW_SPAN: i64 = 120 * SECOND;
+
+/// How many of them at least, since one alone agrees with itself.
+const ANEW_UPDATES: u32 = 4;
+
+/// What a piece of evidence says of a step that has yet to be explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    /// The claim from before the step stands, on this scale.
+    Vindicates(Claim),
+    /// The claim from before is false, or the one that was just made.
+    Refutes,
+}
+
+/// A step that is neither explained nor refuted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenStep {
+    cause: Disturbance,
+    /// When it was seen, in raw time.
+    at: i64,
+    /// The claim in force then.
+    before: SyncClaim,
+    /// The leap second that would explain it.
+    leap: Option<LeapSecond>,
+    /// What all updates since have in common, when the first of them came, and how many there were.
+    common: Option<Claim>,
+    since: i64,
+    updates: u32,
+}
+
+words_struct!(OpenStep {
+    cause,
+    at,
+    before,
+    leap,
+    common,
+    since,
+    updates,
+});
+
+impl OpenStep {
+    pub(super) const fn cause(&self) -> Disturbance {
+        self.cause
+    }
+
+    /// Returns true if a claim was made after the step.
+    pub(super) const fn precedes(&self, claim: &Claim) -> bool {
+        claim.raw() > self.at
+    }
+
+    fn weigh(&self, claim: &Claim) -> Evidence {
+        let plain = self.before.claim;
+        let leapt = self.leap.map(|leap| plain.with_leap(Some(leap)));
+        let agrees = |before: &Claim| before.contradiction(claim).is_none();
+        match leapt.filter(agrees) {
+            // A claim that agrees with both is too wide to tell: the scale stays open.
+            Some(leapt) if !agrees(&plain) => Evidence::Vindicates(leapt),
+            _ if agrees(&plain) => Evidence::Vindicates(plain),
+            _ => Evidence::Refutes,
+        }
+    }
+
+    /// Counts an update; returns true once enough of them agree to count by themselves.
+    fn count(&mut self, claim: &Claim) -> bool {
+        let common = self
+            .common
+            .and_then(|common| common.carry(claim.raw()).ok())
+            .and_then(|common| common.intersection(&claim.interval()));
+        match common {
+            Some(interval) => {
+                self.common =
+                    Some(Claim::new(claim.raw(), interval, claim.rate()).with_leap(claim.leap()));
+                self.updates = self.updates.saturating_add(1);
+            }
+            None => self.begin_anew(*claim),
+        }
+        self.updates >= ANEW_UPDATES && claim.raw().saturating_sub(self.since) >= ANEW_SPAN
+    }
+
+    const fn begin_anew(&mut self, claim: Claim) {
+        self.common = Some(claim);
+        self.since = claim.raw();
+        self.updates = 1;
+    }
+}
+
+impl State {
+    /// Real time has jumped by `by` ns, and no leap second of the claim in force explains it.
+    pub(super) fn step_out(&mut self, policy: &Policy, by: i64, seen_real: i64, clocks: &Sandwich) {
+        let real = Timestamp::from_unix_nanos(clocks.real);
+        if let Some(open) = &mut self.step {
+            // Stepped again: what the updates had in common must hold real time, or they begin anew.
+            let common = open.common.and_then(|common| common.carry(clocks.raw).ok());
+            if common.is_some_and(|common| !common.contains(real)) {
+                open.common = None;
+                open.updates = 0;
+            }
+        }
+        let Answering::From { .. } = self.answering else {
+            return;
+        };
+        let Some(away) = self.distance(policy, real, clocks.raw) else {
+            return;
+        };
+        let leap = unannounced_leap(by, seen_real, clocks.real);
+        let cause = match leap {
+            Some(_) => Disturbance::UnexplainedSecond,
+            None => Disturbance::SteppedAway { by: away },
+        };
+        let before = self.in_force();
+        match (&mut self.step, before) {
+            // The claim from before the first step is still the one to be vindicated.
+            (Some(open), _) => open.at = clocks.raw,
+            (None, Some(before)) => {
+                self.step = Some(OpenStep {
+                    cause,
+                    at: clocks.raw,
+                    before,
+                    leap,
+                    common: None,
+                    since: clocks.raw,
+                    updates: 0,
+                });
+            }
+            (None, None) => return,
+        }
+        if leap.is_some() {
+            // It was promised on a scale that may not be the one that goes on.
+            self.epoch = self.epoch.wrapping_add(1);
+        }
+        self.answering = Answering::nothing(Why::Disturbed(cause));
+    }
+
+    /// Returns how far real time lies from every usable claim; `None` if one of them holds it.
+    ///
+    /// The widest of the claims that agree decides: else a step of half a millisecond inside the
+    /// kernel's bound, but outside chronyd's report, would cost a poll and prevent nothing.
+    fn distance(&self, policy: &Policy, real: Timestamp, raw: i64) -> Option<Duration> {
+        let mut least = None::<Duration>;
+        for record in self.in_use(policy) {
+            let Some(SyncClaim { claim, .. }) = record.word.claim() else {
+                continue;
+            };
+            if age(&claim, raw) > policy.max_age {
+                continue;
+            }
+            let gap = claim.carry(raw).ok()?.gap(&Interval::point(real))?;
+            least = Some(least.map_or(gap, |least| least.min(gap)));
+        }
+        least
+    }
+
+    /// Weighs a look's write while a step is open, and takes it into the record as far as it counts;
+    /// returns true if it settled the matter.
+    pub(super) fn weigh_write(&mut self, policy: &Policy, index: usize, look: &Look) -> bool {
+        let (Some(mut open), Finding::Write(sync)) = (self.step, look.finding) else {
+            return false;
+        };
+        let sync = match look.leap {
+            LeapNotice::Pending(leap) => SyncClaim {
+                claim: sync.claim.with_leap(Some(leap)),
+                ..sync
+            },
+            LeapNotice::None | LeapNotice::Passed(_) => sync,
+        };
+        // A report that repeats an update says nothing that the update had not said.
+        let settled_anew = (!look.repeats_update && open.count(&sync.claim))
+            // A claim that old has no say, and so nothing was stepped out of.
+            || age(&open.before.claim, sync.claim.raw()) > policy.max_age;
+        let evidence = open.weigh(&sync.claim);
+        self.step = Some(open);
+        if settled_anew {
+            self.start_anew(index, sync);
+            return true;
+        }
+        match evidence {
+            Evidence::Refutes => {
+                // Whatever served since, one of the two is false.
+                for record in &mut self.sources {
+                    record.drop_if(|claim| open.precedes(claim));
+                }
+                if let Some(record) = self.sources.get_mut(index) {
+                    record.word = Word::Voided;
+                }
+                false
+            }
+            Evidence::Vindicates(before) => {
+                let hull = hull_of(&before, &open.before, &sync);
+                let narrower = hull.is_none_or(|hull| hull.claim == sync.claim);
+                if let Some(record) = self.sources.get_mut(index) {
+                    record.word = Word::Own(hull.filter(|_| !narrower).unwrap_or(sync));
+                }
+                if narrower {
+                    self.vindicate(&open, before);
+                }
+                narrower
+            }
+        }
+    }
+
+    /// The claim from before the step stands: what disagrees with it goes.
+    fn vindicate(&mut self, open: &OpenStep, before: Claim) {
+        if let Some(leap) = before.leap().filter(|leap| open.leap == Some(*leap)) {
+            self.leapt = Some(leap.boundary);
+            let rescale = |claim: Claim| {
+                if open.precedes(&claim) {
+                    claim
+                } else {
+                    claim.with_leap(Some(leap))
+                }
+            };
+            for record in &mut self.sources {
+                record.revise(rescale);
+            }
+            self.rate.revise(rescale);
+        }
+        for record in &mut self.sources {
+            record.drop_if(|claim| before.contradiction(claim).is_some());
+        }
+        self.step = None;
+    }
+
+    /// The updates since the step count by themselves: nothing from before it does.
+    fn start_anew(&mut self, index: usize, sync: SyncClaim) {
+        for (other, record) in self.sources.iter_mut().enumerate() {
+            record.forget();
+            if other == index {
+                record.word = Word::Own(sync);
+            }
+        }
+        self.rate.reset();
+        self.epoch = self.epoch.wrapping_add(1);
+        self.step = None;
+    }
+}
+
+/// Returns the claim of both ends, or of the write alone where it lies within the claim from before.
+fn hull_of(before: &Claim, of: &SyncClaim, sync: &SyncClaim) -> Option<SyncClaim> {
+    let claim = sync.claim;
+    let carried = before.carry(claim.raw()).ok()?;
+    if claim.interval().width() <= carried.width() {
+        return Some(*sync);
+    }
+    let interval = claim.interval().hull(&carried);
+    let rate = claim.rate().hull(of.claim.rate());
+    // What the write itself does not account for is what real time may have been off unseen.
+    let more = nanos(interval.epsilon()).saturating_sub(sync.bound.total_ns());
+    Some(SyncClaim {
+        claim: Claim::new(claim.raw(), interval, rate).with_leap(claim.leap()),
+        bound: ErrorBound {
+            unseen_ns: sync.bound.unseen_ns.saturating_add(more),
+            ..sync.bound
+        },
+    })
+}
+
+/// Returns the leap second that would explain a jump of `by` ns, if it happened around a UTC midnight.
+fn unannounced_leap(by: i64, seen_real: i64, real: i64) -> Option<LeapSecond> {
+    let is_a_second = (by.saturating_abs() - SECOND).abs() < SECOND / 2;
+    let last_day = real.saturating_add(2 * SECOND).div_euclid(DAY);
+    let first_day = seen_real.saturating_sub(2 * SECOND).div_euclid(DAY);
+    (is_a_second && first_day != last_day).then(|| LeapSecond {
+        boundary: Timestamp::from_unix_nanos(last_day.saturating_mul(DAY)),
+        kind: if by < 0 {
+            LeapKind::Inserted
+        } else {
+            LeapKind::Deleted
+        },
+    })
+}
