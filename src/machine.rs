@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::io;
 
 use crate::words::words_struct;
 
@@ -32,6 +33,22 @@ pub(crate) use portable::PortableMachine as SystemMachine;
 
 #[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::zero_after;
+
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+use sys::without_signals;
+
+/// Starts a thread of the crate's own, which takes no signals that are sent to the process: they are
+/// for the program, which may wait for them in one thread and has blocked them in the others.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(name.into());
+    without_signals(|| thread.spawn(run)).map(drop)
+}
+
+/// Runs `start`: what is no Linux is built without system calls of the crate's own.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}
 
 /// Returns zero, behind a fence.
 ///

@@ -37,13 +37,12 @@ impl Shared {
     /// Looks at every source, due or not, and publishes what comes of it.
     #[inline(never)]
     pub(super) fn look(&self) {
-        // Where none is free as many lookers are at work.
-        if let Some(mut scratch) = self.scratches.take() {
-            for _ in 0..LOOK_ATTEMPTS {
-                if self.try_look(&mut scratch) {
-                    return;
-                }
-            }
+        let ended = self
+            .scratches
+            .with(|scratch| (0..LOOK_ATTEMPTS).any(|_| self.try_look(scratch)));
+        // Where no room is free as many lookers are at work.
+        if ended == Some(true) {
+            return;
         }
         self.counters.add(&Events::of(Count::LooksDropped));
     }
@@ -142,23 +141,25 @@ impl Shared {
         // What happened until now is what the caller has checked, even if no reading noticed it yet.
         self.look();
         for _ in 0..ROUNDS {
-            let Some(mut scratch) = self.scratches.take() else {
-                continue;
-            };
-            let Some(head) = self.load_both(&mut scratch) else {
-                break;
-            };
-            if !scratch.before.awaits_the_caller() {
-                break;
-            }
-            // In one step: in between there would be no error to tell, and no interval either.
-            let clocks = self.clocks();
-            scratch.next.vouch(&self.policy, &clocks);
-            if self.publish(head, &mut scratch, &Events::default()) {
+            if self.scratches.with(|scratch| self.vouch_once(scratch)) == Some(true) {
                 break;
             }
         }
         self.look();
+    }
+
+    /// One attempt; returns true if there is no more to do.
+    fn vouch_once(&self, scratch: &mut Scratch) -> bool {
+        let Some(head) = self.load_both(scratch) else {
+            return true;
+        };
+        if !scratch.before.awaits_the_caller() {
+            return true;
+        }
+        // In one step: in between there would be no error to tell, and no interval either.
+        let clocks = self.clocks();
+        scratch.next.vouch(&self.policy, &clocks);
+        self.publish(head, scratch, &Events::default())
     }
 
     /// Copies the current state, which `state` then holds, and returns the `head` it was current under.

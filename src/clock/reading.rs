@@ -153,12 +153,13 @@ impl Shared {
             let Some(answer) = self.answer(&reading) else {
                 continue;
             };
-            let Some(mut scratch) = self.scratches.take() else {
-                continue;
-            };
-            let Scratch { words, before, .. } = &mut *scratch;
-            if self.load(words, before) == Some(reading.head) {
-                return Ok((answer, *before));
+            let whole = self.scratches.with(|scratch| {
+                let Scratch { words, before, .. } = scratch;
+                let head = self.load(words, before)?;
+                (head == reading.head).then_some(*before)
+            });
+            if let Some(state) = whole.flatten() {
+                return Ok((answer, state));
             }
         }
         Err(interrupted())
@@ -252,24 +253,24 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn disturbed(&self, head: Head, clocks: &Sandwich, disruption: Disruption) -> bool {
-        let Some(mut scratch) = self.scratches.take() else {
-            // All are with lookers that find out as well.
-            return true;
-        };
-        if self.load_both(&mut scratch) != Some(head) {
-            return true;
-        }
-        let machine = self.machine.as_dyn();
-        let identity = || machine.identity();
-        let found = scratch
-            .next
-            .guard(&self.policy, clocks, disruption, identity);
-        let Some(events) = found else {
-            return false;
-        };
-        self.publish(head, &mut scratch, &events);
-        self.watch.hasten();
-        true
+        let disturbed = self.scratches.with(|scratch| {
+            if self.load_both(scratch) != Some(head) {
+                return true;
+            }
+            let machine = self.machine.as_dyn();
+            let identity = || machine.identity();
+            let found = scratch
+                .next
+                .guard(&self.policy, clocks, disruption, identity);
+            let Some(events) = found else {
+                return false;
+            };
+            self.publish(head, scratch, &events);
+            self.watch.hasten();
+            true
+        });
+        // Where no room is free as many lookers are finding out.
+        disturbed.unwrap_or(true)
     }
 
     /// How much raw time has to pass until `instant` is surely past; `Some(0)` if it is, and `None`
