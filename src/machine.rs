@@ -140,6 +140,12 @@ pub(crate) fn sharp_sandwich(machine: &dyn Machine, cost: ReadingCost) -> Sandwi
 ///
 /// Readings must not run backwards across threads either: if one thread's reading happened before
 /// another's, its raw time is not the later one. Linux promises this of the real clocks.
+///
+/// # Suspends
+///
+/// After a suspend coarse time must be where real time is, or a tick behind, before a reader runs. What is
+/// shorter than `guard_interval`, an eighth of it and a [tick](Self::coarse_tick) (15.25 ms by default, with
+/// a tick of 4 ms) may be missed until the clocks are next compared.
 pub trait Machine: fmt::Debug + Send + Sync {
     /// Reads coarse real time and then raw time, in that order: what each reading of a clock costs.
     fn sample(&self) -> Sample;

@@ -13,10 +13,11 @@ const LONGEST_TICK: i64 = 1_000_000_000;
 /// did not. Between two checks it may run ahead only by a tick (it lags by up to one) and by the
 /// fastest slew there is, 12.5 % of the time between them.
 ///
-/// A suspend is missed until the next check if it shows as less than that from end to end: two ticks and
-/// a quarter of `guard_interval`. And it shows as less than it was where raw time went on after coarse
-/// time stood: the reader was preempted between the two, or the processor that keeps time was kept from
-/// running. As a check is due once raw time has gone on by `guard_interval`, that hides so much more (A3).
+/// A suspend is missed until the next check if it shows as less than a tick and an eighth of
+/// `guard_interval`. And it shows as less than it was where raw time went on after coarse time stood: the
+/// reader was preempted between the two, or the processor that keeps time was kept from running. As a
+/// check is due once raw time has gone on by `guard_interval`, that hides so much more, and the lag of
+/// coarse time, which grows with raw time too, nothing beyond it (A3).
 #[derive(Debug)]
 #[repr(align(64))]
 pub(in crate::clock) struct Watch {
