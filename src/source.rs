@@ -91,6 +91,9 @@ pub struct LookContext<'a> {
     /// Whether a bound that was there before the first look may be taken over (assumption A4).
     /// `false` once the clock was disturbed: then only a later write counts.
     pub may_inherit: bool,
+    /// The least that a comparison of the machine's clocks takes ([`Machine::sandwich`]), measured when
+    /// the clock was built; zero where it was not.
+    pub reading_cost: Duration,
 }
 
 impl<'a> LookContext<'a> {
@@ -114,6 +117,7 @@ impl<'a> LookContext<'a> {
             may_ask_kernel: true,
             accept_unsync_flag: false,
             may_inherit: true,
+            reading_cost: Duration::ZERO,
         }
     }
 }
