@@ -281,8 +281,10 @@ fn a_signal_that_the_program_waits_for_reaches_it() {
         unsafe { libc::sigaddset(&mut awaited, libc::SIGTERM) };
         // SAFETY: as above; the former mask is not asked for.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &awaited, std::ptr::null_mut()) };
+        // To the process and not to this thread, so that any thread might take it.
+        let own = libc::pid_t::try_from(std::process::id()).unwrap();
         // SAFETY: sends a signal to this process alone.
-        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+        unsafe { libc::kill(own, libc::SIGTERM) };
         let at_most = libc::timespec {
             tv_sec: 10,
             tv_nsec: 0,

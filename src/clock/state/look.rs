@@ -299,16 +299,15 @@ impl State {
     /// to end them.
     pub(crate) fn vouch(&mut self, policy: &Policy, clocks: &Sandwich) {
         self.assumption.mend();
-        if self.none_reports_a_bound(policy) {
-            if self.answering.contradiction().is_some() || self.step.is_some() {
-                for record in &mut self.sources {
-                    record.forget();
-                }
-                self.rate.reset();
-                self.epoch = self.epoch.wrapping_add(1);
-                self.step = None;
-                self.answering = Answering::nothing(Why::Unheard);
+        let undecided = self.answering.contradiction().is_some() || self.step.is_some();
+        if undecided && self.none_reports_a_bound(policy) {
+            for record in &mut self.sources {
+                record.forget();
             }
+            self.rate.reset();
+            self.epoch = self.epoch.wrapping_add(1);
+            self.step = None;
+            self.answering = Answering::nothing(Why::Unheard);
         }
         self.choose(policy, clocks);
     }
