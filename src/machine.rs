@@ -31,6 +31,15 @@ pub(crate) use portable::PortableMachine as SystemMachine;
 #[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::zero_after;
 
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::random;
+
+/// An error: the standard library gives no random bits.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+pub(crate) fn random(_buffer: &mut [u8]) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 /// Zero. A fence is the nearest thing where the dependency cannot be spelled out.
 #[cfg(all(not(loom), any(not(target_os = "linux"), epsilon_clock_portable)))]
 pub(crate) fn zero_after(_value: i64) -> usize {
@@ -115,6 +124,12 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// Read after the clocks on every reading: a pause before they were read must show in it.
     fn disruption(&self) -> Option<Disruption> {
         Some(Disruption::default())
+    }
+
+    /// Whether boot time counts sleep that raw and monotonic time do not, so that a suspend can be
+    /// told from a step; by default it does.
+    fn tells_suspends(&self) -> bool {
+        true
     }
 
     /// Makes the calling thread's sleeps as punctual as the system lets it; by default nothing.

@@ -8,10 +8,12 @@ use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, LeapSecond};
 
 pub(crate) mod chrony;
 mod kernel;
+pub mod ntp;
 mod refusal;
 
 pub use chrony::{ChronyRefusal, ChronySource};
 pub use kernel::KernelSource;
+pub use ntp::{NtpRefusal, NtpServer, NtpSource};
 pub use refusal::{Awaiting, Refusal, Writer};
 
 /// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded
@@ -45,6 +47,20 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// [`Clock::refresh`](crate::Clock::refresh).
     fn refresh(&self, machine: &dyn Machine) {
         let _ = machine;
+    }
+
+    /// Checks that the source can serve on this machine, set up as it is; by default it can.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its settings or the machine; it becomes
+    /// [`BuildError::Source`](crate::BuildError::Source).
+    fn check(
+        &self,
+        machine: &dyn Machine,
+    ) -> Result<(), Box<dyn core::error::Error + Send + Sync>> {
+        let _ = machine;
+        Ok(())
     }
 
     /// Whether its looks notice a leap second that has taken place, though nobody had announced it,

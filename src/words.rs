@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use crate::machine::{Disruption, Identity, NtpStatusError, OffsetRange};
-use crate::source::{Awaiting, ChronyRefusal, Refusal, SourceMemory, SyncClaim, Writer};
+use crate::source::{
+    Awaiting, ChronyRefusal, NtpRefusal, Refusal, SourceMemory, SyncClaim, Writer,
+};
 use crate::time::{
     CAPACITY, Claim, ErrorBound, Interval, LeapKind, LeapSecond, RateBounds, RateHistory, Timestamp,
 };
@@ -371,6 +373,10 @@ impl Words for Option<Refusal> {
                 let (kind, figure) = refusal.to_words();
                 (9, kind, figure)
             }
+            Some(Refusal::Ntp(refusal)) => {
+                let (kind, figure) = refusal.to_words();
+                (10, kind, figure)
+            }
         };
         to.word(kind);
         to.word(first);
@@ -399,6 +405,7 @@ impl Words for Option<Refusal> {
                 because: Awaiting::from_words(first, second)?,
             },
             9 => Refusal::Chrony(ChronyRefusal::from_words(first, second)),
+            10 => Refusal::Ntp(NtpRefusal::from_words(first, second)),
             _ => return None,
         })
     }

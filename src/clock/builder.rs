@@ -306,6 +306,13 @@ impl ClockBuilder {
                 })
             }
         };
+        for source in &sources {
+            let checked = source.check(machine.as_dyn());
+            checked.map_err(|reason| BuildError::Source {
+                source_name: source.name(),
+                reason: reason.to_string(),
+            })?;
+        }
         let policy = Policy {
             max_drift_ppb: self.max_drift_ppb,
             max_wander_ppb: self.max_wander_ppb,

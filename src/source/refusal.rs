@@ -5,6 +5,7 @@ use core::fmt;
 use thiserror::Error;
 
 use super::chrony::ChronyRefusal;
+use super::ntp::NtpRefusal;
 use crate::machine::NtpStatusError;
 
 /// Why a source does not vouch for the clock, with what can be done about it.
@@ -59,6 +60,9 @@ pub enum Refusal {
     /// chronyd does not vouch for the clock, or cannot be asked.
     #[error(transparent)]
     Chrony(#[from] ChronyRefusal),
+    /// The NTP servers do not vouch for an interval, or cannot be asked.
+    #[error(transparent)]
+    Ntp(#[from] NtpRefusal),
     /// The NTP status cannot be had.
     #[error(
         "{0}: allow `adjtimex` (systemd: no `ProtectClock=`, containers: the default seccomp \

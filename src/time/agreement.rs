@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use super::contradiction::Contradiction;
-use crate::time::{Interval, Timestamp};
+use super::interval::Interval;
+use super::timestamp::Timestamp;
 
 /// Where true time is, if at most `max_faulty` of the intervals are false, and who is surely false.
 ///
