@@ -358,3 +358,318 @@ impl Source for NtpSource {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+
+    use super::world::{Answer, Behaviour, SECOND, World};
+    use super::*;
+    use crate::source::{Finding, Refusal};
+
+    const MS: i64 = 1_000_000;
+
+    fn address(index: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 10 + index], 123))
+    }
+
+    fn source(world: &World, servers: u8) -> NtpSource {
+        let transport: Arc<dyn Transport> = Arc::new(world.clone());
+        (0..servers).fold(NtpSource::new().transport(transport), |source, index| {
+            source.server(address(index)).unwrap()
+        })
+    }
+
+    /// A clock's part: refreshes each second, and looks.
+    struct Looker<'a> {
+        world: &'a World,
+        source: NtpSource,
+        memory: SourceMemory,
+        may_inherit: bool,
+    }
+
+    impl<'a> Looker<'a> {
+        fn new(world: &'a World, source: NtpSource) -> Self {
+            Self {
+                world,
+                source,
+                memory: SourceMemory::default(),
+                may_inherit: true,
+            }
+        }
+
+        fn void(&mut self) {
+            self.memory = SourceMemory::default();
+            self.may_inherit = false;
+        }
+
+        /// A second later; a claim that is made must be true.
+        fn tick(&mut self) -> Finding {
+            self.world.advance(SECOND);
+            self.source.refresh(self.world);
+            let context = LookContext {
+                may_inherit: self.may_inherit,
+                ..LookContext::new(self.world)
+            };
+            self.source.look(&context, &mut self.memory).finding
+        }
+
+        fn is_true(&self, finding: &Finding) -> bool {
+            let Finding::Write(sync) = finding else {
+                return true;
+            };
+            let raw = self.world.sample().raw;
+            sync.claim.carry(raw).unwrap().contains(self.world.truth())
+        }
+
+        /// Ticks until a claim is made, at most so often.
+        fn until_written(&mut self, ticks: usize) -> Option<usize> {
+            (1..=ticks).find(|_| {
+                let finding = self.tick();
+                assert!(self.is_true(&finding), "{finding:?}");
+                matches!(finding, Finding::Write(_))
+            })
+        }
+    }
+
+    #[test]
+    fn three_honest_servers_make_a_claim_within_ten_seconds() {
+        let world = World::new(150_000);
+        let servers = source(&world, 3);
+        for index in 0..3 {
+            world.set(address(index), Behaviour::HONEST);
+        }
+        let mut looker = Looker::new(&world, servers.clone());
+        assert_eq!(
+            looker.tick(),
+            Finding::Refused(Refusal::Ntp(NtpRefusal::NoAnswer))
+        );
+        assert!(looker.until_written(10).is_some());
+        let states: Vec<_> = servers.servers().iter().map(|s| s.state).collect();
+        assert!(states.contains(&NtpServerState::Agreeing), "{states:?}");
+    }
+
+    #[test]
+    fn a_liar_is_named_and_by_how_much() {
+        let world = World::new(-150_000);
+        let servers = source(&world, 3);
+        for index in 0..3 {
+            world.set(address(index), Behaviour::HONEST);
+        }
+        let lie = 200 * MS;
+        let liar = Behaviour {
+            off_received: lie,
+            off_sent: lie,
+            ..Behaviour::HONEST
+        };
+        world.set(address(1), liar);
+        let mut looker = Looker::new(&world, servers.clone());
+        looker.until_written(10).unwrap();
+        while looker.tick() != Finding::Nothing {}
+        let status = servers.servers();
+        let NtpServerState::Falseticker(found) = status[1].state else {
+            panic!("{status:?}")
+        };
+        assert_eq!(found.direction, crate::time::Direction::Ahead);
+        assert!(found.by > Duration::from_millis(150) && found.by < Duration::from_millis(200));
+        assert_eq!(status[0].state, NtpServerState::Agreeing);
+    }
+
+    /// P6: by the whole source, over voids, several clocks, kisses and disagreement.
+    #[test]
+    fn p6_no_server_is_asked_beyond_the_budget() {
+        let world = World::new(0);
+        for index in 0..3 {
+            let lie = i64::from(index) * 300 * MS;
+            let off = Behaviour {
+                off_received: lie,
+                off_sent: lie,
+                ..Behaviour::HONEST
+            };
+            world.set(address(index), off);
+        }
+        let kiss = Behaviour {
+            answer: Answer::Kiss(*b"RATE"),
+            ..Behaviour::HONEST
+        };
+        let mut lookers: Vec<_> = (0..5)
+            .map(|_| Looker::new(&world, source(&world, 3)))
+            .collect();
+        for minute in 0..240 {
+            for looker in &mut lookers {
+                looker.void();
+                for _ in 0..12 {
+                    looker.tick();
+                }
+            }
+            if minute == 100 {
+                world.set(address(0), kiss);
+            }
+            // A crash of one clock, and a new one in its place.
+            lookers[0] = Looker::new(&world, source(&world, 3));
+        }
+        let asked = world.lock().asked.clone();
+        for index in 0..3 {
+            let times: Vec<i64> = asked
+                .iter()
+                .filter(|(_, server)| *server == address(index))
+                .map(|(at, _)| *at)
+                .collect();
+            assert!(times.len() > 20);
+            for (first, from) in times.iter().enumerate() {
+                for (last, to) in times.iter().enumerate().skip(first) {
+                    let requests = i64::try_from(last - first + 1).unwrap();
+                    // A little of raw time passes between the token and the datagram.
+                    let tokens = bucket::TOKENS + (to - from + SECOND) / bucket::TOKEN_EVERY;
+                    assert!(requests <= tokens, "{requests} of {tokens}");
+                }
+            }
+        }
+    }
+
+    fn any_answer() -> impl Strategy<Value = Behaviour> {
+        let answer = prop_oneof![
+            Just(Answer::Time),
+            Just(Answer::Silence),
+            Just(Answer::Unsynchronized),
+            Just(Answer::Local),
+            Just(Answer::NoDispersion),
+            Just(Answer::Kiss(*b"RATE")),
+            Just(Answer::Kiss(*b"DENY")),
+            Just(Answer::Kiss(*b"RSTR")),
+            Just(Answer::Kiss(*b"OOPS")),
+            (0_u8..4).prop_map(Answer::Leap),
+        ];
+        (answer, -3_000 * MS..3_000 * MS, -3_000 * MS..3_000 * MS).prop_map(
+            |(answer, off_received, off_sent)| Behaviour {
+                answer,
+                off_received,
+                off_sent,
+                ..Behaviour::HONEST
+            },
+        )
+    }
+
+    /// What happens to one phase of a world: how each server behaves, for how many seconds, and
+    /// whether the machine was suspended before it.
+    fn any_phase() -> impl Strategy<Value = ([Behaviour; 3], usize, bool)> {
+        (
+            [any_answer(), any_answer(), any_answer()],
+            1_usize..200,
+            prop::bool::weighted(0.2),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// P12: whatever came before, honest replies end every refusal: within two of the longest
+        /// polls, and a day for servers that had refused to serve.
+        #[test]
+        fn p12_every_refusal_ends_by_honest_exchanges(
+            phases in prop::collection::vec(any_phase(), 1..5),
+            servers in 1_u8..=3,
+        ) {
+            let world = World::new(0);
+            let mut looker = Looker::new(&world, source(&world, servers));
+            let mut denied = false;
+            for (behaviours, seconds, sleeps) in phases {
+                for (index, behaviour) in (0..).zip(behaviours) {
+                    denied |= matches!(behaviour.answer, Answer::Kiss([b'D' | b'R', b'E' | b'S', ..]));
+                    world.set(address(index), behaviour);
+                }
+                if sleeps {
+                    world.suspend(10 * SECOND);
+                    looker.void();
+                }
+                for _ in 0..seconds {
+                    looker.tick();
+                }
+            }
+            for index in 0..3 {
+                world.set(address(index), Behaviour::HONEST);
+            }
+            if denied {
+                world.advance(86_400 * SECOND);
+            }
+            // The last false exchange is gone, and after it a claim is made and is true.
+            for _ in 0..2 * 1_024 + 1_200 {
+                looker.tick();
+            }
+            prop_assert!(looker.until_written(1_200).is_some());
+        }
+    }
+
+    #[test]
+    fn what_cannot_serve_is_refused_when_a_clock_is_built() {
+        let world = World::new(0);
+        let checked = |source: NtpSource| {
+            let settings = source.check_settings();
+            assert_eq!(source.check(&world).is_ok(), settings.is_ok());
+            settings
+        };
+        let named = |hosts: &[&str]| {
+            hosts.iter().fold(NtpSource::new(), |source, host| {
+                source.server(*host).unwrap()
+            })
+        };
+        assert_eq!(checked(NtpSource::new()), Err(NtpSettingsError::NoServer));
+        let three = ["a.example", "b.example", "c.example"];
+        assert_eq!(checked(named(&three)), Ok(()));
+        assert_eq!(checked(named(&three).max_faulty(1)), Ok(()));
+        assert_eq!(
+            checked(named(&three).max_faulty(2)),
+            Err(NtpSettingsError::TooManyFaulty {
+                max_faulty: 2,
+                votes: 3
+            })
+        );
+        assert!(checked(named(&three[..2]).max_faulty(1)).is_err());
+        assert_eq!(
+            checked(named(&["x.example"; 9])),
+            Err(NtpSettingsError::TooManyServers { given: 9, limit: 8 })
+        );
+        let mixed = ["time.google.com", "ntp1.example.net"];
+        assert_eq!(
+            checked(named(&mixed)),
+            Err(NtpSettingsError::MixedTimescales)
+        );
+        assert_eq!(checked(named(&mixed).allow_mixed_timescales()), Ok(()));
+        assert_eq!(checked(named(&["time.google.com", "time.aws.com"])), Ok(()));
+        let less = NtpServer::at(address(0)).wander_ppb(0);
+        assert!(NtpSource::new().server(less.clone()).is_err());
+        assert!(NtpSource::new().server(less.own()).is_ok());
+    }
+
+    #[test]
+    fn a_source_has_a_veto_if_it_can_be_outvoted_itself() {
+        let world = World::new(0);
+        assert!(!source(&world, 2).can_veto());
+        assert!(source(&world, 3).can_veto());
+        assert!(source(&world, 1).guard().can_veto());
+        assert!(!source(&world, 3).never_vetoes().can_veto());
+    }
+
+    #[test]
+    fn a_name_that_refuses_gives_way_to_another_address_of_it() {
+        let world = World::new(0);
+        let transport: Arc<dyn Transport> = Arc::new(world.clone());
+        let source = NtpSource::new().transport(transport);
+        let denies = Behaviour {
+            answer: Answer::Kiss(*b"DENY"),
+            ..Behaviour::HONEST
+        };
+        world.set("192.0.2.1:123".parse().unwrap(), denies);
+        world.set("192.0.2.2:123".parse().unwrap(), Behaviour::HONEST);
+        let mut looker = Looker::new(&world, source.server("ntp.example").unwrap());
+        assert!(looker.until_written(20).is_some());
+        let asked = world.lock().asked.clone();
+        let first: SocketAddr = "192.0.2.1:123".parse().unwrap();
+        assert_eq!(
+            asked.iter().filter(|(_, server)| *server == first).count(),
+            1
+        );
+    }
+}
