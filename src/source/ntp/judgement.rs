@@ -787,6 +787,28 @@ mod tests {
     }
 
     #[test]
+    fn x4_an_exchange_over_a_suspend_or_a_pause_that_is_told_does_not_count() {
+        let mut known = first();
+        let now = situation(TRIP.came_at, &known);
+        let slept = Situation {
+            boot_offset: OffsetRange { lo: 1, hi: 2 },
+            ..now
+        };
+        let paused = Situation {
+            disruption: Disruption {
+                marker: 1,
+                generation: 0,
+            },
+            ..now
+        };
+        for (situation, counts) in [(now, true), (slept, false), (paused, false)] {
+            let judgement = judge(&contents(&[&[TRIP]]), &rules(1, 0), &situation, &mut known);
+            assert_eq!(written(&judgement).is_some(), counts);
+            known = first();
+        }
+    }
+
+    #[test]
     fn x6_one_server_that_held_a_request_for_too_long_is_at_fault_itself() {
         let jumps = Trip {
             held_more: BILLION,

@@ -77,8 +77,8 @@ pub(super) struct State {
     disruption: Disruption,
     identity: Identity,
     clocksource: u64,
-    /// True time of the last raw read of a sample.
-    pub(super) sampled_at: i64,
+    /// What raw time was read, and when in true time.
+    raw_reads: Vec<(i64, i64)>,
     pub(super) servers: BTreeMap<SocketAddr, Behaviour>,
     /// Where strangers' datagrams come before the reply, and after.
     pub(super) strangers: Vec<Vec<u8>>,
@@ -106,7 +106,7 @@ impl World {
                 disruption: Disruption::default(),
                 identity: Identity::default(),
                 clocksource: 1,
-                sampled_at: 0,
+                raw_reads: Vec::new(),
                 servers: BTreeMap::new(),
                 strangers: Vec::new(),
                 twice: false,
@@ -124,6 +124,14 @@ impl World {
 
     pub(super) fn truth(&self) -> Timestamp {
         Timestamp::from_unix_nanos(MORNING + self.lock().now)
+    }
+
+    /// True time when raw time was read to be this.
+    pub(super) fn truth_at(&self, raw: i64) -> Timestamp {
+        let state = self.lock();
+        let mut reads = state.raw_reads.iter().rev();
+        let (_, now) = reads.find(|(read, _)| *read == raw).unwrap();
+        Timestamp::from_unix_nanos(MORNING + now)
     }
 
     pub(super) fn reads(&self) -> usize {
@@ -175,12 +183,17 @@ impl World {
 
     const fn raw_of(&self, state: &State) -> i64 {
         let awake = state.now - state.slept;
-        // True time runs so much faster than raw time: about, and within the limits of A1.
-        awake - (awake as i128 * self.drift_ppb as i128 / 1_000_100_000) as i64
+        // True time runs so much faster than raw time.
+        let drift = self.drift_ppb as i128;
+        awake - (awake as i128 * drift / (1_000_000_000 + drift)) as i64
     }
 
     fn raw(&self) -> i64 {
-        self.read(|state| self.raw_of(state))
+        let raw = self.read(|state| self.raw_of(state));
+        let mut state = self.lock();
+        let now = state.now;
+        state.raw_reads.push((raw, now));
+        raw
     }
 
     fn mono(&self) -> i64 {
@@ -192,8 +205,6 @@ impl Machine for World {
     fn sample(&self) -> Sample {
         let coarse = self.read(|state| MORNING + state.now);
         let raw = self.raw();
-        let mut state = self.lock();
-        state.sampled_at = state.now;
         Sample { coarse, raw }
     }
 
