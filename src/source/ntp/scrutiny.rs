@@ -101,29 +101,31 @@ pub(super) fn examine(
             age_h: age_s / 3_600,
         });
     }
+    // Before the dispersion: chronyd's `local` reports none, at any stratum, and its clock is exact
+    // where it is the one that counts.
+    let is_local = is_local(reply.reference_id)?;
+    if is_local && !server.accept_local {
+        return Err(NtpRefusal::LocalReference);
+    }
     // OpenNTPD never sets the field. Of a reference clock's own server zero can be honest.
-    if reply.root_dispersion == 0 && reply.stratum >= 2 {
+    if reply.root_dispersion == 0 && reply.stratum >= 2 && !is_local {
         return Err(NtpRefusal::NoDispersion);
     }
-    refuse_local(reply.reference_id, server.accept_local)?;
     Ok(Believed {
         distance_ns,
         precision_ns,
     })
 }
 
-fn refuse_local(reference_id: u32, accept_local: bool) -> Result<(), NtpRefusal> {
+/// Returns true if the server's time is from its own clock; an error if it is off on purpose.
+fn is_local(reference_id: u32) -> Result<bool, NtpRefusal> {
     let [network @ .., last] = reference_id.to_be_bytes();
     let is_local_clock = network == LOCAL_CLOCKS;
-    // Off on purpose, by an amount that is not in its distance: no switch makes that true.
+    // By an amount that is not in its distance: no switch makes that true.
     if is_local_clock && last == SMOOTHED {
         return Err(NtpRefusal::Smoothed);
     }
-    let is_local = is_local_clock || LOCAL_NAMES.contains(&reference_id);
-    if is_local && !accept_local {
-        return Err(NtpRefusal::LocalReference);
-    }
-    Ok(())
+    Ok(is_local_clock || LOCAL_NAMES.contains(&reference_id))
 }
 
 /// Returns how far the server may be from UTC by what it says, in ns: half of the root delay, the
@@ -404,6 +406,15 @@ mod tests {
             )
         };
         assert!(local(0x7f7f_0101).is_ok());
+        // As chronyd's `local` sends it.
+        let bare = Reply {
+            reference_id: 0x7f7f_0101,
+            root_delay: 0,
+            root_dispersion: 0,
+            ..honest()
+        };
+        assert_eq!(refused(bare), Some(NtpRefusal::LocalReference));
+        assert!(examine(&bare, &server().accept_local(), 0, LIMIT).is_ok());
         assert_eq!(local(0x7f7f_01ff), Err(NtpRefusal::Smoothed));
     }
 
