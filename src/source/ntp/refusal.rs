@@ -97,7 +97,7 @@ pub enum NtpRefusal {
         /// How long ago, in h.
         age_h: i64,
     },
-    /// The server reports no dispersion, as OpenNTPD does.
+    /// The server reports no dispersion, as `OpenNTPD` does.
     #[error(
         "the NTP server reports no dispersion, as OpenNTPD does, so nobody knows how far off it is: \
          use one that runs chrony or ntpd"

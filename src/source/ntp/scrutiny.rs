@@ -17,7 +17,7 @@ const COARSEST: i8 = -3;
 /// Finer than the stamps themselves is not believed.
 const FINEST: i8 = -32;
 
-/// chrony's MAX_SERVER_INTERVAL, in 2⁻³² s: what was held for longer is of no use.
+/// chrony's `MAX_SERVER_INTERVAL`, in 2⁻³² s: what was held for longer is of no use.
 const LONGEST_HELD: i64 = 4 << 32;
 
 /// For how long a server may go without its own servers, in s.

@@ -181,6 +181,7 @@ impl World {
         clock(&state)
     }
 
+    #[allow(clippy::cast_possible_truncation, reason = "a share of what fits")]
     const fn raw_of(&self, state: &State) -> i64 {
         let awake = state.now - state.slept;
         // True time runs so much faster than raw time.
