@@ -261,10 +261,10 @@ impl Source for Taught {
 
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
         // Once: a source that writes at every look would be measured with its writes.
-        if memory.words[0] != 0 {
+        if memory.load::<bool>().is_some() {
             return Look::new(Finding::Nothing);
         }
-        memory.words[0] = 1;
+        memory.store(&true);
         let clocks = context.machine.sandwich();
         let real = Timestamp::from_unix_nanos(clocks.real);
         let interval = Interval::around(real, Duration::from_millis(5)).expect("a time in range");

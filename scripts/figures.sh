@@ -1,25 +1,26 @@
 #!/bin/sh
-# Plays the campaign and puts its table into README.md, between the markers
+# Plays the campaign and puts its table into docs/campaign.md, between the markers
 # <!-- campaign:begin --> and <!-- campaign:end -->. Run it again after every change of the core.
 #
 #   scripts/figures.sh [SEEDS]      25 runs of each scenario by default: some 14 million readings
 set -eu
 cd "$(dirname "$0")/.."
 seeds=${1:-25}
+figures=docs/campaign.md
 table=$(mktemp)
 page=$(mktemp)
 trap 'rm -f "$table" "$page"' EXIT
 
 status=0
-cargo run --quiet --release --features sim --example campaign -- --seeds "$seeds" >"$table" || status=$?
+cargo run --quiet --release -p epsilon-clock-sim --bin campaign -- --seeds "$seeds" >"$table" || status=$?
 cat "$table"
 if [ "$status" -ne 0 ]; then
-    echo "the campaign is not as expected; README.md is left alone" >&2
+    echo "the campaign is not as expected; $figures is left alone" >&2
     exit "$status"
 fi
 for marker in '<!-- campaign:begin -->' '<!-- campaign:end -->'; do
-    if [ "$(grep -cxF -- "$marker" README.md)" -ne 1 ]; then
-        echo "README.md has no single line $marker: nothing was changed" >&2
+    if [ "$(grep -cxF -- "$marker" "$figures")" -ne 1 ]; then
+        echo "$figures has no single line $marker: nothing was changed" >&2
         exit 1
     fi
 done
@@ -30,5 +31,5 @@ awk -v table="$table" '
         inside = 1
         while ((getline line < table) > 0) print line
     }
-' README.md >"$page"
-cat "$page" >README.md
+' "$figures" >"$page"
+cat "$page" >"$figures"

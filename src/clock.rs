@@ -10,7 +10,10 @@ mod builder;
 mod counters;
 mod error;
 mod latch;
+mod looking;
 mod policy;
+mod reading;
+mod report;
 mod shared;
 mod state;
 mod status;
@@ -21,8 +24,8 @@ pub use error::{BuildError, ClockError, WaitReason, WaitTimeout};
 pub use policy::{DriftLearning, RefreshPolicy};
 pub use status::{ClockState, Counters, Reading, SourceStatus, Status};
 
+pub(crate) use reading::{Estimate, HotReading};
 use shared::Shared;
-pub(crate) use shared::{Estimate, Instant};
 pub(crate) use state::SUSPEND_RESOLUTION;
 
 /// A clock that says how wrong it may be.
@@ -57,42 +60,6 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The clock of this machine, with every setting at its default.
-    ///
-    /// It asks the kernel and, in a thread of its own, once a second a chronyd on this machine; where
-    /// none answers that is no error. To go without, name the sources:
-    /// [`ClockBuilder::source`].
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] where the machine lacks the clocks that are needed. A machine that is not
-    /// synchronised is no error yet.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
-    /// let clock = epsilon_clock::Clock::system()?;
-    /// println!("{}", clock.read()); // never fails: `… ±1.204ms`, or `… ±?`
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn system() -> Result<Self, BuildError> {
-        Self::builder().build()
-    }
-
-    /// Starts putting a clock together.
-    ///
-    /// ```
-    /// # use epsilon_clock::Clock;
-    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
-    /// let clock = Clock::builder().max_drift_ppb(50_000).build()?;
-    /// # drop(clock);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder() -> ClockBuilder {
-        ClockBuilder::default()
-    }
-
     /// Where UTC is now: some instant between call and return lies in the interval.
     ///
     /// Usually two reads of the vDSO and some integer arithmetic, without a syscall, a lock or an
@@ -235,9 +202,12 @@ impl Clock {
         self.look()
     }
 
-    /// Lets the sources ask, as the clock's own thread would.
-    #[cfg(feature = "sim")]
-    pub(crate) fn ask(&self) {
+    /// Lets the sources ask, as the clock's own thread does, and does not look.
+    ///
+    /// For tests that play that thread themselves: readings then find the answers at a time that the
+    /// test chose.
+    #[cfg(feature = "test-util")]
+    pub fn refresh_sources(&self) {
         self.shared.refresh();
     }
 
@@ -393,7 +363,7 @@ impl Clock {
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    pub(crate) fn instant_plainly(&self) -> Option<Instant> {
+    pub(crate) fn instant_plainly(&self) -> Option<HotReading> {
         self.shared.instant_plainly()
     }
 

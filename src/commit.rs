@@ -1,4 +1,4 @@
-//! Commit-wait: timestamps that are in nobody's future once they are acknowledged.
+//! Commit-wait: timestamps that lie in no node's future once they are acknowledged.
 //!
 //! The proof, in five lines. Let commit 1 be released before commit 2 begins, on whatever node.
 //!
@@ -31,7 +31,7 @@ const SPIN_BATCH: usize = 16;
 /// A commit timestamp, and the wait until it is surely past.
 ///
 /// Made by [`Clock::begin_commit`]. Do the work (write the log, replicate), then
-/// [`wait`](Self::wait), then acknowledge: whoever hears of the commit, and commits something in
+/// [`wait`](Self::wait), then acknowledge: a client that hears of the commit, and commits something in
 /// turn, on any node with an honest clock, gets a larger timestamp (invariant T5). The time that the
 /// work took counts towards the wait, which takes about twice the clock's epsilon in all; work that
 /// takes longer waits not at all.
@@ -68,7 +68,9 @@ impl Clock {
     /// can be ahead under the default [`max_error`](crate::ClockBuilder::max_error) of 500 ms.
     pub const MAX_FLOOR_AHEAD: Duration = Duration::from_secs(1);
 
-    /// Takes a commit timestamp: surely not in the past, and above all that this clock gave out.
+    /// Takes a commit timestamp, which is surely not in the past.
+    ///
+    /// It is above all that this clock gave out.
     ///
     /// It is the `latest` end of a reading, or a nanosecond above the last timestamp that this clock
     /// or a clone of it gave out, in whichever thread. A forked child gives out timestamps of its
@@ -92,13 +94,17 @@ impl Clock {
     #[inline]
     pub fn begin_commit(&self) -> Result<CommitWait<'_>, CommitError> {
         let latest = self.now()?.latest();
+        // At least `latest`, which true time has not passed (T5), and above all that any thread was
+        // given before: two commits of one node never share a timestamp.
         match self.draw_commit(latest) {
             Some(timestamp) => Ok(self.until_past(timestamp)),
             None => Err(CommitError::RangeExhausted),
         }
     }
 
-    /// The same with a timestamp strictly above `floor`, one that was read from data.
+    /// Takes a commit timestamp strictly above `floor`.
+    ///
+    /// A floor is a timestamp that was read from data.
     ///
     /// A floor up to [`MAX_FLOOR_AHEAD`](Self::MAX_FLOOR_AHEAD) ahead of `latest` is accepted, and
     /// the wait is so much longer. One further ahead cannot come from an honest node: it is an error
@@ -127,7 +133,7 @@ impl Clock {
         self.begin_commit_after_within(floor, Self::MAX_FLOOR_AHEAD)
     }
 
-    /// The same with a limit of one's own on how far `floor` may be ahead of `latest`.
+    /// Takes a commit timestamp above `floor`, within `limit` of `latest`.
     ///
     /// # Errors
     ///
@@ -149,6 +155,8 @@ impl Clock {
         limit: Duration,
     ) -> Result<CommitWait<'_>, CommitError> {
         let latest = self.now()?.latest();
+        // Checked before anything is drawn: a timestamp drawn from a corrupt row would put every
+        // later commit of this clock behind the same wait.
         if floor > latest && floor.abs_diff(latest) > limit {
             return Err(CommitError::FloorTooFarAhead {
                 floor,
@@ -156,6 +164,7 @@ impl Clock {
                 limit,
             });
         }
+        // Strictly above: what was read at `floor` was written before this commit.
         let above = floor.checked_add(Duration::from_nanos(1));
         let drawn = above.and_then(|above| self.draw_commit(latest.max(above)));
         match drawn {
@@ -164,7 +173,9 @@ impl Clock {
         }
     }
 
-    /// The wait for any timestamp, such as one read from data or taken up again after an error.
+    /// Returns the wait for any timestamp.
+    ///
+    /// Such as one read from data, or taken up again after an error.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Timestamp};
@@ -208,14 +219,14 @@ impl Clock {
 }
 
 impl CommitWait<'_> {
-    /// The timestamp to commit with.
+    /// Returns the timestamp to commit with.
     #[inline]
     #[must_use]
     pub const fn timestamp(&self) -> Timestamp {
         self.timestamp
     }
 
-    /// The same wait with another strategy.
+    /// Sets another strategy for the wait.
     ///
     /// ```
     /// # use epsilon_clock::Clock;
@@ -231,7 +242,7 @@ impl CommitWait<'_> {
         Self { strategy, ..self }
     }
 
-    /// Whether the timestamp is surely past, so that `wait` would return at once.
+    /// Returns true if the timestamp is past, so `wait` returns at once.
     ///
     /// # Errors
     ///
@@ -241,7 +252,9 @@ impl CommitWait<'_> {
         self.clock.after(self.timestamp)
     }
 
-    /// How long `wait` would take from now on, for a scheduler: zero once the timestamp is past.
+    /// Returns how long `wait` would take now, for a scheduler.
+    ///
+    /// Zero once the timestamp is past.
     ///
     /// Exact for raw time as long as no other claim comes; one that does can make the wait shorter
     /// or longer. [`Duration::MAX`] where the timestamp will never be past.
@@ -265,7 +278,9 @@ impl CommitWait<'_> {
         Ok(left.map_or(Duration::MAX, Duration::from_nanos))
     }
 
-    /// Waits until the timestamp is surely past: `Ok` only once [`Clock::after`] has said so.
+    /// Waits until the timestamp is surely past.
+    ///
+    /// Returns `Ok` only once [`Clock::after`] has said so.
     ///
     /// Sleeps, looks again, and sleeps again if that is not yet so; spins at the end as the
     /// [`WaitStrategy`] says. A clock that loses its source meanwhile goes on in holdover.
@@ -279,7 +294,7 @@ impl CommitWait<'_> {
         self.wait_for(None)
     }
 
-    /// Waits for `timeout` at most, measured in the raw time of the clock's machine.
+    /// Waits for `timeout` of the machine's raw time at most.
     ///
     /// As soon as it is clear that the timeout will not do, it fails: mostly at once, and never
     /// before having seen that the timestamp is not past yet.
@@ -309,19 +324,27 @@ impl CommitWait<'_> {
     }
 
     fn wait_for(&self, timeout: Option<Duration>) -> Result<(), CommitWaitError> {
+        // The work often took longer than the wait would: then there is nothing to measure.
         if patiently(|| self.clock.after(self.timestamp))? {
             return Ok(());
         }
         let began = self.clock.raw_time();
+        // One allowance for the whole wait: a clock whose claims keep getting wider could otherwise
+        // send it back into a new stretch of spinning again and again.
         let mut may_spin = WaitStrategy::MOST_SPINNING_NS;
         loop {
+            // Worked out anew each time round. A sleep may end early (a signal, a slew), and
+            // another claim may have moved the end either way: no single sleep is trusted (T6).
             let left = left(self.clock, self.timestamp)?;
             if left == 0 {
                 return Ok(());
             }
             if let Some(timeout) = timeout {
+                // Fails at once if what is left will not fit, rather than sleep in vain. Raw time,
+                // because the timeout must not be stretched by a step of the wall clock.
                 check_timeout(timeout, since(self.clock, began), left)?;
             }
+            // An ordinary sleep ends 70 to 100 µs late, so it stops short of the end by that much.
             let stretch = self.strategy.stretch_ns().min(may_spin);
             if left > stretch {
                 self.clock.doze(Duration::from_nanos(left - stretch));
@@ -330,16 +353,18 @@ impl CommitWait<'_> {
             match spin(self.clock, stretch, |clock| clock.after(self.timestamp))? {
                 Spun::Done => return Ok(()),
                 Spun::For(span) => may_spin = may_spin.saturating_sub(span),
+                // Reading does not move this machine's time (a scripted one without read costs):
+                // only a sleep does.
                 Spun::Frozen => may_spin = 0,
             }
         }
     }
 }
 
-/// Asks the clock again if it was merely interrupted: the reader was preempted each time it compared
-/// the machine's clocks, and nothing is wrong with them.
 fn patiently<T>(ask: impl Fn() -> Result<T, ClockError>) -> Result<T, ClockError> {
     let mut answer = ask();
+    // The reader was preempted each time it compared the machine's clocks, and nothing is wrong
+    // with them: the next attempt most likely succeeds. Any other error stands.
     for _ in 0..INTERRUPTIONS {
         match answer {
             Err(ClockError::Disturbed {
@@ -351,15 +376,16 @@ fn patiently<T>(ask: impl Fn() -> Result<T, ClockError>) -> Result<T, ClockError
     answer
 }
 
-/// How much raw time, in ns, is left until `timestamp` is surely past; 0 only if that was observed.
+/// Returns the raw ns until `timestamp` is surely past; 0 only if that was observed.
 fn left(clock: &Clock, timestamp: Timestamp) -> Result<u64, CommitWaitError> {
     let left = patiently(|| clock.raw_until_past(timestamp))?;
+    // At the end of the range no reading can lie beyond the timestamp; waiting would be for ever.
     left.ok_or(CommitWaitError::NeverPast { timestamp })
 }
 
-/// Raw time in ns since `began`.
 fn since(clock: &Clock, began: i64) -> u64 {
     let elapsed = clock.raw_time().saturating_sub(began);
+    // An unreadable clock reads −1: no time went by, rather than a great deal.
     elapsed.max(0).unsigned_abs()
 }
 
@@ -389,6 +415,7 @@ fn spin(
 ) -> Result<Spun, ClockError> {
     let began = clock.raw_time();
     loop {
+        // A batch between two looks at the span, which cost a clock reading each.
         for _ in 0..SPIN_BATCH {
             if patiently(|| done(clock))? {
                 return Ok(Spun::Done);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crate::clock::{BuildError, Clock, ClockError};
+use crate::clock::{Clock, ClockError};
 use crate::time::{Interval, RateBounds};
 
 mod builder;
@@ -14,7 +14,7 @@ mod verdict;
 
 pub use builder::FleetBuilder;
 pub use exchange::{Exchange, ExchangeError, Probe};
-pub use report::{ClockReport, ReportError};
+pub use report::ClockReport;
 pub use verdict::{FalsePeer, Standing, Verdict};
 
 pub use crate::time::{
@@ -108,22 +108,10 @@ struct Heard {
 }
 
 impl<P: Ord + Clone> Fleet<P> {
-    /// A fleet of so many nodes, this one included, with every setting at its default.
+    /// Starts an exchange by reading our clock.
     ///
-    /// # Errors
-    ///
-    /// [`BuildError::Setting`] for no nodes at all.
-    pub fn new(clock: Clock, nodes: usize) -> Result<Self, BuildError> {
-        FleetBuilder::new(clock, nodes).build()
-    }
-
-    /// Starts putting together a fleet of so many nodes, this one included.
-    pub fn builder(clock: Clock, nodes: usize) -> FleetBuilder<P> {
-        FleetBuilder::new(clock, nodes)
-    }
-
-    /// Starts an exchange: reads our clock. Send [`Probe::request`] to one peer afterwards; what is
-    /// done in between counts as part of the round trip.
+    /// Send [`Probe::request`] to one peer afterwards; what is done in between counts as part of the
+    /// round trip.
     ///
     /// # Errors
     ///
@@ -164,12 +152,17 @@ impl<P: Ord + Clone> Fleet<P> {
         report: ClockReport,
     ) -> Result<Exchange, ExchangeError> {
         let (expected, found) = (probe.request(), report.request());
+        // A late answer to an earlier request would accuse an honest peer of being behind by the
+        // time in between.
         if expected != found {
             return Err(ExchangeError::NotTheAnswer { expected, found });
         }
+        // Our interval first and the moment after it: the moments have to enclose both readings.
         let received = self.clock.now()?;
         let ended = Moment::now(&self.clock);
         let round_trip = probe.moment.until(&ended).ok_or(ExchangeError::Disturbed)?;
+        // A slow exchange is no less true, but its window is so wide that it would take the place
+        // of a sharper one in vain.
         if round_trip > self.max_round_trip {
             let limit = self.max_round_trip;
             return Err(ExchangeError::TooSlow { round_trip, limit });
@@ -195,9 +188,12 @@ impl<P: Ord + Clone> Fleet<P> {
         let now = heard.testimony.ended;
         if let Some(kept) = self.heard.get(&peer) {
             let later = kept.testimony.began.raw > heard.testimony.began.raw;
+            // Answers may overtake each other; the latest question is the one that counts.
             if later && self.counts(kept, &now) {
                 return Ok(());
             }
+        // More peers than nodes would let a minority of the fleet outvote it under names of its own
+        // making. One that has not been heard for long gives up its place.
         } else if self.heard.len() >= self.nodes.saturating_sub(1) {
             let max_age = self.max_age;
             self.heard
@@ -210,13 +206,16 @@ impl<P: Ord + Clone> Fleet<P> {
         Ok(())
     }
 
-    /// Holds all clocks that were heard within [`max_age`](FleetBuilder::max_age) against each other
-    /// and against ours, as of now.
+    /// Compares all clocks that were heard lately with each other.
+    ///
+    /// Within [`max_age`](FleetBuilder::max_age), that is, with ours among them, as of now.
     ///
     /// # Errors
     ///
     /// As [`Clock::now`]: without an interval of our own there is nothing to compare.
     pub fn verdict(&self) -> Result<Verdict<P>, ClockError> {
+        // Our own reading is a testimony as well, between two moments, so that all are carried
+        // alike.
         let began = Moment::now(&self.clock);
         let interval = self.clock.now()?;
         let now = Moment::now(&self.clock);
@@ -237,12 +236,13 @@ impl<P: Ord + Clone> Fleet<P> {
         Ok(self.judge(&peers, &intervals))
     }
 
-    /// What follows from these intervals, ours first and then the peers'.
     fn judge(&self, peers: &[&P], intervals: &[Interval]) -> Verdict<P> {
         let heard = intervals.len();
         // Of those that were not heard none needs to be false. If all that were heard may be, one of
-        // them has to agree with itself, which names nobody.
+        // them has to agree with itself, which names none.
         let found = agreement(intervals, self.max_faulty.min(heard.saturating_sub(1)));
+        // As much as the evidence allows and no more: that all agree makes none of them right, and
+        // a contradiction without a majority names none.
         let (overlap, standing) = match found {
             Ok(_) if peers.is_empty() => (heard, Standing::Unheard),
             Ok(found) if found.overlap() == heard => (heard, Standing::AllAgree),
@@ -266,13 +266,17 @@ impl<P: Ord + Clone> Fleet<P> {
         RateBounds::symmetric(self.clock.max_drift_ppb())
     }
 
-    /// The latest exchange with a peer, however old; `None` if there was none.
+    /// Returns the latest exchange with a peer, however old.
+    ///
+    /// `None` if there was none.
     #[must_use]
     pub fn exchange(&self, peer: &P) -> Option<Exchange> {
         self.heard.get(peer).map(|heard| heard.exchange)
     }
 
-    /// The peers of whom an exchange is kept, in their order; some may be too old to count.
+    /// Returns the peers of which an exchange is kept, in order.
+    ///
+    /// Some may be too old to count.
     pub fn peers(&self) -> impl Iterator<Item = &P> {
         self.heard.keys()
     }
@@ -282,27 +286,27 @@ impl<P: Ord + Clone> Fleet<P> {
         self.heard.remove(peer).is_some()
     }
 
-    /// The clock of this node.
+    /// Returns the clock of this node.
     #[must_use]
     pub const fn clock(&self) -> &Clock {
         &self.clock
     }
 }
 
-/// Ours and then the peers', each as where UTC is at raw instant `raw`.
 fn at_one_instant(ours: &Testimony, peers: &[Testimony], raw: i64) -> Vec<Interval> {
+    // Intervals can be intersected only if they are about one instant.
     let ours = ours.carried_to(raw);
     let theirs = peers.iter().map(|peer| peer.beside(&ours, raw));
     core::iter::once(ours).chain(theirs).collect()
 }
 
-/// Ours is the first of the intervals that were judged.
 fn standing<P: Clone>(peers: &[&P], falsetickers: &[Falseticker]) -> Standing<P> {
     let mut ours = None;
     let mut named = Vec::new();
     for false_one in falsetickers {
         let by = false_one.contradiction;
         match false_one.index.checked_sub(1) {
+            // Index 0 is ours, the rest are the peers in their order.
             None => ours = Some(by),
             Some(index) => named.extend(peers.get(index).map(|peer| FalsePeer {
                 peer: (*peer).clone(),
@@ -312,6 +316,8 @@ fn standing<P: Clone>(peers: &[&P], falsetickers: &[Falseticker]) -> Standing<P>
     }
     match ours {
         Some(by) => Standing::WeAreFalse { by, peers: named },
+        // Fewer agree than were heard, and yet each reaches into the agreement: one is false, which
+        // one cannot be told.
         None if named.is_empty() => Standing::Undecided,
         None => Standing::PeersFalse(named),
     }

@@ -1,6 +1,24 @@
 //! The guide: what to use for what, what goes wrong, and what no clock can do about it.
 //!
 //! Pages of prose with examples that run. The reference is with the types themselves.
+//!
+//! | to | read |
+//! |---|---|
+//! | choose between intervals, commit-wait, stamps and leases | [`choosing`] |
+//! | come from ClockBound, `uhlc` or `SystemTime` | [`migrate`] |
+//! | know what is assumed, what follows, and why | [`how_it_works`] |
+//! | understand epsilon's growth, and what the clock learns | [`drift`] |
+//! | set up chrony for narrow intervals | [`chrony`] |
+//! | run in a container, a pod or a virtual machine | [`containers`] |
+//! | get through a leap second | [`leap_seconds`] |
+//! | build a transactional store | [`store`] |
+//! | let one node at a time act | [`leases`] |
+//! | find the node whose clock is wrong | [`fleet`] |
+//! | date and merge logs, or prove 100 µs | [`logs`] |
+//! | watch clocks and be paged in time | [`alerts`] |
+//! | put values on the wire, on disk or into JSON | [`formats`] |
+//! | test your own system against bad clocks | [`testing`], [`simulation`] |
+//! | see what real daemons did | [`real_daemons`] |
 
 #[doc = include_str!("guide/alerts.md")]
 pub mod alerts {}
@@ -23,6 +41,9 @@ pub mod fleet {}
 #[doc = include_str!("guide/formats.md")]
 pub mod formats {}
 
+#[doc = include_str!("guide/how_it_works.md")]
+pub mod how_it_works {}
+
 #[doc = include_str!("guide/leap_seconds.md")]
 pub mod leap_seconds {}
 
@@ -32,8 +53,16 @@ pub mod leases {}
 #[doc = include_str!("guide/logs.md")]
 pub mod logs {}
 
+#[doc = include_str!("../docs/migrate.md")]
+pub mod migrate {}
+
 #[doc = include_str!("guide/real_daemons.md")]
 pub mod real_daemons {}
+
+// Its example needs the simulator, which needs this crate: the simulator's own doctests run it.
+#[cfg_attr(not(doctest), doc = include_str!("guide/simulation.md"))]
+#[cfg_attr(doctest, allow(missing_docs))]
+pub mod simulation {}
 
 #[doc = include_str!("guide/store.md")]
 pub mod store {}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Clock, Estimate, Instant};
+use crate::clock::{Clock, ClockError, Estimate, HotReading};
 use crate::time::{Interval, Timestamp};
 
 mod builder;
@@ -23,16 +23,16 @@ pub use builder::HybridClockBuilder;
 pub use commit::HlcCommit;
 pub use error::HlcError;
 pub use limits::{ForwardLimit, RemoteLimit};
-pub use remote::{DecodeHlcError, RemoteTimestamp};
+pub use remote::RemoteTimestamp;
 pub use text::ParseHlcError;
-pub use timestamp::{HlcRangeError, HlcTimestamp};
+pub use timestamp::HlcTimestamp;
 pub use wide::WideTimestamp;
 
 use jump::JumpGuard;
 use limits::RemoteCheck;
 use reserve::Reserve;
 use timestamp::{ceiling_bits, floor_bits};
-use word::Word;
+use word::{Exhausted, Word};
 
 /// A hybrid logical clock (Kulkarni et al. 2014) over a [`Clock`]: its stamps are close to UTC, and
 /// whatever happened before has the lesser stamp.
@@ -120,43 +120,11 @@ struct Shared {
 pub struct StampedInterval {
     /// The stamp.
     pub timestamp: HlcTimestamp,
-    /// Contains true time, and reaches as far as the stamp where that ran ahead (H10).
+    /// Contains true time, and reaches up to the stamp (H10).
     pub interval: Interval,
 }
 
 impl HybridClock {
-    /// A hybrid clock over `clock`, with every setting at its default.
-    ///
-    /// ```
-    /// # use epsilon_clock::{Clock, HybridClock};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let hlc = HybridClock::new(Clock::system()?);
-    /// println!("{}", hlc.tick()?); // `2026-11-20T05:50:00.123456Z_0000`
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn new(clock: Clock) -> Self {
-        Self::builder(clock).plain()
-    }
-
-    /// Starts putting a hybrid clock together.
-    ///
-    /// ```
-    /// # use epsilon_clock::{Clock, HybridClock};
-    /// # use epsilon_clock::hlc::RemoteLimit;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let hlc = HybridClock::builder(Clock::system()?)
-    ///     .remote_limit(RemoteLimit::Unchecked)
-    ///     .build()?;
-    /// # drop(hlc);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn builder(clock: Clock) -> HybridClockBuilder {
-        HybridClockBuilder::new(clock)
-    }
-
     fn from_parts(
         clock: Clock,
         floor: HlcTimestamp,
@@ -173,7 +141,7 @@ impl HybridClock {
         Self { clock, shared }
     }
 
-    /// The clock under it.
+    /// Returns the clock under it.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -188,7 +156,9 @@ impl HybridClock {
         &self.clock
     }
 
-    /// The latest stamp issued or observed; at first the floor, or [`HlcTimestamp::MIN`].
+    /// Returns the latest stamp issued or observed.
+    ///
+    /// At first the floor, or [`HlcTimestamp::MIN`].
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -204,7 +174,9 @@ impl HybridClock {
         HlcTimestamp::from_bits(self.shared.word.last())
     }
 
-    /// Stamps a local or a send event: above all that was issued or observed here before.
+    /// Stamps a local or a send event.
+    ///
+    /// The stamp is above all that was issued or observed here before.
     ///
     /// One reading of the clock and one change of an atomic word. While the clock gives no interval
     /// it takes its real time instead, which costs several times as much.
@@ -225,14 +197,14 @@ impl HybridClock {
     /// ```
     #[inline]
     pub fn tick(&self) -> Result<HlcTimestamp, HlcError> {
-        match self.middle_plainly() {
-            Some((best, _)) => self.issue_from(best),
-            None => self.tick_carefully(),
-        }
+        let (best, _) = self.read()?;
+        self.issue(0, best, |next| self.shared.admit(next))
     }
 
-    /// The same with the interval that true time lies in: `[earliest, latest]` of the reading that
-    /// the stamp is made of, stretched to the stamp's physical part where that is later (H10).
+    /// Stamps an event, and returns its interval with the stamp.
+    ///
+    /// It is `[earliest, latest]` of the reading that the stamp is made of, stretched to the
+    /// stamp's physical part where that is later (H10).
     ///
     /// # Errors
     ///
@@ -251,8 +223,10 @@ impl HybridClock {
     /// ```
     #[inline]
     pub fn tick_with_interval(&self) -> Result<StampedInterval, HlcError> {
-        let (best, interval) = self.interval()?;
-        let timestamp = self.issue_from(best)?;
+        let (best, reading) = self.read()?;
+        // Before a stamp is issued, so that a call without an interval issues none (H6).
+        let interval = reading.interval(&self.clock)?;
+        let timestamp = self.issue(0, best, |next| self.shared.admit(next))?;
         let latest = interval.latest().max(timestamp.physical());
         // The earliest end stays, so the ends cannot be the wrong way round.
         let interval = Interval::new(interval.earliest(), latest).unwrap_or(interval);
@@ -262,8 +236,9 @@ impl HybridClock {
         })
     }
 
-    /// Takes note of a stamp from elsewhere, and stamps that event: above the remote stamp and all
-    /// that was issued or observed here before.
+    /// Merges a remote stamp and returns a stamp greater than it.
+    ///
+    /// It is above all that was issued or observed here before, too.
     ///
     /// # Errors
     ///
@@ -288,23 +263,22 @@ impl HybridClock {
     #[inline]
     pub fn observe(&self, remote: impl Into<RemoteTimestamp>) -> Result<HlcTimestamp, HlcError> {
         let remote = remote.into();
-        if let Some((best, instant)) = self.middle_plainly() {
-            // What is not even ahead of the best estimate needs no interval to be checked by.
-            if remote.physical() > best {
-                let interval = instant.interval();
-                let remote_check = &self.shared.remote;
-                remote_check.check(remote, best, interval.as_ref())?;
-            }
-            return self.issue_above(above(remote)?, best);
+        let (best, reading) = self.read()?;
+        // What is not even ahead of the best estimate needs no interval to be checked by.
+        if remote.physical() > best {
+            let interval = reading.interval(&self.clock).ok();
+            self.shared.remote.check(remote, best, interval.as_ref())?;
         }
-        let Estimate { best, interval, .. } = self.estimate()?;
-        let interval = interval.as_ref().ok();
-        self.shared.remote.check(remote, best, interval)?;
-        self.issue_above(above(remote)?, best)
+        // The largest number has no stamp above it. A floor alone would not do: it may be issued.
+        let above = remote.to_bits().checked_add(1);
+        let above = above.ok_or(HlcError::EndOfRange)?;
+        self.issue(above, best, |next| self.shared.admit(next))
     }
 
-    /// Takes a commit stamp: above all that was issued or observed here before, and not before the
-    /// latest instant that it can be now, rounded up to the microsecond (H11).
+    /// Takes a commit stamp, and the wait until it is past.
+    ///
+    /// It is above all that was issued or observed here before, and not before the latest instant
+    /// that it can be now, rounded up to the microsecond (H11).
     ///
     /// # Errors
     ///
@@ -325,14 +299,17 @@ impl HybridClock {
     /// ```
     #[inline]
     pub fn begin_commit(&self) -> Result<HlcCommit, HlcError> {
-        let latest = self.interval()?.1.latest();
+        let (best, reading) = self.read()?;
+        let latest = reading.interval(&self.clock)?.latest();
+        // Up, not down: (100, 0) issued elsewhere could follow a released (100, 5) (H11).
         let floor = ceiling_bits(latest).ok_or(HlcError::EndOfRange)?;
-        let timestamp = self.issue(floor)?;
+        let timestamp = self.issue(floor, best, |next| self.shared.admit(next))?;
         Ok(HlcCommit::new(self.clock.clone(), timestamp))
     }
 
-    /// Takes the local clock as it stands for right, after it jumped ahead by more than the
-    /// [`ForwardLimit`] and you checked it.
+    /// Accepts the local clock as it stands, after a jump.
+    ///
+    /// For when it jumped ahead by more than the [`ForwardLimit`] and you checked it.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -350,8 +327,9 @@ impl HybridClock {
         self.shared.jump.accept(&self.clock);
     }
 
-    /// Stores the next bound of the [reserve](HybridClockBuilder::reserve) if half of the last one is
-    /// used by now; does nothing without a reserve.
+    /// Stores the next bound of the reserve if half is used.
+    ///
+    /// Does nothing without a [reserve](HybridClockBuilder::reserve).
     ///
     /// A thread that calls this often enough spares all others the wait.
     ///
@@ -369,115 +347,109 @@ impl HybridClock {
     /// # }
     /// ```
     pub fn refill_reserve(&self) -> Result<(), HlcError> {
-        let best = self.estimate()?.best;
+        let best = self.read_carefully()?.best;
         let least = floor_bits(best).ok_or(HlcError::EndOfRange)?;
-        self.shared.reserve.refill(least, &self.shared.word)
+        let Shared { word, reserve, .. } = &*self.shared;
+        reserve.refill(least, word.last())
     }
 
-    /// A tick for logs, which never waits: `None` where [`tick`](Self::tick) would fail, or would have
-    /// to store a bound first.
+    /// Ticks for a log line, without ever waiting.
+    ///
+    /// `None` where [`tick`](Self::tick) would fail, or would have to store a bound first.
     #[cfg(feature = "tracing")]
     pub(crate) fn tick_at_once(&self) -> Option<HlcTimestamp> {
-        let best = match self.middle_plainly() {
-            Some((best, _)) => best,
-            None => self.estimate().ok()?.best,
+        let (best, _) = self.read().ok()?;
+        let permits = |next| {
+            let permitted = self.shared.reserve.permits(next);
+            permitted.then_some(()).ok_or(Exhausted)
         };
-        let Shared { word, reserve, .. } = &*self.shared;
-        let issued = word.issue_permitted(floor_bits(best)?, reserve)?;
-        Some(HlcTimestamp::from_bits(issued))
+        self.issue(0, best, permits).ok()
     }
 
-    /// Whether stamps keep going up across a crash (H9), because a reserve is stored.
+    /// Returns true if stamps keep going up across a crash (H9).
     pub(crate) fn survives_crashes(&self) -> bool {
         self.shared.reserve.is_stored()
     }
 
-    /// The best estimate and the reading it is of, if nothing is out of the ordinary.
+    /// Reads the best estimate, and what the interval can be had from.
     #[inline(always)]
     #[allow(
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    fn middle_plainly(&self) -> Option<(Timestamp, Instant)> {
-        let instant = self.clock.instant_plainly()?;
-        let best = instant.middle()?;
-        let calm = self.shared.jump.is_calm(best, instant.raw());
-        calm.then_some((best, instant))
-    }
-
-    /// The best estimate and the interval, if nothing is out of the ordinary.
-    #[inline]
-    fn interval_plainly(&self) -> Option<(Timestamp, Interval)> {
-        let (best, instant) = self.middle_plainly()?;
-        Some((best, instant.interval()?))
-    }
-
-    #[inline]
-    fn interval(&self) -> Result<(Timestamp, Interval), HlcError> {
-        match self.interval_plainly() {
-            Some(plain) => Ok(plain),
-            None => {
-                let Estimate { best, interval, .. } = self.estimate()?;
-                Ok((best, interval?))
+    fn read(&self) -> Result<(Timestamp, Reading), HlcError> {
+        if let Some(instant) = self.clock.instant_plainly() {
+            if let Some(best) = instant.middle() {
+                // A jump is looked for at every reading: one stamp of a clock that leapt ahead would
+                // take the stamps of all peers along, for ever.
+                if self.shared.jump.is_calm(best, instant.raw()) {
+                    return Ok((best, Reading::Plain(instant)));
+                }
             }
         }
+        let Estimate { best, interval, .. } = self.read_carefully()?;
+        Ok((best, Reading::Careful(interval)))
     }
 
+    /// Reads the clock whatever is out of the ordinary, except for a jump beyond the limit.
     #[cold]
-    fn tick_carefully(&self) -> Result<HlcTimestamp, HlcError> {
-        self.issue_from(self.estimate()?.best)
-    }
-
-    /// The best estimate, whatever is out of the ordinary, but for a jump.
-    #[cold]
-    fn estimate(&self) -> Result<Estimate, HlcError> {
+    fn read_carefully(&self) -> Result<Estimate, HlcError> {
         let estimate = self.clock.estimate();
         if self.shared.jump.is_calm(estimate.best, estimate.raw) {
             return Ok(estimate);
         }
+        // It strayed by half the limit: a jump, or drift and suspends that add up to as much.
         self.shared.jump.settle(&self.clock, self.last())
     }
 
+    /// Issues a stamp that is neither below `floor` nor before `best`, if `may` permits it.
     #[inline(always)]
     #[allow(
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    fn issue_from(&self, best: Timestamp) -> Result<HlcTimestamp, HlcError> {
-        self.issue_above(0, best)
-    }
-
-    /// Issues a stamp that is not below `floor`, nor before `best`.
-    ///
-    /// Most stamps of a busy clock fall into the microsecond of the last one. To find that out takes
-    /// no division of the time that was just read, only a product of what was known before.
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "a call and its result in memory cost a nanosecond"
-    )]
-    fn issue_above(&self, floor: u64, best: Timestamp) -> Result<HlcTimestamp, HlcError> {
-        let Shared { word, reserve, .. } = &*self.shared;
+    fn issue<E: From<Exhausted>>(
+        &self,
+        floor: u64,
+        best: Timestamp,
+        may: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<HlcTimestamp, E> {
+        let word = &self.shared.word;
         let last = word.last();
         let begun = HlcTimestamp::from_bits(last).physical();
+        // Most stamps of a busy clock fall into the microsecond of the last one. To find that out
+        // takes no division of the time that was just read, only a product of what was known before.
         let floor = if best.unix_nanos() < begun.unix_nanos() + 1_000 {
             floor
         } else {
-            floor_bits(best).ok_or(HlcError::EndOfRange)?.max(floor)
+            floor_bits(best).ok_or(Exhausted)?.max(floor)
         };
-        let issued = word.issue_after(last, floor, reserve)?;
+        let issued = word.issue_if(last, floor, may)?;
         Ok(HlcTimestamp::from_bits(issued))
-    }
-
-    #[inline]
-    fn issue(&self, floor: u64) -> Result<HlcTimestamp, HlcError> {
-        let Shared { word, reserve, .. } = &*self.shared;
-        Ok(HlcTimestamp::from_bits(word.issue(floor, reserve)?))
     }
 }
 
-/// The least number that is above a remote stamp.
-#[inline]
-fn above(remote: RemoteTimestamp) -> Result<u64, HlcError> {
-    remote.to_bits().checked_add(1).ok_or(HlcError::EndOfRange)
+impl Shared {
+    #[inline]
+    fn admit(&self, next: u64) -> Result<(), HlcError> {
+        self.reserve.admit(next, || self.word.last())
+    }
+}
+
+/// What an interval is worked out from, once it is asked for: a tick does not ask.
+enum Reading {
+    Plain(HotReading),
+    Careful(Result<Interval, ClockError>),
+}
+
+impl Reading {
+    #[inline]
+    fn interval(self, clock: &Clock) -> Result<Interval, ClockError> {
+        match self {
+            // A plain reading can have a middle and yet no interval, at the edge of the range. Then
+            // the clock itself has to say why.
+            Self::Plain(instant) => instant.interval().map_or_else(|| clock.now(), Ok),
+            Self::Careful(interval) => interval,
+        }
+    }
 }

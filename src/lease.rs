@@ -4,8 +4,8 @@
 //!
 //! 1. The holder acts while `latest < e − margin`; true time then is not above `latest` (T1).
 //! 2. A claimant acts once `earliest > e`; true time then is not below `earliest` (T1).
-//! 3. So whoever holds does so at true instants before `e`, and whoever claims at ones after it.
-//! 4. A renewal never names an earlier `e` than before, so whoever was told an old one is safe.
+//! 3. So the holder acts at true instants before `e`, and a claimant at ones after it.
+//! 4. A renewal never names an earlier `e` than before, so a node that was told an old one is safe.
 
 use core::fmt;
 use core::time::Duration;
@@ -15,6 +15,7 @@ use crate::commit::CommitWaitError;
 use crate::time::{Interval, Timestamp};
 
 mod age;
+mod anchor;
 mod error;
 mod expiry;
 mod fence;
@@ -24,23 +25,48 @@ mod request;
 mod term;
 
 pub use error::{LeaseError, NotHeld};
-pub use expiry::{DecodeLeaseError, ImplausibleExpiry};
-pub use fence::{DecodeFenceError, Fence, FencingToken, StaleToken, TokenError};
+pub use expiry::ImplausibleExpiry;
+pub use fence::{Fence, FencingToken, StaleToken, TokenError};
 pub use guard::{Tenure, WorkGuard};
 pub use pause::{Pause, PauseDetector};
 pub use request::{GrantorClock, LeaseRequest};
 pub use term::TermLease;
 
-/// A lease that ends at an instant of UTC, which any node can judge by a clock of its own.
+/// A right that ends at an instant of UTC.
+///
+/// Any node can judge it by a clock of its own.
 ///
 /// The grantor names the [expiry](Self::expiry) from its own `latest` and a term
 /// ([`grant`](Self::grant)); it travels as eight bytes ([`to_be_bytes`](Self::to_be_bytes)). The
 /// holder acts while [`held`](Self::held) says so: `latest < expiry − margin`. A claimant acts only
-/// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between nobody acts;
+/// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between no node acts;
 /// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons.
 ///
+/// # Bytes
+///
+/// Eight, most significant first: the expiry in ns since the Unix epoch, with its sign bit turned
+/// over, so that the bytes sort as expiries do.
+///
+/// ```text
+/// bit   63     62                                                             0
+///      +------+----------------------------------------------------------------+
+///      | sign |  ns since 1970-01-01T00:00:00Z, two's complement               |
+///      | ^ 1  |                                                                |
+///      +------+----------------------------------------------------------------+
+/// byte |    0     |   1   |   2   |   3   |   4   |   5   |   6   |     7      |
+///
+///           98        e9      aa      de      bd      8d      1d       15
+///      i64  18        e9      aa      de      bd      8d      1d       15
+///           2026-11-20T05:50:00.123456789Z
+/// ```
+///
+/// The margin does not travel. Expiries before 2001-09-09T01:46:40Z and bytes that are all ones are
+/// [refused](Self::from_be_bytes).
+///
+/// # Without an interval
+///
 /// Both answers are an error where the clock gives no interval. Either may be taken for `false`
-/// then: a clock that does not know neither lets anybody act nor takes anything away.
+/// then: a clock that does not know neither lets a node act nor takes a lease away.
 ///
 /// ```
 /// use epsilon_clock::{Clock, Lease};
@@ -68,13 +94,13 @@ pub use term::TermLease;
 ///
 /// Between the check and the act the holder may be stopped for as long as it pleases the scheduler,
 /// and act long after the lease ended. No clock closes that gap, and a margin only bounds the
-/// delays that somebody promised. Whatever must not suffer from it needs a [`Fence`](crate::Fence);
+/// delays that were promised. Whatever must not suffer from it needs a [`Fence`];
 /// and [`guard`](Self::guard) at least tells afterwards.
 ///
 /// # Giving it up
 ///
 /// Stop acting, and only then let the grantor record an expiry that is past, such as the `earliest` of
-/// a reading: whoever learns of it learns of it after that.
+/// a reading: a node that learns of it does so after that.
 ///
 /// # Forks
 ///
@@ -89,9 +115,9 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lease that a grantor gives out now for at least `term`: it expires at `latest + term`.
+    /// Grants a lease for at least `term`: it expires at `latest + term`.
     ///
-    /// The grantor may grant to somebody else only once this one is
+    /// The grantor may grant to another node only once this one is
     /// [surely expired](Self::surely_expired) by its own clock, or on another node by that one's.
     ///
     /// # Errors
@@ -108,13 +134,14 @@ impl Lease {
     /// ```
     pub fn grant(now: &Interval, term: Duration) -> Result<Self, LeaseError> {
         let from = now.latest();
+        // From `latest`, as true time is not above it: the term is at least what was promised.
         match from.checked_add(term) {
             Some(expiry) => Ok(Self::until(expiry)),
             None => Err(LeaseError::OutOfRange { from, term }),
         }
     }
 
-    /// The lease that ends at `expiry`, without a margin.
+    /// Creates the lease that ends at `expiry`, without a margin.
     ///
     /// ```
     /// # use epsilon_clock::{Lease, Timestamp};
@@ -132,9 +159,9 @@ impl Lease {
         }
     }
 
-    /// The same lease with its holder giving up so much before the expiry.
+    /// Sets how long before the expiry its holder gives up.
     ///
-    /// As long as an act takes at most, from the check to its effect, as far as anybody can promise.
+    /// As long as an act takes at most, from the check to its effect, as far as that can be promised.
     /// It is the holder's own business: a claimant waits for the expiry all the same.
     ///
     /// ```
@@ -151,6 +178,7 @@ impl Lease {
     pub const fn with_margin(self, margin: Duration) -> Self {
         let acts_until = match self.expiry.checked_sub(margin) {
             Some(acts_until) => acts_until,
+            // Nothing lies before the least instant, so such a lease is never held.
             None => Timestamp::MIN,
         };
         Self {
@@ -160,7 +188,7 @@ impl Lease {
         }
     }
 
-    /// The lease that takes this one's place when the grantor renews it now for at least `term`.
+    /// Renews the lease for at least `term` from now.
     ///
     /// Never an earlier expiry than this one's: `latest` may fall back when the clock becomes
     /// sharper, and a holder that was told the later expiry acts on it. The margin stays.
@@ -183,23 +211,25 @@ impl Lease {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn renewed(&self, now: &Interval, term: Duration) -> Result<Self, LeaseError> {
+        // A clock that became sharper has an earlier `latest`; a holder that was told the later
+        // expiry acts on it.
         let expiry = Self::grant(now, term)?.expiry.max(self.expiry);
         Ok(Self::until(expiry).with_margin(self.margin))
     }
 
-    /// When it ends.
+    /// Returns when it ends.
     #[must_use]
     pub const fn expiry(&self) -> Timestamp {
         self.expiry
     }
 
-    /// How long before that its holder gives up.
+    /// Returns how long before the expiry its holder gives up.
     #[must_use]
     pub const fn margin(&self) -> Duration {
         self.margin
     }
 
-    /// Whether the holder may act now: `latest < expiry − margin`.
+    /// Returns true if the holder may act: `latest < expiry − margin`.
     ///
     /// Costs what [`Clock::now`] does, and a comparison.
     ///
@@ -211,14 +241,17 @@ impl Lease {
         Ok(self.held_at(&clock.now()?))
     }
 
-    /// Whether the holder may act, as of a reading.
+    /// Returns true if the holder may act, as of a reading.
     #[inline]
     #[must_use]
     pub fn held_at(&self, now: &Interval) -> bool {
+        // Strictly: at `expiry − margin` itself the holder has given up.
         now.latest() < self.acts_until
     }
 
-    /// Whether somebody else may take over now: `earliest > expiry`, whatever the holder's margin.
+    /// Returns true if another node may take over: `earliest > expiry`.
+    ///
+    /// The holder's margin does not count.
     ///
     /// # Errors
     ///
@@ -230,7 +263,7 @@ impl Lease {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
     /// let lease = Lease::grant(&clock.now()?, Duration::ZERO)?;
-    /// assert!(!lease.held(&clock)? && !lease.surely_expired(&clock)?); // nobody can tell yet
+    /// assert!(!lease.held(&clock)? && !lease.surely_expired(&clock)?); // neither can tell yet
     /// std::thread::sleep(Duration::from_millis(5));
     /// assert!(lease.surely_expired(&clock)?);
     /// # Ok(())
@@ -241,14 +274,15 @@ impl Lease {
         Ok(self.surely_expired_at(&clock.now()?))
     }
 
-    /// Whether somebody else may take over, as of a reading.
+    /// Returns true if another node may take over, as of a reading.
     #[inline]
     #[must_use]
     pub fn surely_expired_at(&self, now: &Interval) -> bool {
+        // Whatever the margin: it is the holder's, and a claimant may not know of it.
         now.after(self.expiry)
     }
 
-    /// [`held`](Self::held) for `?`: says by how much it is not.
+    /// Checks that the lease is held, or says by how much not.
     ///
     /// # Errors
     ///
@@ -275,7 +309,9 @@ impl Lease {
         Err(self.refusal(now))
     }
 
-    /// How long it is surely held from now on; zero once it is not. For planning a renewal.
+    /// Returns how long it is surely held, for planning a renewal.
+    ///
+    /// Zero once it is not held.
     ///
     /// # Errors
     ///
@@ -295,15 +331,18 @@ impl Lease {
     pub fn remaining(&self, clock: &Clock) -> Result<Duration, ClockError> {
         let now = clock.now()?;
         if self.held_at(&now) {
+            // From `latest`, so that it is surely held for that long.
             Ok(self.acts_until.abs_diff(now.latest()))
         } else {
             Ok(Duration::ZERO)
         }
     }
 
-    /// Waits until it is surely expired: `Ok` only once [`surely_expired`](Self::surely_expired) is.
+    /// Waits until the lease is surely expired.
     ///
-    /// On a healthy clock that is at most twice its epsilon after the expiry. Somebody may have
+    /// Returns `Ok` only once [`surely_expired`](Self::surely_expired) is true.
+    ///
+    /// On a healthy clock that is at most twice its epsilon after the expiry. The holder may have
     /// renewed it meanwhile: look again before taking over, in the compare-and-set that does.
     ///
     /// # Errors
@@ -325,33 +364,8 @@ impl Lease {
         clock.wait_until_past(self.expiry)
     }
 
-    /// Begins work that may be done only while the lease is held; asked at its end, the guard says
-    /// whether it was.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check): the work must not begin.
-    ///
-    /// ```
-    /// # use epsilon_clock::{Clock, Lease};
-    /// # use epsilon_clock::lease::Tenure;
-    /// # use std::time::Duration;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
-    /// let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
-    /// let guard = lease.guard(&clock)?;
-    /// // … read what only the holder may rely on …
-    /// assert_eq!(guard.finish(), Tenure::Throughout);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn guard<'a>(&self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
-        self.check(clock)?;
-        Ok(WorkGuard::of_lease(*self, clock))
-    }
-
-    /// Why it is not held as of a reading that says so.
     fn refusal(&self, now: Interval) -> NotHeld {
+        // The two answers call for different acts: obtain another lease, or renew earlier.
         if self.surely_expired_at(&now) {
             return NotHeld::Expired {
                 expiry: self.expiry,

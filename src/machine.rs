@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::words::words_struct;
+
 mod any;
 mod disturbance;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
@@ -40,14 +42,16 @@ pub(crate) fn random(_buffer: &mut [u8]) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// Zero. A fence is the nearest thing where the dependency cannot be spelled out.
+/// Returns zero, behind a fence.
+///
+/// That is the nearest thing where the dependency cannot be spelled out.
 #[cfg(all(not(loom), any(not(target_os = "linux"), epsilon_clock_portable)))]
 pub(crate) fn zero_after(_value: i64) -> usize {
     crate::primitive::fence(crate::primitive::Ordering::SeqCst);
     0
 }
 
-/// Zero. Loom's clocks are atomics, whose order needs no help.
+/// Returns zero: loom's clocks are atomics, whose order needs no help.
 #[cfg(loom)]
 pub(crate) const fn zero_after(_value: i64) -> usize {
     0
@@ -56,7 +60,7 @@ pub(crate) const fn zero_after(_value: i64) -> usize {
 /// How often the clocks are read again because an interruption made the comparison too coarse.
 const GUARD_ATTEMPTS: usize = 8;
 
-/// A comparison of clocks that took longer than this cannot tell a short suspend from the wait.
+/// The widest comparison of clocks, in ns, that still shows a short suspend.
 pub(crate) const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
 
 /// Reads the clocks until no interruption blurs the comparison; the sharpest of a few attempts.
@@ -101,14 +105,24 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// [`NtpStatusError`] where the call is refused or does not exist.
     fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError>;
 
-    /// How far coarse real time may lag behind real time: a tick of the kernel.
+    /// Asks the kernel how much of an `adjtime` slew is left, in µs; by default there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`NtpStatusError`] where the call is refused or does not exist.
+    fn adjtime_remaining(&self) -> Result<i64, NtpStatusError> {
+        Ok(0)
+    }
+
+    /// Returns how far coarse real time may lag behind: a tick.
     fn coarse_tick(&self) -> Duration;
 
-    /// The process and the time namespace that the caller lives in.
+    /// Returns the process and the time namespace that the caller lives in.
     fn identity(&self) -> Identity;
 
-    /// A number that differs between the counters that the kernel can count raw time by; 0, the
-    /// default, where that cannot be known.
+    /// Returns a number of the counter that raw time is counted by.
+    ///
+    /// It differs between the kernel's clocksources; 0, the default, where that cannot be known.
     ///
     /// Another counter runs at another rate, so what was learned of the rate is forgotten then.
     fn clocksource(&self) -> u64 {
@@ -118,8 +132,9 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// Sleeps about so long, once; may return early or late.
     fn sleep(&self, span: Duration);
 
-    /// What a hypervisor tells of pauses that the machine's own clocks do not show; by default
-    /// nothing, and `None` while it is being changed.
+    /// Returns what a hypervisor tells of pauses that the clocks do not show.
+    ///
+    /// By default nothing; `None` while it is being changed.
     ///
     /// Read after the clocks on every reading: a pause before they were read must show in it.
     fn disruption(&self) -> Option<Disruption> {
@@ -139,28 +154,30 @@ pub trait Machine: fmt::Debug + Send + Sync {
     fn sharpen_sleeps(&self) {}
 }
 
-/// Two numbers that change when a virtual machine is paused, migrated or restored behind its back.
+/// Two numbers that change with a virtual machine's pause, migration or restore.
 ///
 /// Only whether they changed means anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disruption {
     /// Changes when the clocks may have jumped: a live migration, a pause.
     pub marker: u64,
-    /// Changes when the machine was restored from a snapshot; where nobody tells, never without the
-    /// marker.
+    /// Changes when the machine was restored from a snapshot; where the hypervisor does not count
+    /// those, never without the marker.
     pub generation: u64,
 }
+
+words_struct!(Disruption { marker, generation });
 
 /// Coarse real time and, read after it, raw time: one hot-path reading of a [`Machine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sample {
-    /// Real time as of the last tick, in ns since the Unix epoch.
+    /// Real time as of the last tick, in ns since the epoch.
     pub coarse: i64,
     /// Raw time in ns.
     pub raw: i64,
 }
 
-/// Five clocks read in one go, real and raw time between two readings of monotonic time.
+/// Five clocks read in one go, the inner ones between monotonic readings.
 ///
 /// The outer pair bounds how far apart the inner ones can be: a preemption in between makes the
 /// sandwich wide, never wrong.
@@ -179,27 +196,32 @@ pub struct Sandwich {
 }
 
 impl Sandwich {
-    /// How long the readings took on the monotonic clock, in ns; never negative.
+    /// Returns how long the readings took by monotonic time, in ns.
+    ///
+    /// Never negative.
     #[must_use]
     pub const fn width(&self) -> i64 {
         let width = self.mono_after.saturating_sub(self.mono_before);
         if width < 0 { 0 } else { width }
     }
 
-    /// How long the readings took in true time, in ns, at most: monotonic time may be slewed to run
-    /// slower, by 12.5 % at the most (the PLL's limit), and 1 / (1 − 1/8) is 1 + 1/7.
+    /// Returns how long the readings took in true time at most, in ns.
     pub(crate) const fn bracket(&self) -> u64 {
         let width = self.width().unsigned_abs();
         width.saturating_add(width.div_ceil(7))
     }
 
-    /// Real time less monotonic time: changes only by a step, a leap second or a suspend.
+    /// Returns real less monotonic time.
+    ///
+    /// It changes only by a step, a leap second or a suspend.
     #[must_use]
     pub const fn real_offset(&self) -> OffsetRange {
         OffsetRange::between(self.real, self.mono_before, self.mono_after)
     }
 
-    /// Boot time less monotonic time: changes only by a suspend (or another time namespace).
+    /// Returns boot less monotonic time.
+    ///
+    /// It changes only by a suspend (or another time namespace).
     #[must_use]
     pub const fn boot_offset(&self) -> OffsetRange {
         OffsetRange::between(self.boot, self.mono_before, self.mono_after)
@@ -215,8 +237,9 @@ pub struct OffsetRange {
     pub hi: i64,
 }
 
+words_struct!(OffsetRange { lo, hi });
+
 impl OffsetRange {
-    /// `clock − monotonic`, where `clock` was read between the two monotonic readings.
     const fn between(clock: i64, mono_before: i64, mono_after: i64) -> Self {
         Self {
             lo: clock.saturating_sub(mono_after),
@@ -224,8 +247,10 @@ impl OffsetRange {
         }
     }
 
-    /// How far the other range lies from this one, at least: 0 while they may be the same
-    /// difference, positive when the other is surely larger, negative when it is surely smaller.
+    /// Returns how far the other range surely lies from this one.
+    ///
+    /// It is 0 while they may be the same difference, positive when the other is surely larger,
+    /// negative when it is surely smaller.
     #[must_use]
     pub const fn moved_to(&self, other: &Self) -> i64 {
         if other.lo > self.hi {
@@ -237,7 +262,7 @@ impl OffsetRange {
         }
     }
 
-    /// What both ranges allow, or the other one where they exclude each other.
+    /// Returns what both ranges allow, or the other if they exclude each other.
     #[must_use]
     pub(crate) const fn refined_by(&self, other: &Self) -> Self {
         let lo = if self.lo > other.lo {
@@ -262,3 +287,8 @@ pub struct Identity {
     /// A number that differs between time namespaces; 0 where it cannot be known.
     pub time_namespace: u64,
 }
+
+words_struct!(Identity {
+    pid,
+    time_namespace
+});

@@ -3,15 +3,17 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, NtpStatus};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, LeapSecond};
+use crate::words::words_struct;
 
 pub(crate) mod chrony;
 mod kernel;
 pub mod ntp;
 mod refusal;
 
-pub use chrony::{ChronyRefusal, ChronySource};
+pub use crate::words::{WordReader, WordWriter, Words};
+pub use chrony::{ChronyRefusal, ChronySource, ChronyTransport};
 pub use kernel::KernelSource;
 pub use ntp::{NtpRefusal, NtpServer, NtpSource};
 pub use refusal::{Awaiting, Refusal, Writer};
@@ -19,6 +21,10 @@ pub use refusal::{Awaiting, Refusal, Writer};
 /// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded
 /// it by up to 0.6 % of samples under extreme wander, never by more than this.
 pub(crate) const DEFAULT_DAEMON_MARGIN: Duration = Duration::from_micros(200);
+
+/// Default of `report_wander_ppb`: 15 ppm, NTP's own allowance for a clock that nobody corrects (PHI
+/// in RFC 5905, section 7.2).
+pub(crate) const DEFAULT_REPORT_WANDER_PPB: u32 = 15_000;
 
 /// Somebody who can say where UTC is: the kernel's NTP status, a time daemon, a test's script.
 ///
@@ -63,6 +69,13 @@ pub trait Source: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Returns true if its looks ask the kernel for its NTP status; by default they do not.
+    ///
+    /// Beside such a source others may ask as well; without one, no clock makes that system call.
+    fn asks_kernel(&self) -> bool {
+        false
+    }
+
     /// Whether its looks notice a leap second that has taken place, though nobody had announced it,
     /// and say [`LeapNotice::Passed`]; by default they do not.
     ///
@@ -83,6 +96,12 @@ pub struct LookContext<'a> {
     pub max_drift_ppb: u32,
     /// Assumption A2: how much a daemon's own figure may fall short.
     pub daemon_margin: Duration,
+    /// Assumption A2: how fast an oscillator may wander from a daemon's forecast, in ppb.
+    pub report_wander_ppb: u32,
+    /// Whether the kernel may be asked for its NTP status: only beside a source that asks anyway.
+    ///
+    /// A filter may *kill* a process for the call, so a clock without such a source never makes it.
+    pub may_ask_kernel: bool,
     /// Whether a bound counts although the kernel flags its clock as unsynchronised.
     pub accept_unsync_flag: bool,
     /// Whether a bound that was there before the first look may be taken over (assumption A4).
@@ -91,6 +110,15 @@ pub struct LookContext<'a> {
 }
 
 impl<'a> LookContext<'a> {
+    /// The kernel's NTP status, where it may be asked and answers.
+    pub(crate) fn kernel_status(&self) -> Option<NtpStatus> {
+        if self.may_ask_kernel {
+            self.machine.ntp_status().ok()
+        } else {
+            None
+        }
+    }
+
     /// A context with the crate's defaults, in which a first look may inherit.
     #[must_use]
     pub const fn new(machine: &'a dyn Machine) -> Self {
@@ -98,6 +126,8 @@ impl<'a> LookContext<'a> {
             machine,
             max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
             daemon_margin: DEFAULT_DAEMON_MARGIN,
+            report_wander_ppb: DEFAULT_REPORT_WANDER_PPB,
+            may_ask_kernel: true,
             accept_unsync_flag: false,
             may_inherit: true,
         }
@@ -149,6 +179,8 @@ pub struct SyncClaim {
     pub bound: ErrorBound,
 }
 
+words_struct!(SyncClaim { claim, bound });
+
 /// What a source knows of leap seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeapNotice {
@@ -161,16 +193,70 @@ pub enum LeapNotice {
     Passed(LeapSecond),
 }
 
-/// What a source remembers from one look to the next: a few words, all zero at first.
+/// What a source remembers from one look to the next: one value of a few words, none at first.
 ///
-/// The clock forgets them (zeroes them) when the machine was suspended or otherwise disturbed.
+/// The clock publishes it together with what the look found, and forgets it when the machine was
+/// suspended or otherwise disturbed.
+///
+/// ```
+/// use epsilon_clock::Timestamp;
+/// use epsilon_clock::source::SourceMemory;
+///
+/// let mut memory = SourceMemory::default();
+/// assert_eq!(memory.load::<(i64, Timestamp)>(), None); // a first look
+/// memory.store(&(42_i64, Timestamp::UNIX_EPOCH));
+/// assert_eq!(memory.load(), Some((42_i64, Timestamp::UNIX_EPOCH)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceMemory {
-    /// The words; their meaning is the source's own.
-    pub words: [i64; SourceMemory::WORDS],
+    stored: bool,
+    words: [i64; SourceMemory::WORDS],
 }
 
+words_struct!(SourceMemory { stored, words });
+
 impl SourceMemory {
-    /// How many words there are.
-    pub const WORDS: usize = 16;
+    /// How many words a value may fill: see [`Words::WORDS`].
+    pub const WORDS: usize = 24;
+
+    /// Nothing remembered.
+    pub(crate) const EMPTY: Self = Self {
+        stored: false,
+        words: [0; Self::WORDS],
+    };
+
+    /// Returns the value that was stored last.
+    ///
+    /// `None` where nothing was stored since the clock was built or disturbed, or where what was
+    /// stored is no `T`.
+    #[must_use]
+    pub fn load<T: Words>(&self) -> Option<T> {
+        if self.stored {
+            WordReader::new(&self.words).take()
+        } else {
+            None
+        }
+    }
+
+    /// Remembers a value in the place of the one before.
+    ///
+    /// A value of more than [`WORDS`](Self::WORDS) words does not compile:
+    ///
+    /// ```compile_fail
+    /// # use epsilon_clock::source::SourceMemory;
+    /// SourceMemory::default().store(&[0_i64; SourceMemory::WORDS + 1]);
+    /// ```
+    pub fn store<T: Words>(&mut self, value: &T) {
+        const {
+            assert!(
+                T::WORDS <= Self::WORDS,
+                "a source's memory has no room for this"
+            );
+        }
+        *self = Self {
+            stored: true,
+            ..Self::EMPTY
+        };
+        WordWriter::new(&mut self.words).put(value);
+    }
 }

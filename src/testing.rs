@@ -1,7 +1,9 @@
 //! Machines and sources whose clocks a test sets by hand, or skews on purpose.
 
+mod chrony;
 mod scripted;
 mod skewed;
 
+pub use chrony::ChronyReport;
 pub use scripted::{ScriptedMachine, ScriptedSource};
 pub use skewed::{SkewError, Skewed, SkewedMachine, SkewedSource};

@@ -1,72 +1,215 @@
-//! Writing a clock's state into the words of a slot, and reading it back.
+//! Values as words: what the slots of the latch and the memory of a source are made of.
+//!
+//! A slot is an array of atomic words, so that a reader needs no lock and a torn copy can be told.
+//! Each type says beside its fields how it is laid out; this file knows none of them. A value fills
+//! as many words each time, whatever it is, so that the next one's place is known: an `Option` or a
+//! variant that is shorter than its place leaves the rest of it at zero.
 
 use core::time::Duration;
 
-use crate::machine::{Disruption, Identity, NtpStatusError, OffsetRange};
-use crate::source::{
-    Awaiting, ChronyRefusal, NtpRefusal, Refusal, SourceMemory, SyncClaim, Writer,
-};
-use crate::time::{
-    CAPACITY, Claim, ErrorBound, Interval, LeapKind, LeapSecond, RateBounds, RateHistory, Timestamp,
-};
-
-/// Writes words one after the other; what does not fit any more is counted, not written.
-pub(super) struct WordWriter<'a> {
-    words: &'a mut [i64],
-    at: usize,
+/// Writes values into words, one after the other.
+///
+/// What does not fit any more is dropped; [`Words::WORDS`] says beforehand what will.
+#[derive(Debug)]
+pub struct WordWriter<'a> {
+    /// The words that are left, zero until they are written.
+    left: &'a mut [i64],
 }
 
 impl<'a> WordWriter<'a> {
-    pub(super) fn new(words: &'a mut [i64]) -> Self {
-        Self { words, at: 0 }
+    /// Starts at the first of these words, which have to be zero.
+    pub(crate) const fn new(words: &'a mut [i64]) -> Self {
+        Self { left: words }
     }
 
-    pub(super) fn word(&mut self, word: i64) {
-        if let Some(place) = self.words.get_mut(self.at) {
+    /// Writes one word.
+    pub fn word(&mut self, word: i64) {
+        if let Some((place, left)) = core::mem::take(&mut self.left).split_first_mut() {
             *place = word;
+            self.left = left;
         }
-        self.at += 1;
     }
 
-    pub(super) fn put(&mut self, value: &impl Words) {
-        value.write(self);
+    /// Writes a value into the next [`WORDS`](Words::WORDS) words.
+    pub fn put<T: Words>(&mut self, value: &T) {
+        let left = core::mem::take(&mut self.left);
+        // A place of its own: a value that writes too little or too much moves no other.
+        if let Some((own, left)) = left.split_at_mut_checked(T::WORDS) {
+            value.write(&mut WordWriter { left: own });
+            self.left = left;
+        }
     }
 }
 
-/// Reads words in the order in which they were written; zeroes follow the last one.
-pub(super) struct WordReader<'a> {
-    words: &'a [i64],
-    at: usize,
+/// Reads values from words, in the order in which they were written.
+#[derive(Debug)]
+pub struct WordReader<'a> {
+    left: &'a [i64],
 }
 
 impl<'a> WordReader<'a> {
-    pub(super) const fn new(words: &'a [i64]) -> Self {
-        Self { words, at: 0 }
+    /// Starts at the first of these words.
+    pub(crate) const fn new(words: &'a [i64]) -> Self {
+        Self { left: words }
     }
 
-    pub(super) fn word(&mut self) -> i64 {
-        let word = self.words.get(self.at).copied().unwrap_or(0);
-        self.at += 1;
-        word
+    /// Reads one word; `None` past the end.
+    pub fn word(&mut self) -> Option<i64> {
+        let (word, left) = self.left.split_first()?;
+        self.left = left;
+        Some(*word)
     }
 
-    pub(super) fn take<T: Words>(&mut self) -> T {
-        T::read(self)
+    /// Reads a value from the next [`WORDS`](Words::WORDS) words.
+    ///
+    /// `None` where the words are no such value; the next value is read from its own place all the
+    /// same.
+    pub fn take<T: Words>(&mut self) -> Option<T> {
+        let (own, left) = self.left.split_at_checked(T::WORDS)?;
+        self.left = left;
+        T::read(&mut WordReader { left: own })
     }
 }
 
-/// What can stand in a slot: as many words each time, whatever the value.
-pub(super) trait Words {
+/// A value that can be written as words and read back, for a [`SourceMemory`].
+///
+/// Integers, `bool`, [`Duration`], [`Timestamp`](crate::Timestamp) and the crate's other values
+/// have it; so have an `Option`, an array and a tuple of such. A struct writes its fields one after
+/// the other.
+///
+/// [`SourceMemory`]: crate::source::SourceMemory
+///
+/// ```
+/// use epsilon_clock::Timestamp;
+/// use epsilon_clock::source::{SourceMemory, WordReader, WordWriter, Words};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// struct LastPacket {
+///     sent: Timestamp,
+///     stratum: Option<u32>,
+/// }
+///
+/// impl Words for LastPacket {
+///     const WORDS: usize = Timestamp::WORDS + Option::<u32>::WORDS;
+///
+///     fn write(&self, to: &mut WordWriter<'_>) {
+///         to.put(&self.sent);
+///         to.put(&self.stratum);
+///     }
+///
+///     fn read(from: &mut WordReader<'_>) -> Option<Self> {
+///         Some(Self { sent: from.take()?, stratum: from.take()? })
+///     }
+/// }
+///
+/// let packet = LastPacket { sent: Timestamp::UNIX_EPOCH, stratum: Some(2) };
+/// let mut memory = SourceMemory::default();
+/// memory.store(&packet);
+/// assert_eq!(memory.load(), Some(packet));
+/// ```
+pub trait Words: Copy {
+    /// How many words a value fills, at most and always.
+    const WORDS: usize;
+
+    /// Writes the value.
     fn write(&self, to: &mut WordWriter<'_>);
-    fn read(from: &mut WordReader<'_>) -> Self;
+
+    /// Reads a value back; `None` where the words are none.
+    fn read(from: &mut WordReader<'_>) -> Option<Self>;
+}
+
+/// Implements [`Words`] for a struct: `words_struct!(Point { x, y })`, each field once, in order.
+macro_rules! words_struct {
+    ($name:ident { $($field:ident),+ $(,)? }) => {
+        impl $crate::words::Words for $name {
+            const WORDS: usize = 0 $(+ $crate::words::width_of_field(|it: &Self| &it.$field))+;
+
+            fn write(&self, to: &mut $crate::words::WordWriter<'_>) {
+                let Self { $($field),+ } = self;
+                $(to.put($field);)+
+            }
+
+            fn read(from: &mut $crate::words::WordReader<'_>) -> Option<Self> {
+                Some(Self { $($field: from.take()?),+ })
+            }
+        }
+    };
+}
+
+/// Implements [`Words`] for an enum, each variant with its number:
+/// `words_enum!(Shape { Empty = 0, Dot(place) = 1, Circle { place, radius } = 2 })`.
+///
+/// A tuple variant names its fields here, since there they have no names.
+macro_rules! words_enum {
+    ($name:ident { $(
+        $variant:ident $(($($place:ident),+))? $({ $($field:ident),+ })? = $number:literal
+    ),+ $(,)? }) => {
+        impl $crate::words::Words for $name {
+            const WORDS: usize = 1 + $crate::words::widest(&[$(
+                $crate::words::width_of_variant(
+                    |($($($place,)+)? $($($field,)+)?)| Self::$variant $(($($place),+))? $({ $($field),+ })?
+                )
+            ),+]);
+
+            fn write(&self, to: &mut $crate::words::WordWriter<'_>) {
+                match self {
+                    $(Self::$variant $(($($place),+))? $({ $($field),+ })? => {
+                        to.word($number);
+                        $($(to.put($place);)+)?
+                        $($(to.put($field);)+)?
+                    })+
+                }
+            }
+
+            fn read(from: &mut $crate::words::WordReader<'_>) -> Option<Self> {
+                match from.word()? {
+                    $($number => {
+                        $($(let $place = from.take()?;)+)?
+                        $($(let $field = from.take()?;)+)?
+                        Some(Self::$variant $(($($place),+))? $({ $($field),+ })?)
+                    })+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use {words_enum, words_struct};
+
+/// The words of the field that `field` borrows: its type is inferred, not written a second time.
+pub(crate) const fn width_of_field<S, T: Words>(_field: fn(&S) -> &T) -> usize {
+    T::WORDS
+}
+
+/// The words of the fields that `variant` is made of.
+pub(crate) const fn width_of_variant<S, T: Words>(_variant: fn(T) -> S) -> usize {
+    T::WORDS
+}
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "in bounds, and evaluated at compile time"
+)]
+pub(crate) const fn widest(widths: &[usize]) -> usize {
+    let (mut widest, mut at) = (0, 0);
+    while at < widths.len() {
+        if widths[at] > widest {
+            widest = widths[at];
+        }
+        at += 1;
+    }
+    widest
 }
 
 impl Words for i64 {
+    const WORDS: usize = 1;
+
     fn write(&self, to: &mut WordWriter<'_>) {
         to.word(*self);
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
         from.word()
     }
 }
@@ -77,336 +220,219 @@ impl Words for i64 {
     reason = "stored bit for bit (`cast_signed` came with Rust 1.87)"
 )]
 impl Words for u64 {
+    const WORDS: usize = 1;
+
     fn write(&self, to: &mut WordWriter<'_>) {
         to.word(*self as i64);
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        from.word() as u64
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        Some(from.word()? as Self)
     }
 }
+
+/// Integers that another one holds without loss.
+macro_rules! words_as {
+    ($($narrow:ty as $wide:ty),+) => {
+        $(impl Words for $narrow {
+            const WORDS: usize = <$wide>::WORDS;
+
+            fn write(&self, to: &mut WordWriter<'_>) {
+                to.put(&(*self as $wide));
+            }
+
+            fn read(from: &mut WordReader<'_>) -> Option<Self> {
+                Self::try_from(from.take::<$wide>()?).ok()
+            }
+        })+
+    };
+}
+
+words_as!(i32 as i64, u32 as i64, usize as u64);
 
 impl Words for bool {
+    const WORDS: usize = 1;
+
     fn write(&self, to: &mut WordWriter<'_>) {
         to.word((*self).into());
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        from.word() != 0
-    }
-}
-
-impl Words for i32 {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.word((*self).into());
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        // Only what `write` wrote is ever read.
-        Self::try_from(from.word()).unwrap_or(0)
-    }
-}
-
-impl Words for Timestamp {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.word(self.unix_nanos());
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self::from_unix_nanos(from.word())
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        match from.word()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 }
 
 impl Words for Duration {
+    const WORDS: usize = u64::WORDS + u32::WORDS;
+
     fn write(&self, to: &mut WordWriter<'_>) {
-        u64::try_from(self.as_nanos()).unwrap_or(u64::MAX).write(to);
+        to.put(&self.as_secs());
+        to.put(&self.subsec_nanos());
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self::from_nanos(from.take())
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        let (seconds, nanos) = (from.take()?, from.take()?);
+        // From a billion on, `Duration::new` would carry into the seconds, and may panic.
+        (nanos < 1_000_000_000).then(|| Self::new(seconds, nanos))
     }
 }
 
-/// `Option` of anything that has a blank value to stand for `None`.
-impl<T: Words + Blank> Words for Option<T> {
+impl<T: Words> Words for Option<T> {
+    const WORDS: usize = bool::WORDS + T::WORDS;
+
     fn write(&self, to: &mut WordWriter<'_>) {
         to.put(&self.is_some());
-        match self {
-            Some(value) => to.put(value),
-            None => to.put(&T::BLANK),
+        if let Some(value) = self {
+            to.put(value);
         }
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        let present: bool = from.take();
-        let value = from.take();
-        present.then_some(value)
-    }
-}
-
-/// A value that takes a missing one's place.
-pub(super) trait Blank {
-    const BLANK: Self;
-}
-
-impl Blank for Timestamp {
-    const BLANK: Self = Self::UNIX_EPOCH;
-}
-
-impl Blank for i64 {
-    const BLANK: Self = 0;
-}
-
-const BLANK_INTERVAL: Interval = Interval::point(Timestamp::UNIX_EPOCH);
-
-impl Blank for LeapSecond {
-    const BLANK: Self = Self {
-        boundary: Timestamp::UNIX_EPOCH,
-        kind: LeapKind::Inserted,
-    };
-}
-
-impl Words for LeapSecond {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.put(&self.boundary);
-        to.put(&matches!(self.kind, LeapKind::Deleted));
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        let boundary = from.take();
-        let kind = if from.take() {
-            LeapKind::Deleted
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        if from.take()? {
+            Some(Some(from.take()?))
         } else {
-            LeapKind::Inserted
-        };
-        Self { boundary, kind }
-    }
-}
-
-impl Blank for RateBounds {
-    const BLANK: Self = Self::symmetric(0);
-}
-
-impl Words for RateBounds {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.put(&self.lo_ppb());
-        to.put(&self.hi_ppb());
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        // Only what `write` wrote is ever read, so the bounds are in order.
-        Self::new(from.take(), from.take()).unwrap_or(Self::BLANK)
-    }
-}
-
-impl Words for RateHistory {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.word(i64::try_from(self.len).unwrap_or(0));
-        to.put(&self.bounds);
-        for claim in &self.claims {
-            to.put(claim);
-        }
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        let len = usize::try_from(from.word()).unwrap_or(0);
-        Self {
-            bounds: from.take(),
-            claims: core::array::from_fn(|_| from.take()),
-            len: len.min(CAPACITY),
+            Some(None)
         }
     }
 }
 
-impl Blank for Claim {
-    const BLANK: Self = Self::new(0, BLANK_INTERVAL, RateBounds::symmetric(0));
-}
+/// Arrays of one value and more.
+impl<T: Words, const N: usize> Words for [T; N] {
+    const WORDS: usize = {
+        assert!(N > 0, "an array of nothing has no words");
+        N * T::WORDS
+    };
 
-impl Words for Claim {
     fn write(&self, to: &mut WordWriter<'_>) {
-        to.word(self.raw());
-        to.put(&self.interval().earliest());
-        to.put(&self.interval().latest());
-        to.put(&self.rate());
-        to.put(&self.leap());
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        let raw = from.word();
-        // Only what `write` wrote is ever read, so the ends are in order.
-        let interval = Interval::new(from.take(), from.take()).unwrap_or(BLANK_INTERVAL);
-        Self::new(raw, interval, from.take()).with_leap(from.take())
-    }
-}
-
-impl Words for ErrorBound {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        for (_, ns) in self.items() {
-            to.put(&ns);
+        for value in self {
+            to.put(value);
         }
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            reported_ns: from.take(),
-            rounding_ns: from.take(),
-            margin_ns: from.take(),
-            unseen_ns: from.take(),
-            bracket_ns: from.take(),
-            drift_ns: from.take(),
-            assumed_ns: from.take(),
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        let mut values = [from.take()?; N];
+        for value in values.iter_mut().skip(1) {
+            *value = from.take()?;
         }
+        Some(values)
     }
 }
 
-impl Blank for SyncClaim {
-    const BLANK: Self = Self {
-        claim: Claim::BLANK,
-        bound: ErrorBound {
-            reported_ns: 0,
-            rounding_ns: 0,
-            margin_ns: 0,
-            unseen_ns: 0,
-            bracket_ns: 0,
-            drift_ns: 0,
-            assumed_ns: 0,
-        },
+/// Tuples of up to four values.
+macro_rules! words_tuple {
+    ($($name:ident)*) => {
+        impl<$($name: Words),*> Words for ($($name,)*) {
+            const WORDS: usize = 0 $(+ $name::WORDS)*;
+
+            #[allow(non_snake_case, reason = "a type's name serves its value")]
+            #[allow(unused_variables, reason = "the empty tuple writes nothing")]
+            fn write(&self, to: &mut WordWriter<'_>) {
+                let ($($name,)*) = self;
+                $(to.put($name);)*
+            }
+
+            #[allow(unused_variables, reason = "the empty tuple reads nothing")]
+            fn read(from: &mut WordReader<'_>) -> Option<Self> {
+                Some(($(from.take::<$name>()?,)*))
+            }
+        }
     };
 }
 
-impl Words for SyncClaim {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.put(&self.claim);
-        to.put(&self.bound);
+words_tuple!();
+words_tuple!(A);
+words_tuple!(A B);
+words_tuple!(A B C);
+words_tuple!(A B C D);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Pair {
+        one: i64,
+        other: Option<u32>,
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            claim: from.take(),
-            bound: from.take(),
-        }
-    }
-}
+    words_struct!(Pair { one, other });
 
-impl Words for OffsetRange {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.word(self.lo);
-        to.word(self.hi);
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Shape {
+        Empty,
+        Dot(Pair),
+        Line { from: Pair, to: Pair, solid: bool },
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            lo: from.word(),
-            hi: from.word(),
-        }
-    }
-}
+    words_enum!(Shape { Empty = 7, Dot(place) = 1, Line { from, to, solid } = 2 });
 
-impl Words for Identity {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.word(self.pid.into());
-        to.put(&self.time_namespace);
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            // Only what `write` wrote is ever read.
-            pid: u32::try_from(from.word()).unwrap_or(0),
-            time_namespace: from.take(),
-        }
-    }
-}
-
-impl Words for Disruption {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.put(&self.marker);
-        to.put(&self.generation);
+    fn round_trip<T: Words + PartialEq + core::fmt::Debug>(value: T) {
+        let mut words = [0; 32];
+        let mut to = WordWriter::new(&mut words);
+        to.put(&value);
+        to.word(99);
+        assert_eq!(words[T::WORDS], 99, "{value:?} fills another place");
+        let mut from = WordReader::new(&words);
+        assert_eq!(from.take(), Some(value));
+        assert_eq!(from.word(), Some(99));
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            marker: from.take(),
-            generation: from.take(),
-        }
-    }
-}
-
-impl Words for SourceMemory {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        for word in self.words {
-            to.word(word);
-        }
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            words: core::array::from_fn(|_| from.word()),
-        }
-    }
-}
-
-impl Words for Option<Refusal> {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        let (kind, first, second) = match *self {
-            None => (0, 0, 0),
-            Some(Refusal::Unsynchronized { maxerror_us }) => (1, maxerror_us, 0),
-            Some(Refusal::UnsyncFlag { maxerror_us }) => (2, maxerror_us, 0),
-            Some(Refusal::NoBound {
-                writer,
-                maxerror_us,
-                esterror_us,
-            }) => {
-                let kind = match writer {
-                    Writer::Timesyncd => 3,
-                    Writer::NtpdStarting => 4,
-                    Writer::PtpOrOpenntpd => 5,
-                };
-                (kind, maxerror_us, esterror_us)
-            }
-            Some(Refusal::Status(NtpStatusError::Refused { errno })) => (6, errno.into(), 0),
-            Some(Refusal::Status(NtpStatusError::Unsupported)) => (7, 0, 0),
-            Some(Refusal::AwaitingWrite { because }) => {
-                let (kind, figure) = Awaiting::to_words(Some(because));
-                (8, kind, figure)
-            }
-            Some(Refusal::Chrony(refusal)) => {
-                let (kind, figure) = refusal.to_words();
-                (9, kind, figure)
-            }
-            Some(Refusal::Ntp(refusal)) => {
-                let (kind, figure) = refusal.to_words();
-                (10, kind, figure)
-            }
+    #[test]
+    fn values_come_back_and_fill_their_place_whatever_they_are() {
+        let pair = Pair {
+            one: i64::MIN,
+            other: None,
         };
-        to.word(kind);
-        to.word(first);
-        to.word(second);
+        let other = Pair {
+            one: -1,
+            other: Some(u32::MAX),
+        };
+        round_trip(pair);
+        round_trip(Shape::Empty);
+        round_trip(Shape::Dot(other));
+        round_trip(Shape::Line {
+            from: pair,
+            to: other,
+            solid: true,
+        });
+        round_trip(Some(Shape::Empty));
+        round_trip(None::<Shape>);
+        round_trip([Some(1_i32), None, Some(-1)]);
+        round_trip((u64::MAX, false, usize::MAX, Duration::MAX));
+        round_trip(());
+        assert_eq!((Pair::WORDS, Shape::WORDS), (3, 8));
     }
 
-    fn read(from: &mut WordReader<'_>) -> Self {
-        let (kind, first, second) = (from.word(), from.word(), from.word());
-        let no_bound = |writer| Refusal::NoBound {
-            writer,
-            maxerror_us: first,
-            esterror_us: second,
-        };
-        Some(match kind {
-            1 => Refusal::Unsynchronized { maxerror_us: first },
-            2 => Refusal::UnsyncFlag { maxerror_us: first },
-            3 => no_bound(Writer::Timesyncd),
-            4 => no_bound(Writer::NtpdStarting),
-            5 => no_bound(Writer::PtpOrOpenntpd),
-            6 => Refusal::Status(NtpStatusError::Refused {
-                // Only what `write` wrote is ever read.
-                errno: i32::try_from(first).unwrap_or(0),
-            }),
-            7 => Refusal::Status(NtpStatusError::Unsupported),
-            8 => Refusal::AwaitingWrite {
-                because: Awaiting::from_words(first, second)?,
-            },
-            9 => Refusal::Chrony(ChronyRefusal::from_words(first, second)),
-            10 => Refusal::Ntp(NtpRefusal::from_words(first, second)),
-            _ => return None,
-        })
+    #[test]
+    fn what_is_no_such_value_is_not_read() {
+        let read = |words: &[i64]| WordReader::new(words).take::<Shape>();
+        assert_eq!(read(&[7, 0, 0, 0, 0, 0, 0, 0]), Some(Shape::Empty));
+        assert_eq!(read(&[3, 0, 0, 0, 0, 0, 0, 0]), None, "no such variant");
+        assert_eq!(
+            read(&[1, 0, 2, 0, 0, 0, 0, 0]),
+            None,
+            "neither there nor not"
+        );
+        assert_eq!(read(&[7, 0]), None, "cut short");
+        let beyond = i64::from(u32::MAX) + 1;
+        assert_eq!(WordReader::new(&[beyond]).take::<u32>(), None);
+        assert_eq!(
+            WordReader::new(&[1, 1_000_000_000]).take::<Duration>(),
+            None
+        );
+        assert_eq!(WordReader::new(&[2]).take::<bool>(), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_moves_nothing_else() {
+        let mut words = [0; 3];
+        let mut to = WordWriter::new(&mut words);
+        to.put(&[1_i64, 2]);
+        to.put(&[3_i64, 4]);
+        assert_eq!(words, [1, 2, 0]);
     }
 }

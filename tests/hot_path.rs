@@ -21,6 +21,7 @@ use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceM
 use epsilon_clock::{Clock, Interval, Timestamp};
 use host::{TrustReal, skip};
 
+#[path = "support/host.rs"]
 mod host;
 
 const CALLS: u64 = 100_000;

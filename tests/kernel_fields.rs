@@ -38,7 +38,9 @@ use epsilon_clock::{Clock, ClockBuilder, ClockError, ClockState, Timestamp};
 use fields::{Lock, Saved, real_offset, status, write};
 use host::{HostMachine, eventually, is_true, send, skip, sleep_ms};
 
+#[path = "support/fields.rs"]
 mod fields;
+#[path = "support/host.rs"]
 mod host;
 
 /// Asks for these tests.

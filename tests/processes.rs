@@ -29,6 +29,7 @@ use host::{
     real_nanos, send, skip, sleep_ms, wait_for,
 };
 
+#[path = "support/host.rs"]
 mod host;
 
 /// What a child exits with when all was well, so that no other end is taken for it.

@@ -22,8 +22,11 @@
 
 use std::time::Duration;
 
+#[path = "support/boot.rs"]
 mod boot;
+#[path = "support/fields.rs"]
 mod fields;
+#[path = "support/host.rs"]
 mod host;
 
 /// They sleep most of the time, some 70 s.

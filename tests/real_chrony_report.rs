@@ -16,8 +16,11 @@
 
 use std::time::Duration;
 
+#[path = "support/boot.rs"]
 mod boot;
+#[path = "support/fields.rs"]
 mod fields;
+#[path = "support/host.rs"]
 mod host;
 
 #[test]

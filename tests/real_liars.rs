@@ -17,8 +17,11 @@
 
 use std::time::Duration;
 
+#[path = "support/boot.rs"]
 mod boot;
+#[path = "support/fields.rs"]
 mod fields;
+#[path = "support/host.rs"]
 mod host;
 
 /// Some tell the kernel what they know minutes after they have started.

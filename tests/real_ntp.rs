@@ -21,6 +21,7 @@ use epsilon_clock::source::ntp::NtpServerState;
 use epsilon_clock::source::{NtpRefusal, NtpServer, NtpSource, Refusal};
 use epsilon_clock::{Clock, ClockError, Timestamp};
 
+#[path = "support/host.rs"]
 mod host;
 
 /// A chronyd that serves what the machine's real time is, as `local`; ends with this value.

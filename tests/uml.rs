@@ -15,8 +15,11 @@
 
 use std::time::Duration;
 
+#[path = "support/boot.rs"]
 mod boot;
+#[path = "support/fields.rs"]
 mod fields;
+#[path = "support/host.rs"]
 mod host;
 
 /// The longest of them takes some 20 s.

@@ -18,7 +18,7 @@ use std::fmt;
 
 use epsilon_clock::Timestamp;
 
-use crate::history::{ALL_ACCOUNTS, Commit, Deed, Event, OPENING};
+use super::history::{ALL_ACCOUNTS, Commit, Deed, Event, OPENING};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rule {

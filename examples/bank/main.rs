@@ -1,6 +1,6 @@
 //! A bank on three nodes with wrong clocks: external consistency over an embedded store.
 //!
-//! `cargo run --release --features test-util --example bank`, with `-- --no-commit-wait` to see what
+//! `cargo run --release --example bank`, with `-- --no-commit-wait` to see what
 //! commit-wait is for, and `-- --help` for the rest.
 //!
 //! Three processes are three nodes. Each has some of the accounts in a data file of its own

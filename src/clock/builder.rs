@@ -6,16 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Clock;
-use super::policy::{
-    DEFAULT_GUARD_INTERVAL, DEFAULT_LOOK_INTERVAL, DEFAULT_MAX_AGE, DEFAULT_MAX_ERROR,
-    DEFAULT_MAX_WANDER_PPB, DriftLearning, Policy, RefreshPolicy,
-};
+use super::policy::{DriftLearning, Policy, RefreshPolicy};
 use super::shared::Shared;
 use super::state::MAX_SOURCES;
 use crate::clock::error::BuildError;
 use crate::machine::{AnyMachine, Machine, SystemMachine};
-use crate::source::{ChronySource, DEFAULT_DAEMON_MARGIN, KernelSource, Source};
-use crate::time::DEFAULT_MAX_DRIFT_PPB;
+use crate::source::{ChronySource, KernelSource, Source};
+
+use Setting::{Ppb, Span};
 
 /// The most that `max_drift_ppb` may be: 10 %, what the kernel's own tick can be set off by.
 const MAX_DRIFT_LIMIT_PPB: u32 = 100_000_000;
@@ -47,61 +45,56 @@ const DEFAULT_VMCLOCK: &str = "/dev/vmclock0";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClockBuilder {
-    max_drift_ppb: u32,
-    max_wander_ppb: u32,
-    learning: DriftLearning,
-    daemon_margin: Duration,
-    look_interval: Duration,
-    guard_interval: Duration,
-    refresh: RefreshPolicy,
-    max_error: Duration,
-    max_age: Duration,
-    assume_error: Option<Duration>,
-    accept_unsync_flag: bool,
-    sources: Vec<Arc<dyn Source>>,
+    policy: Policy,
     vmclock: Option<PathBuf>,
     machine: Option<Arc<dyn Machine>>,
 }
 
-impl fmt::Debug for ClockBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClockBuilder")
-            .field("max_drift_ppb", &self.max_drift_ppb)
-            .field("max_wander_ppb", &self.max_wander_ppb)
-            .field("learning", &self.learning)
-            .field("daemon_margin", &self.daemon_margin)
-            .field("look_interval", &self.look_interval)
-            .field("guard_interval", &self.guard_interval)
-            .field("refresh", &self.refresh)
-            .field("max_error", &self.max_error)
-            .field("max_age", &self.max_age)
-            .field("assume_error", &self.assume_error)
-            .field("accept_unsync_flag", &self.accept_unsync_flag)
-            .field("sources", &self.sources)
-            .field("vmclock", &self.vmclock)
-            .field("machine", &self.machine)
-            .finish()
+impl Clock {
+    /// The clock of this machine, with every setting at its default.
+    ///
+    /// It asks the kernel and, in a thread of its own, once a second a chronyd on this machine; where
+    /// none answers that is no error. To go without, name the sources:
+    /// [`ClockBuilder::source`].
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] where the machine lacks the clocks that are needed. A machine that is not
+    /// synchronised is no error yet.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = epsilon_clock::Clock::system()?;
+    /// println!("{}", clock.read()); // never fails: `… ±1.204ms`, or `… ±?`
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn system() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    /// Starts putting a clock together.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # fn main() -> Result<(), epsilon_clock::BuildError> {
+    /// let clock = Clock::builder().max_drift_ppb(50_000).build()?;
+    /// # drop(clock);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder() -> ClockBuilder {
+        ClockBuilder::default()
     }
 }
 
 impl Default for ClockBuilder {
     fn default() -> Self {
         Self {
-            max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
-            max_wander_ppb: DEFAULT_MAX_WANDER_PPB,
-            learning: DriftLearning::default(),
-            daemon_margin: DEFAULT_DAEMON_MARGIN,
-            look_interval: DEFAULT_LOOK_INTERVAL,
-            guard_interval: DEFAULT_GUARD_INTERVAL,
-            refresh: RefreshPolicy::default(),
-            max_error: DEFAULT_MAX_ERROR,
-            max_age: DEFAULT_MAX_AGE,
-            assume_error: None,
-            accept_unsync_flag: false,
-            sources: Vec::new(),
+            policy: Policy::default(),
             vmclock: Some(DEFAULT_VMCLOCK.into()),
             machine: None,
         }
@@ -116,7 +109,7 @@ impl ClockBuilder {
     /// and is what Spanner applies. If it is less than the oscillator's true error the intervals
     /// are false; the clock notices when two writes a minute apart exclude it.
     pub const fn max_drift_ppb(mut self, ppb: u32) -> Self {
-        self.max_drift_ppb = ppb;
+        self.policy.max_drift_ppb = ppb;
         self
     }
 
@@ -143,7 +136,7 @@ impl ClockBuilder {
     /// it reports [`Contradicted`](crate::ClockError::Contradicted), forgets what it learned, and
     /// starts again from ±`max_drift` once successive writes agree.
     pub const fn max_wander_ppb(mut self, ppb: u32) -> Self {
-        self.max_wander_ppb = ppb;
+        self.policy.max_wander_ppb = ppb;
         self
     }
 
@@ -155,7 +148,7 @@ impl ClockBuilder {
     /// some 5 µs), as another one would run at another rate. A process that must not open files
     /// chooses [`RefreshPolicy::Background`] before it locks itself up, or [`DriftLearning::Off`].
     pub const fn drift_learning(mut self, learning: DriftLearning) -> Self {
-        self.learning = learning;
+        self.policy.learning = learning;
         self
     }
 
@@ -164,7 +157,17 @@ impl ClockBuilder {
     /// Up to a year; by default 200 µs. chrony's dispersion is a statistical figure: in recorded
     /// runs up to 0.6 % of samples exceeded it under extreme wander, none by more than this.
     pub const fn daemon_margin(mut self, margin: Duration) -> Self {
-        self.daemon_margin = margin;
+        self.policy.daemon_margin = margin;
+        self
+    }
+
+    /// Sets how fast the oscillator may wander from chronyd's forecast, in parts per billion (A2).
+    ///
+    /// From 0 to 100 000 000; by default 15 000, NTP's own 15 ppm. A report of chronyd is a forecast:
+    /// between its updates it grows by the skew that it knows of and 1 ppm, so a rate that changed
+    /// since does not show. Each report is charged this much for each second since the update.
+    pub const fn report_wander_ppb(mut self, ppb: u32) -> Self {
+        self.policy.report_wander_ppb = ppb;
         self
     }
 
@@ -173,7 +176,7 @@ impl ClockBuilder {
     /// From 10 µs to a year; by default 250 ms. Each look costs one caller about a microsecond, and
     /// a write that is seen so much later widens its claim by `max_drift` times the delay: 50 µs.
     pub const fn look_interval(mut self, interval: Duration) -> Self {
-        self.look_interval = interval;
+        self.policy.look_interval = interval;
         self
     }
 
@@ -183,13 +186,13 @@ impl ClockBuilder {
     /// a tenth of a microsecond a hundred times a second. In between, a suspend is seen by coarse
     /// real time running ahead, unless it is shorter than two ticks and a quarter of this (A3).
     pub const fn guard_interval(mut self, interval: Duration) -> Self {
-        self.guard_interval = interval;
+        self.policy.guard_interval = interval;
         self
     }
 
     /// Who looks at the sources; by default callers that read the clock.
     pub const fn refresh_policy(mut self, policy: RefreshPolicy) -> Self {
-        self.refresh = policy;
+        self.policy.refresh = policy;
         self
     }
 
@@ -198,7 +201,7 @@ impl ClockBuilder {
     /// Up to a year; by default 500 ms, the customary limit on clock offsets in databases such as
     /// CockroachDB.
     pub const fn max_error(mut self, epsilon: Duration) -> Self {
-        self.max_error = epsilon;
+        self.policy.max_error = epsilon;
         self
     }
 
@@ -207,7 +210,7 @@ impl ClockBuilder {
     /// Up to a year; by default an hour, more than three of the longest polls (1024 s) that chrony
     /// and ntpd make.
     pub const fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = age;
+        self.policy.max_age = age;
         self
     }
 
@@ -217,7 +220,7 @@ impl ClockBuilder {
     /// source reports, and is never mixed with it. A step or a suspend breaks the assumption:
     /// readings are errors until [`Clock::vouch`] is called.
     pub const fn assume_error(mut self, error: Duration) -> Self {
-        self.assume_error = Some(error);
+        self.policy.assume_error = Some(error);
         self
     }
 
@@ -226,7 +229,7 @@ impl ClockBuilder {
     /// chrony without `rtcsync` leaves that flag set over an honest bound; so does everybody who
     /// merely forgot to clear it. By default such a bound is an error that says so.
     pub const fn accept_unsync_flag(mut self) -> Self {
-        self.accept_unsync_flag = true;
+        self.policy.accept_unsync_flag = true;
         self
     }
 
@@ -252,7 +255,7 @@ impl ClockBuilder {
     /// # }
     /// ```
     pub fn source(mut self, source: impl Source + 'static) -> Self {
-        self.sources.push(Arc::new(source));
+        self.policy.sources.push(Arc::new(source));
         self
     }
 
@@ -291,10 +294,12 @@ impl ClockBuilder {
     ///
     /// [`BuildError`] for a setting out of its range, a machine without the clocks that are needed,
     /// or a background thread that could not be started.
-    pub fn build(self) -> Result<Clock, BuildError> {
+    pub fn build(mut self) -> Result<Clock, BuildError> {
         self.check()?;
-        let sources = self.sources_in_use();
-        let named = !self.sources.is_empty();
+        let named = !self.policy.sources.is_empty();
+        if !named {
+            self.policy.sources = self.default_sources();
+        }
         let machine = match self.machine {
             Some(machine) => AnyMachine::Other(machine),
             None => {
@@ -306,31 +311,18 @@ impl ClockBuilder {
                 })
             }
         };
-        for source in &sources {
+        for source in &self.policy.sources {
             let checked = source.check(machine.as_dyn());
             checked.map_err(|reason| BuildError::Source {
                 source_name: source.name(),
                 reason: reason.to_string(),
             })?;
         }
-        let policy = Policy {
-            max_drift_ppb: self.max_drift_ppb,
-            max_wander_ppb: self.max_wander_ppb,
-            learning: self.learning,
-            daemon_margin: self.daemon_margin,
-            look_interval: self.look_interval,
-            guard_interval: self.guard_interval,
-            refresh: self.refresh,
-            max_error: self.max_error,
-            max_age: self.max_age,
-            assume_error: self.assume_error,
-            accept_unsync_flag: self.accept_unsync_flag,
-            sources,
-        };
-        let shared = Arc::new(Shared::new(machine, policy));
-        if self.refresh != RefreshPolicy::Manual {
+        let refresh = self.policy.refresh;
+        let shared = Arc::new(Shared::new(machine, self.policy));
+        if refresh != RefreshPolicy::Manual {
             match super::threads::start_asking(&shared) {
-                // Nobody asked for it: then the kernel has to do.
+                // The caller did not name it: then the kernel has to do.
                 Err(_) if !named => {}
                 started => started?,
             }
@@ -339,87 +331,92 @@ impl ClockBuilder {
             }
         }
         shared.look();
-        if self.refresh == RefreshPolicy::Background {
+        if refresh == RefreshPolicy::Background {
             super::threads::start_looking(&shared)?;
         }
         Ok(Clock { shared })
     }
 
-    #[cfg(feature = "sim")]
-    pub(crate) fn names_sources(&self) -> bool {
-        !self.sources.is_empty()
+    /// Returns true if a source was named, so that a test's own default does not join it.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn names_sources(&self) -> bool {
+        !self.policy.sources.is_empty()
     }
 
-    fn sources_in_use(&self) -> Vec<Arc<dyn Source>> {
-        match (self.sources.as_slice(), &self.machine) {
-            ([], None) => vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())],
+    fn default_sources(&self) -> Vec<Arc<dyn Source>> {
+        match self.machine {
+            // Where any process may bind chronyd's port, what answers there need not be chronyd.
+            None if !SystemMachine::protects_port(ChronySource::PORT) => {
+                vec![Arc::new(KernelSource::new())]
+            }
+            None => vec![Arc::new(KernelSource::new()), Arc::new(ChronySource::new())],
             // What answers on this machine's command port knows nothing of another machine.
-            ([], Some(_)) => vec![Arc::new(KernelSource::new())],
-            (named, _) => named.to_vec(),
+            Some(_) => vec![Arc::new(KernelSource::new())],
         }
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        let span = |setting, value: Duration, least: Duration, most: Duration, allowed| {
-            if (least..=most).contains(&value) {
-                Ok(())
-            } else {
-                Err(BuildError::Setting {
-                    setting,
-                    value: format!("{value:?}"),
-                    allowed,
-                })
-            }
-        };
-        for (setting, ppb) in [
-            ("max_drift_ppb", self.max_drift_ppb),
-            ("max_wander_ppb", self.max_wander_ppb),
-        ] {
-            if !(1..=MAX_DRIFT_LIMIT_PPB).contains(&ppb) {
+        let Policy {
+            max_drift_ppb,
+            max_wander_ppb,
+            daemon_margin,
+            report_wander_ppb,
+            look_interval,
+            guard_interval,
+            max_error,
+            max_age,
+            assume_error,
+            ..
+        } = self.policy;
+        let rate = Ppb(1)..=Ppb(MAX_DRIFT_LIMIT_PPB);
+        let up_to = |most| Span(Duration::from_nanos(1))..=Span(most);
+        let rarely = |most| Span(SHORTEST_INTERVAL)..=Span(most);
+        let year = SPAN_LIMIT;
+        let ppb = "from 1 to 100000000 ppb";
+        let some = "more than nothing, and at most a year";
+        #[rustfmt::skip]
+        let settings = [
+            ("max_drift_ppb", Some(Ppb(max_drift_ppb)), rate.clone(), ppb),
+            ("max_wander_ppb", Some(Ppb(max_wander_ppb)), rate, ppb),
+            ("report_wander_ppb", Some(Ppb(report_wander_ppb)), Ppb(0)..=Ppb(MAX_DRIFT_LIMIT_PPB), "at most 100000000 ppb"),
+            ("daemon_margin", Some(Span(daemon_margin)), Span(Duration::ZERO)..=Span(year), "at most a year"),
+            ("max_error", Some(Span(max_error)), up_to(year), some),
+            ("max_age", Some(Span(max_age)), up_to(year), some),
+            ("look_interval", Some(Span(look_interval)), rarely(year), "from 10 µs to a year"),
+            ("guard_interval", Some(Span(guard_interval)), rarely(GUARD_INTERVAL_LIMIT), "from 10 µs to 1 s"),
+            ("assume_error", assume_error.map(Span), up_to(max_error), "more than nothing, and at most max_error"),
+        ];
+        for (setting, value, range, allowed) in settings {
+            if let Some(value) = value.filter(|value| !range.contains(value)) {
                 return Err(BuildError::Setting {
                     setting,
-                    value: ppb.to_string(),
-                    allowed: "from 1 to 100000000 ppb",
+                    value: value.to_string(),
+                    allowed,
                 });
             }
         }
-        let (tiny, year) = (Duration::from_nanos(1), SPAN_LIMIT);
-        let up_to_a_year = "more than nothing, and at most a year";
-        span(
-            "daemon_margin",
-            self.daemon_margin,
-            Duration::ZERO,
-            year,
-            "at most a year",
-        )?;
-        span("max_error", self.max_error, tiny, year, up_to_a_year)?;
-        span("max_age", self.max_age, tiny, year, up_to_a_year)?;
-        let look = "from 10 µs to a year";
-        span(
-            "look_interval",
-            self.look_interval,
-            SHORTEST_INTERVAL,
-            year,
-            look,
-        )?;
-        let guard = "from 10 µs to 1 s";
-        span(
-            "guard_interval",
-            self.guard_interval,
-            SHORTEST_INTERVAL,
-            GUARD_INTERVAL_LIMIT,
-            guard,
-        )?;
-        if let Some(error) = self.assume_error {
-            let allowed = "more than nothing, and at most max_error";
-            span("assume_error", error, tiny, self.max_error, allowed)?;
-        }
-        if self.sources.len() > MAX_SOURCES {
-            return Err(BuildError::TooManySources {
-                given: self.sources.len(),
-                limit: MAX_SOURCES,
-            });
+        let given = self.policy.sources.len();
+        if given > MAX_SOURCES {
+            let limit = MAX_SOURCES;
+            return Err(BuildError::TooManySources { given, limit });
         }
         Ok(())
+    }
+}
+
+/// A setting's value; each is compared with its own kind only.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+enum Setting {
+    Ppb(u32),
+    Span(Duration),
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ppb(ppb) => ppb.fmt(f),
+            Span(span) => fmt::Debug::fmt(span, f),
+        }
     }
 }

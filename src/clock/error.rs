@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::machine::Disturbance;
 use crate::source::Refusal;
-use crate::time::OutOfRange;
+use crate::time::RangeError;
 
 /// Why a clock gives no interval now.
 ///
@@ -74,8 +74,16 @@ pub enum ClockError {
         cause: Disturbance,
     },
     /// The interval leaves the range of timestamps.
-    #[error(transparent)]
-    OutOfRange(#[from] OutOfRange),
+    #[error(
+        "the interval leaves the range of timestamps, years 1677 to 2262; check the machine's clock"
+    )]
+    OutOfRange,
+}
+
+impl From<RangeError> for ClockError {
+    fn from(_: RangeError) -> Self {
+        Self::OutOfRange
+    }
 }
 
 /// Why a clock could not be built.

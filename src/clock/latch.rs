@@ -89,20 +89,20 @@ impl Head {
 /// One slot. The first eight words are what a reading touches: one cache line.
 #[repr(align(64))]
 #[derive(Debug)]
-struct Slot<const COLD: usize> {
+struct Slot<const STATE: usize> {
     gate: AtomicI64,
     line: [AtomicI64; Line::WORDS],
     owner: AtomicU64,
-    cold: [AtomicI64; COLD],
+    state: [AtomicI64; STATE],
 }
 
-impl<const COLD: usize> Slot<COLD> {
+impl<const STATE: usize> Slot<STATE> {
     fn new() -> Self {
         Self {
             gate: AtomicI64::new(BEING_FILLED),
             line: core::array::from_fn(|_| AtomicI64::new(0)),
             owner: AtomicU64::new(FREE),
-            cold: core::array::from_fn(|_| AtomicI64::new(0)),
+            state: core::array::from_fn(|_| AtomicI64::new(0)),
         }
     }
 
@@ -115,14 +115,14 @@ impl<const COLD: usize> Slot<COLD> {
         Line::from_words(words)
     }
 
-    fn load_cold(&self) -> [i64; COLD] {
-        self.cold
+    fn load_state(&self) -> [i64; STATE] {
+        self.state
             .each_ref()
             .map(|word| word.load(Ordering::Relaxed))
     }
 
     /// Fills a slot that the caller owns and that is not current.
-    fn fill(&self, generation: i64, line: &Line, cold: &[i64; COLD]) {
+    fn fill(&self, generation: i64, line: &Line, state: &[i64; STATE]) {
         self.gate.store(BEING_FILLED, Ordering::Relaxed);
         // Pairs with the readers' acquire fence: a reader that copied any word stored below finds,
         // when it then looks at the gate, at least this mark, and discards its copy.
@@ -130,7 +130,7 @@ impl<const COLD: usize> Slot<COLD> {
         for (word, value) in self.line.iter().zip(line.to_words()) {
             word.store(value, Ordering::Relaxed);
         }
-        for (word, value) in self.cold.iter().zip(cold) {
+        for (word, value) in self.state.iter().zip(state) {
             word.store(*value, Ordering::Relaxed);
         }
         // Readers come to it through `head`, whose release publishes it.
@@ -140,7 +140,7 @@ impl<const COLD: usize> Slot<COLD> {
 
 /// What a reader got: the line, the clock read while it was in force, and where it is held.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Caught {
+pub(crate) struct LatchReading {
     pub(crate) head: Head,
     pub(crate) line: Line,
     pub(crate) sample: Sample,
@@ -148,17 +148,17 @@ pub(crate) struct Caught {
     pub(crate) held_at: Option<i64>,
 }
 
-/// The current slot as a looker finds it.
+/// The current slot's state, whole, and the `head` that it was current under.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found<const COLD: usize> {
+pub(crate) struct Snapshot<const STATE: usize> {
     pub(crate) head: Head,
-    pub(crate) cold: [i64; COLD],
+    pub(crate) state: [i64; STATE],
 }
 
 /// A slot owned by a looker; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Draft<'a, const COLD: usize, const N: usize = SLOTS> {
-    latch: &'a Latch<COLD, N>,
+pub(crate) struct Draft<'a, const STATE: usize, const N: usize = SLOTS> {
+    latch: &'a Latch<STATE, N>,
     slot: usize,
 }
 
@@ -166,27 +166,27 @@ pub(crate) struct Draft<'a, const COLD: usize, const N: usize = SLOTS> {
 ///
 /// `N` is a power of two and at most [`SLOTS`].
 #[derive(Debug)]
-pub(crate) struct Latch<const COLD: usize, const N: usize = SLOTS> {
+pub(crate) struct Latch<const STATE: usize, const N: usize = SLOTS> {
     head: AtomicU64,
-    slots: [Slot<COLD>; N],
+    slots: [Slot<STATE>; N],
 }
 
-impl<const COLD: usize, const N: usize> Latch<COLD, N> {
-    pub(crate) fn new(line: &Line, cold: &[i64; COLD]) -> Self {
+impl<const STATE: usize, const N: usize> Latch<STATE, N> {
+    pub(crate) fn new(line: &Line, state: &[i64; STATE]) -> Self {
         let first = Head(0).next(0);
         let slots = core::array::from_fn(|_| Slot::new());
         let latch = Self {
             head: AtomicU64::new(first.0),
             slots,
         };
-        latch.slot(first, 0).fill(first.generation(), line, cold);
+        latch.slot(first, 0).fill(first.generation(), line, state);
         latch
     }
 
     /// The slot that `head` names; `zero` is 0, known only once the clock has been read.
     #[inline]
     #[allow(clippy::indexing_slicing, reason = "the index is masked")]
-    fn slot(&self, head: Head, zero: usize) -> &Slot<COLD> {
+    fn slot(&self, head: Head, zero: usize) -> &Slot<STATE> {
         &self.slots[(head.slot() + zero) % N]
     }
 
@@ -211,7 +211,7 @@ impl<const COLD: usize, const N: usize> Latch<COLD, N> {
     /// Reads the clock under the claim in force, whatever state it is in.
     ///
     /// Goes round again only if another claim was published meanwhile.
-    pub(crate) fn read(&self, mut sample: impl FnMut() -> Sample) -> Caught {
+    pub(crate) fn read(&self, mut sample: impl FnMut() -> Sample) -> LatchReading {
         loop {
             let head = self.load_head();
             let slot = self.slot(head, 0);
@@ -219,9 +219,9 @@ impl<const COLD: usize, const N: usize> Latch<COLD, N> {
             let first = sample();
             fence(Ordering::Acquire);
             let gate = &self.slot(head, zero_after(first.raw)).gate;
-            let seen = gate.load(Ordering::Acquire);
-            if seen == open(head.generation()) {
-                return Caught {
+            let gate_word = gate.load(Ordering::Acquire);
+            if gate_word == open(head.generation()) {
+                return LatchReading {
                     head,
                     line,
                     sample: first,
@@ -230,13 +230,13 @@ impl<const COLD: usize, const N: usize> Latch<COLD, N> {
             }
             // The mark was met; only a clock read after that is late enough to fix `rc`.
             let sample = sample();
-            let Some(rc) = fix_close(&slot.gate, head, seen, sample.raw) else {
+            let Some(rc) = fix_close(&slot.gate, head, gate_word, sample.raw) else {
                 continue;
             };
             // The gate may belong to a later generation; it does not if `head` has not moved.
             fence(Ordering::Acquire);
             if self.head.load(Ordering::Relaxed) == head.0 {
-                return Caught {
+                return LatchReading {
                     head,
                     line,
                     sample,
@@ -247,15 +247,15 @@ impl<const COLD: usize, const N: usize> Latch<COLD, N> {
     }
 
     /// Copies the current slot with everything in it, for a looker or a report.
-    pub(crate) fn find(&self) -> Found<COLD> {
+    pub(crate) fn snapshot(&self) -> Snapshot<STATE> {
         loop {
             let head = self.load_head();
             let slot = self.slot(head, 0);
-            let cold = slot.load_cold();
+            let state = slot.load_state();
             fence(Ordering::Acquire);
             // A slot is refilled only after `head` has moved on.
             if self.head.load(Ordering::Relaxed) == head.0 {
-                return Found { head, cold };
+                return Snapshot { head, state };
             }
         }
     }
@@ -264,7 +264,7 @@ impl<const COLD: usize, const N: usize> Latch<COLD, N> {
     ///
     /// `process` is the caller's process id: a slot owned by any other one is what a fork copied of
     /// a looker that does not exist here.
-    pub(crate) fn draft(&self, process: u32) -> Option<Draft<'_, COLD, N>> {
+    pub(crate) fn draft(&self, process: u32) -> Option<Draft<'_, STATE, N>> {
         let token = u64::from(process) + 1;
         for (index, slot) in self.slots.iter().enumerate() {
             let owner = slot.owner.load(Ordering::Relaxed);
@@ -302,23 +302,25 @@ impl<const COLD: usize, const N: usize> Latch<COLD, N> {
             Ordering::SeqCst,
             Ordering::Acquire,
         );
-        let seen = match marked {
+        let gate_word = match marked {
             Ok(_) => closing(generation),
-            Err(seen) => seen,
+            Err(gate_word) => gate_word,
         };
         // The clock is read only once the mark can be seen by everybody.
         fence(Ordering::SeqCst);
-        let rc = fix_close(gate, head, seen, raw())?;
+        let rc = fix_close(gate, head, gate_word, raw())?;
         fence(Ordering::Acquire);
         (self.head.load(Ordering::Relaxed) == head.0).then_some(rc)
     }
 }
 
-impl<const COLD: usize, const N: usize> Draft<'_, COLD, N> {
+impl<const STATE: usize, const N: usize> Draft<'_, STATE, N> {
     /// Makes this slot current if `head` still is; whether it was.
-    pub(crate) fn publish(self, head: Head, line: &Line, cold: &[i64; COLD]) -> bool {
+    pub(crate) fn publish(self, head: Head, line: &Line, state: &[i64; STATE]) -> bool {
         let next = head.next(self.slot);
-        self.latch.slot(next, 0).fill(next.generation(), line, cold);
+        self.latch
+            .slot(next, 0)
+            .fill(next.generation(), line, state);
         // Release: whoever finds the new head finds the slot filled. Acquire: what is done to the
         // old slot afterwards comes after everybody's publication before.
         let swapped =
@@ -333,7 +335,7 @@ impl<const COLD: usize, const N: usize> Draft<'_, COLD, N> {
     }
 }
 
-impl<const COLD: usize, const N: usize> Drop for Draft<'_, COLD, N> {
+impl<const STATE: usize, const N: usize> Drop for Draft<'_, STATE, N> {
     fn drop(&mut self) {
         // Release: the next owner comes after everything that was done to the slot, and after its
         // publication if there was one.
@@ -345,12 +347,12 @@ impl<const COLD: usize, const N: usize> Drop for Draft<'_, COLD, N> {
 
 /// Reads or fixes the instant at which a gate closed, `raw` being a raw time read after the mark
 /// was met; `None` if the gate is not that of `head`'s generation.
-fn fix_close(gate: &AtomicI64, head: Head, seen: i64, raw: i64) -> Option<i64> {
+fn fix_close(gate: &AtomicI64, head: Head, gate_word: i64, raw: i64) -> Option<i64> {
     let mark = closing(head.generation());
-    if seen >= 0 {
-        return Some(seen);
+    if gate_word >= 0 {
+        return Some(gate_word);
     }
-    if seen != mark {
+    if gate_word != mark {
         return None;
     }
     // Raw time is never negative, unless it could not be read: then the end is held where it began.

@@ -3,26 +3,26 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::source::Source;
-use crate::time::{Claim, RateBounds, RateLimits};
+use crate::source::{DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, Source};
+use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, RateBounds, RateLimits};
 
 /// Default of `max_wander_ppb`: 50 ppm. See [`ClockBuilder::max_wander_ppb`] for what crystals do.
 ///
 /// [`ClockBuilder::max_wander_ppb`]: crate::ClockBuilder::max_wander_ppb
-pub(crate) const DEFAULT_MAX_WANDER_PPB: u32 = 50_000;
+const DEFAULT_MAX_WANDER_PPB: u32 = 50_000;
 
 /// Default of `look_interval`: four looks of a microsecond each a second cost nothing, and a
 /// daemon's write is seen before the oscillator has drifted 50 µs since.
-pub(crate) const DEFAULT_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const DEFAULT_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Default of `guard_interval`: a tenth of a microsecond a hundred times a second.
-pub(crate) const DEFAULT_GUARD_INTERVAL: Duration = Duration::from_millis(10);
+const DEFAULT_GUARD_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Default of `max_age`: more than three of the longest polls (1024 s) of chrony and ntpd.
-pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(3600);
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// Default of `max_error`: CockroachDB's and Kudu's customary limit on clock offsets.
-pub(crate) const DEFAULT_MAX_ERROR: Duration = Duration::from_millis(500);
+const DEFAULT_MAX_ERROR: Duration = Duration::from_millis(500);
 
 /// Who asks the sources, and when.
 ///
@@ -86,12 +86,13 @@ pub enum DriftLearning {
 }
 
 /// Everything a clock was told when it was built.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) max_drift_ppb: u32,
     pub(crate) max_wander_ppb: u32,
     pub(crate) learning: DriftLearning,
     pub(crate) daemon_margin: Duration,
+    pub(crate) report_wander_ppb: u32,
     pub(crate) look_interval: Duration,
     pub(crate) guard_interval: Duration,
     pub(crate) refresh: RefreshPolicy,
@@ -99,7 +100,28 @@ pub(crate) struct Policy {
     pub(crate) max_age: Duration,
     pub(crate) assume_error: Option<Duration>,
     pub(crate) accept_unsync_flag: bool,
+    /// As they were named; the builder fills in its own where none was.
     pub(crate) sources: Vec<Arc<dyn Source>>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
+            max_wander_ppb: DEFAULT_MAX_WANDER_PPB,
+            learning: DriftLearning::default(),
+            daemon_margin: DEFAULT_DAEMON_MARGIN,
+            report_wander_ppb: DEFAULT_REPORT_WANDER_PPB,
+            look_interval: DEFAULT_LOOK_INTERVAL,
+            guard_interval: DEFAULT_GUARD_INTERVAL,
+            refresh: RefreshPolicy::default(),
+            max_error: DEFAULT_MAX_ERROR,
+            max_age: DEFAULT_MAX_AGE,
+            assume_error: None,
+            accept_unsync_flag: false,
+            sources: Vec::new(),
+        }
+    }
 }
 
 impl Policy {
@@ -117,6 +139,10 @@ impl Policy {
     /// What is known of the rate without learning.
     pub(crate) const fn unlearned(&self) -> RateBounds {
         RateBounds::symmetric(self.max_drift_ppb)
+    }
+
+    pub(crate) fn may_ask_kernel(&self) -> bool {
+        self.sources.iter().any(|source| source.asks_kernel())
     }
 
     pub(crate) fn source_count(&self) -> usize {

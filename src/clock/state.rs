@@ -11,16 +11,21 @@ use crate::clock::policy::Policy;
 use crate::clock::status::ClockState;
 use crate::machine::{Disruption, Disturbance, Identity, OffsetRange, Sandwich};
 use crate::source::{Refusal, SyncClaim};
-use crate::time::{CAPACITY, Claim, Interval, RateHistory, Timestamp};
+use crate::time::{Claim, Interval, RateHistory, Timestamp};
+use crate::words::{WordReader, WordWriter, Words, words_struct};
 
+mod answering;
 mod floor;
 mod guard;
 mod learning;
 mod look;
 mod record;
-mod stored;
+#[cfg(test)]
+mod round_trip;
 
-use record::SourceRecord;
+use record::{SourceRecord, Word};
+
+pub(crate) use answering::{Answering, Assumption, Contradiction, Why};
 
 pub(crate) use guard::SUSPEND_RESOLUTION;
 
@@ -28,52 +33,19 @@ pub(crate) use guard::SUSPEND_RESOLUTION;
 pub(crate) const MAX_SOURCES: usize = 4;
 
 /// The words that a state fills.
-pub(crate) const STATE_WORDS: usize = 44 + 8 * CAPACITY + 60 * MAX_SOURCES;
-
-/// What the clock answers from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Serving {
-    /// Nothing: every call is an error.
-    Nothing,
-    /// The claim of the source with this index.
-    Source(usize),
-    /// What the caller vouched for.
-    Assumed,
-}
-
-/// Two claims that cannot both be true.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Contradiction {
-    pub(crate) source: usize,
-    pub(crate) by: Duration,
-}
-
-/// What a guard or a look changed, for the counters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Events {
-    pub(crate) writes: u64,
-    pub(crate) steps: u64,
-    pub(crate) voids: u64,
-    pub(crate) contradictions: u64,
-    pub(crate) rate_resets: u64,
-    pub(crate) refusals: u64,
-}
+pub(crate) const STATE_WORDS: usize = State::WORDS;
 
 /// Everything that a clock knows at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    pub(crate) serving: Serving,
-    /// The assumed claim, where that is what serves.
-    pub(crate) assumed: Option<SyncClaim>,
-    /// What the earliest end must not fall behind.
-    pub(crate) floor: Option<Timestamp>,
-    pub(crate) contradiction: Option<Contradiction>,
-    /// Set by a void, cleared by a write.
-    pub(crate) disturbed: Option<Disturbance>,
-    /// What broke the caller's assumption, until the caller vouches again or a source does.
-    pub(crate) broken: Option<Disturbance>,
-    /// Real time jumped by a second at midnight, and only a look can tell whether it was a leap.
-    pub(crate) unexplained_second: bool,
+    pub(crate) answering: Answering,
+    pub(crate) assumption: Assumption,
+    /// What voided the claims, until a source writes again. Told of where nothing serves and no
+    /// source says anything more to the point.
+    pub(crate) voided: Option<Disturbance>,
+    /// What happened to real time and is neither explained nor refuted yet: whatever is in force,
+    /// there is no interval meanwhile.
+    pub(crate) unexplained: Option<Disturbance>,
     /// The last boundary at which real time was seen to leap.
     pub(crate) leapt: Option<Timestamp>,
     pub(crate) real_offset: OffsetRange,
@@ -91,17 +63,47 @@ pub(crate) struct State {
     pub(crate) sources: [SourceRecord; MAX_SOURCES],
 }
 
+words_struct!(State {
+    answering,
+    assumption,
+    voided,
+    unexplained,
+    leapt,
+    real_offset,
+    boot_offset,
+    identity,
+    disruption,
+    seen_raw,
+    seen_real,
+    clocksource,
+    rate,
+    sources,
+});
+
 impl State {
+    pub(crate) fn to_words(self) -> [i64; STATE_WORDS] {
+        let mut words = [0; STATE_WORDS];
+        WordWriter::new(&mut words).put(&self);
+        words
+    }
+
+    /// `None` where the words are no state, which those of a slot always are.
+    pub(crate) fn from_words(words: &[i64; STATE_WORDS]) -> Option<Self> {
+        WordReader::new(words).take()
+    }
+
     /// What is known before the first look.
-    pub(crate) fn new(clocks: &Sandwich, identity: Identity, disruption: Disruption) -> Self {
+    pub(crate) fn new(
+        assumption: Assumption,
+        clocks: &Sandwich,
+        identity: Identity,
+        disruption: Disruption,
+    ) -> Self {
         Self {
-            serving: Serving::Nothing,
-            assumed: None,
-            floor: None,
-            contradiction: None,
-            disturbed: None,
-            broken: None,
-            unexplained_second: false,
+            answering: Answering::nothing(Why::Unheard),
+            assumption,
+            voided: None,
+            unexplained: None,
             leapt: None,
             real_offset: clocks.real_offset(),
             boot_offset: clocks.boot_offset(),
@@ -117,10 +119,10 @@ impl State {
 
     /// The claim in force and its terms.
     pub(crate) fn in_force(&self) -> Option<SyncClaim> {
-        match self.serving {
-            Serving::Nothing => None,
-            Serving::Source(index) => self.sources.get(index)?.last,
-            Serving::Assumed => self.assumed,
+        match self.answering {
+            Answering::Nothing { .. } => None,
+            Answering::From { source, .. } => self.sources.get(source)?.word.claim(),
+            Answering::Assumed { sync, .. } => Some(sync),
         }
     }
 
@@ -131,15 +133,18 @@ impl State {
         raw: i64,
         held_at: Option<i64>,
     ) -> Result<Interval, ClockError> {
+        if let Answering::Nothing { why, .. } = self.answering {
+            return Err(why.error(policy));
+        }
         let Some(SyncClaim { claim, .. }) = self.in_force() else {
-            return Err(self.error(policy));
+            // A source serves only while it has a claim.
+            return Err(Why::Unheard.error(policy));
         };
-        if self.unexplained_second {
-            let cause = Disturbance::UnexplainedSecond;
+        if let Some(cause) = self.unexplained {
             return Err(ClockError::Disturbed { cause });
         }
         let age = age(&claim, raw);
-        if age > policy.max_age && self.serving != Serving::Assumed {
+        if age > policy.max_age && !self.answering.is_assumed() {
             let max_age = policy.max_age;
             return Err(ClockError::TooOld { age, max_age });
         }
@@ -155,7 +160,7 @@ impl State {
             let earliest = claim.earliest_at(held_at)?;
             interval = Interval::new(earliest, interval.latest()).unwrap_or(interval);
         }
-        Ok(match self.floor {
+        Ok(match self.answering.floor() {
             Some(floor) if floor > interval.earliest() => {
                 Interval::new(floor, interval.latest()).unwrap_or(interval)
             }
@@ -163,24 +168,21 @@ impl State {
         })
     }
 
-    /// Why there is no interval, where there is none in force.
-    fn error(&self, policy: &Policy) -> ClockError {
-        if let Some(Contradiction { source, by }) = self.contradiction {
-            let from = policy.source_name(source);
-            return ClockError::Contradicted { from, by };
-        }
-        let refusal = self.refusal(policy);
-        if let (Some(cause), true) = (self.broken, self.may_assume(policy)) {
-            return ClockError::AssumptionBroken { cause };
-        }
-        match (self.disturbed, refusal) {
-            (Some(cause), None | Some(Refusal::AwaitingWrite { .. })) => {
-                ClockError::Disturbed { cause }
+    /// Why nothing serves, as far as the sources and what happened to the clocks say.
+    ///
+    /// A contradiction comes before all of this, and is told where it is found.
+    pub(super) fn why_nothing(&self, policy: &Policy) -> Why {
+        match self.assumption {
+            Assumption::Broken(cause) if self.none_reports_a_bound(policy) => {
+                return Why::AssumptionBroken(cause);
             }
-            (_, Some(refusal)) => ClockError::Unvouched(refusal),
-            (None, None) => ClockError::Disturbed {
-                cause: Disturbance::Interrupted,
-            },
+            Assumption::Broken(_) | Assumption::NotGiven | Assumption::Holds => {}
+        }
+        match (self.voided, self.refusal(policy)) {
+            // A source that only awaits a write cannot say what made it wait.
+            (Some(cause), None | Some(Refusal::AwaitingWrite { .. })) => Why::Disturbed(cause),
+            (_, Some(refusal)) => Why::Refused(refusal),
+            (None, None) => Why::Unheard,
         }
     }
 
@@ -200,21 +202,18 @@ impl State {
         self.sources.iter().take(policy.source_count())
     }
 
-    /// Whether the sources leave it to the caller to vouch: none reports a bound.
-    pub(super) fn may_assume(&self, policy: &Policy) -> bool {
-        policy.assume_error.is_some()
-            && self
-                .in_use(policy)
-                .all(|record| record.refusal.is_some_and(|r| reports_no_bound(&r)))
+    /// Returns true if every source refuses for want of a bound, so that the caller may vouch.
+    pub(super) fn none_reports_a_bound(&self, policy: &Policy) -> bool {
+        self.in_use(policy)
+            .all(|record| record.refusal.is_some_and(|r| reports_no_bound(&r)))
     }
 
     /// The line for the hot path.
     pub(crate) fn line(&self, policy: &Policy) -> Line {
         match self.in_force() {
-            Some(SyncClaim { claim, .. }) if !self.unexplained_second => {
-                let ageless = self.serving == Serving::Assumed;
-                let span = policy.plain_span(&claim, ageless);
-                Line::new(&claim, self.floor, span, self.founded_on())
+            Some(SyncClaim { claim, .. }) if self.unexplained.is_none() => {
+                let span = policy.plain_span(&claim, self.answering.is_assumed());
+                Line::new(&claim, self.answering.floor(), span, self.founded_on())
             }
             _ => Line::NOTHING,
         }
@@ -222,16 +221,18 @@ impl State {
 
     /// How well founded the claim in force is, while it is answered from and its source not silent.
     pub(crate) fn founded_on(&self) -> ClockState {
-        let record = match self.serving {
-            Serving::Nothing => return ClockState::Unavailable,
-            Serving::Assumed => return ClockState::Assumed,
-            Serving::Source(index) => self.sources.get(index),
+        let record = match self.answering {
+            Answering::Nothing { .. } => return ClockState::Unavailable,
+            Answering::Assumed { .. } => return ClockState::Assumed,
+            Answering::From { source, .. } => self.sources.get(source),
         };
         match record {
             None => ClockState::Unavailable,
             Some(record) if record.refusal.is_some() => ClockState::Holdover,
-            Some(record) if record.inherited => ClockState::Inherited,
-            Some(_) => ClockState::Synchronized,
+            Some(record) => match record.word {
+                Word::Inherited(_) => ClockState::Inherited,
+                Word::Unheard | Word::Own(_) | Word::Voided => ClockState::Synchronized,
+            },
         }
     }
 }
@@ -246,7 +247,7 @@ pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Whether a refusal says that nobody reports a bound, as opposed to one that is still awaited.
+/// Returns true if no bound is reported, as opposed to one that is still awaited.
 const fn reports_no_bound(refusal: &Refusal) -> bool {
     !matches!(refusal, Refusal::AwaitingWrite { .. })
 }

@@ -44,24 +44,22 @@ impl ClockState {
 }
 
 impl ClockState {
+    /// Every state, each at the place of its number.
+    const ALL: [Self; 5] = [
+        Self::Synchronized,
+        Self::Inherited,
+        Self::Holdover,
+        Self::Assumed,
+        Self::Unavailable,
+    ];
+
+    /// The number that stands for it in a line and in binary formats: the place of its declaration.
     pub(crate) const fn to_word(self) -> i64 {
-        match self {
-            Self::Synchronized => 0,
-            Self::Inherited => 1,
-            Self::Holdover => 2,
-            Self::Assumed => 3,
-            Self::Unavailable => 4,
-        }
+        self as i64
     }
 
-    pub(crate) const fn from_word(word: i64) -> Self {
-        match word {
-            0 => Self::Synchronized,
-            1 => Self::Inherited,
-            2 => Self::Holdover,
-            3 => Self::Assumed,
-            _ => Self::Unavailable,
-        }
+    pub(crate) fn from_word(word: i64) -> Option<Self> {
+        Self::ALL.get(usize::try_from(word).ok()?).copied()
     }
 
     /// What becomes of it when nothing new was said for `elapsed` ns.

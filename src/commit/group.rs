@@ -27,8 +27,8 @@ const BATCH: usize = 128;
 const CROWD: usize = 12;
 const WINDOW: Duration = Duration::from_micros(300);
 
-/// What `next` says while nobody waits. Nobody waits for that instant: it is never past.
-const NOBODY: i64 = i64::MAX;
+/// What `next` says while the queue is empty. No wait is queued for that instant: it is never past.
+const IDLE: i64 = i64::MAX;
 
 /// Many commit-waits on one clock, served by one precise sleeper.
 ///
@@ -39,7 +39,7 @@ const NOBODY: i64 = i64::MAX;
 /// ([`start_with`](Self::start_with) and [`WaitStrategy::SLEEP`] forbid that).
 ///
 /// Where more than twelve waits are due within 300 µs, which is some 40 000 commits a second, they
-/// are released together at the end of those 300 µs, and nobody spins: a fifth of a millisecond is
+/// are released together at the end of those 300 µs, and no thread spins: a fifth of a millisecond is
 /// then the price of a processor that has time for the commits.
 ///
 /// The sleeper only wakes. Each waiter then observes [`Clock::after`] for itself, and so gets `Ok`
@@ -72,7 +72,7 @@ struct Core {
     strategy: WaitStrategy,
     /// The first timestamp in the queue, written under the lock; for who spins without it.
     next: AtomicI64,
-    /// Below this timestamp nobody is in the queue, written under the lock; so that those who were
+    /// Below this timestamp no waiter is in the queue, written under the lock; so that those who were
     /// released need not look for themselves there.
     cleared: AtomicI64,
     queue: Mutex<Queue>,
@@ -103,7 +103,7 @@ impl CommitGroup {
         Self::start_with(clock, WaitStrategy::GROUP)
     }
 
-    /// The same with a strategy for the sleeper.
+    /// Starts a group whose sleeper follows `strategy`.
     ///
     /// # Errors
     ///
@@ -129,8 +129,9 @@ impl CommitGroup {
         Ok(group)
     }
 
-    /// A group without a thread, which the caller drives: for simulated machines, and for runtimes
-    /// that have a precise timer of their own.
+    /// Creates a group without a thread, which the caller drives.
+    ///
+    /// For simulated machines, and for runtimes that have a precise timer of their own.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, CommitGroup};
@@ -138,7 +139,7 @@ impl CommitGroup {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
     /// let group = CommitGroup::driven(&clock);
-    /// assert_eq!(group.drive_once()?, None); // nobody waits
+    /// assert_eq!(group.drive_once()?, None); // no waiter
     /// # Ok(())
     /// # }
     /// ```
@@ -152,7 +153,7 @@ impl CommitGroup {
             core: Arc::new(Core {
                 clock: clock.clone(),
                 strategy,
-                next: AtomicI64::new(NOBODY),
+                next: AtomicI64::new(IDLE),
                 cleared: AtomicI64::new(i64::MIN),
                 queue: Mutex::default(),
                 changed: Condvar::new(),
@@ -160,14 +161,16 @@ impl CommitGroup {
         }
     }
 
-    /// The wait for a commit that began on any clock: a future, or a thread's wait.
+    /// Returns the wait for a commit that began on any clock.
+    ///
+    /// It is a future, and can block a thread as well.
     ///
     /// It borrows neither the commit nor the group.
     pub fn released(&self, commit: &CommitWait<'_>) -> GroupWait {
         self.until_past(commit.timestamp())
     }
 
-    /// The wait for any timestamp.
+    /// Returns the wait for any timestamp.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, CommitGroup, Timestamp};
@@ -187,14 +190,16 @@ impl CommitGroup {
         }
     }
 
-    /// How many waits are in the queue: polled, and neither released nor dropped.
+    /// Returns the number of waits in the queue.
+    ///
+    /// Of those, that is, that were polled, and neither released nor dropped.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.core.lock().waiting.len()
     }
 
     /// Wakes every waiter whose timestamp is surely past, in order; how long until the next one is,
-    /// `None` if nobody waits.
+    /// `None` if the queue is empty.
     ///
     /// Needed only for a group that is [`driven`](Self::driven), again and again; does no harm to
     /// another. It does not sleep.
@@ -229,10 +234,12 @@ impl Core {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a waiter into the queue, or its newest waker into its place; whether the group is open.
+    /// Queues a waiter, or renews its waker; returns whether the group is open.
     ///
-    /// Wakers are cloned and dropped outside the lock: that may run anybody's code, this one's too.
+    /// Wakers are cloned and dropped outside the lock: that may run foreign code, and this file's.
     fn enter(&self, timestamp: Timestamp, place: &mut Option<Ticket>, waker: &Waker) -> bool {
+        // Cloning and dropping wakers runs code of the runtime's, which may come back to this
+        // group: both happen outside the lock.
         let waker = waker.clone();
         let replaced;
         {
@@ -248,13 +255,17 @@ impl Core {
                 }
             };
             *place = Some(ticket);
+            // A future that is polled again keeps its place; only its newest waker counts.
             replaced = queue.waiting.insert(ticket, waker);
             let nanos = timestamp.unix_nanos();
+            // This waiter is below what was cleared, so `leave` must not skip the queue for it.
             if nanos < self.cleared.load(Ordering::Relaxed) {
                 self.cleared.store(nanos, Ordering::Relaxed);
             }
             if nanos < self.next.load(Ordering::Relaxed) {
                 self.next.store(nanos, Ordering::Relaxed);
+                // Only a newcomer that is due first has to shorten the sleep; the others are found
+                // when it ends.
                 if queue.asleep {
                     self.changed.notify_all();
                 }
@@ -264,9 +275,8 @@ impl Core {
         true
     }
 
-    /// Takes a waiter out of the queue, if it is still there.
     fn leave(&self, ticket: &Ticket) {
-        // Whoever lowered it to enter sees at least that; if it was raised since, by the release.
+        // A waiter that lowered it to enter sees at least that; if it was raised since, the release did so.
         if ticket.0.unix_nanos() < self.cleared.load(Ordering::Relaxed) {
             return;
         }
@@ -281,7 +291,7 @@ impl Core {
 
     fn show_next(&self, queue: &Queue) {
         let next = queue.waiting.first_key_value();
-        let next = next.map_or(NOBODY, |((timestamp, _), _)| timestamp.unix_nanos());
+        let next = next.map_or(IDLE, |((timestamp, _), _)| timestamp.unix_nanos());
         self.next.store(next, Ordering::Relaxed);
     }
 
@@ -289,11 +299,14 @@ impl Core {
     fn release(&self, due: &mut Vec<Waker>) -> Result<Option<(Timestamp, u64)>, ClockError> {
         loop {
             let next = self.next.load(Ordering::Relaxed);
-            if next == NOBODY {
+            if next == IDLE {
+                // The queue is empty.
                 return Ok(None);
             }
             let next = Timestamp::from_unix_nanos(next);
             match left(&self.clock, next) {
+                // Observed as past; now find out how far past, to release all that are due with one
+                // lock.
                 Ok(0) => {}
                 Ok(left) => return Ok(Some((next, left))),
                 // Raw time runs out before the timestamp is past: nothing that could be slept for.
@@ -303,7 +316,7 @@ impl Core {
                 }
                 Err(_) => return Ok(Some((next, u64::MAX))),
             }
-            // Past for whoever asks from here on (T3), so for the waiters too.
+            // Past for all who ask from here on (T3), so for the waiters too.
             match patiently(|| self.clock.now()) {
                 Ok(now) => {
                     self.take_due(now.earliest(), due);
@@ -319,6 +332,8 @@ impl Core {
 
     fn take_due(&self, earliest: Timestamp, due: &mut Vec<Waker>) {
         let mut queue = self.lock();
+        // A bounded batch, so that newcomers do not wait for the lock while thousands are taken
+        // out.
         while due.len() < BATCH {
             match queue.waiting.first_entry() {
                 Some(first) if first.key().0 < earliest => due.push(first.remove()),
@@ -327,13 +342,16 @@ impl Core {
         }
         self.show_next(&queue);
         let next = self.next.load(Ordering::Relaxed);
+        // Never past the first that is still queued: a batch that was full leaves due waiters
+        // behind.
         let cleared = earliest.unix_nanos().min(next);
         self.cleared.fetch_max(cleared, Ordering::Relaxed);
     }
 
-    /// Whether so many are due soon after the first that they are better released together.
     fn is_crowded(&self, first: Timestamp) -> bool {
         let queue = self.lock();
+        // Ordered by timestamp, so one look at the place of the last of a crowd tells whether all
+        // are due.
         let one_more = queue.waiting.keys().nth(CROWD);
         one_more.is_some_and(|(due, _)| *due <= first.saturating_add(WINDOW))
     }
@@ -346,6 +364,8 @@ impl Core {
     }
 
     fn close(&self) {
+        // Closed first, under the lock: who enters afterwards is told so, and who entered before is
+        // woken.
         self.lock().closed = true;
         let all = self.take_all();
         self.changed.notify_all();
@@ -353,14 +373,14 @@ impl Core {
     }
 }
 
-/// Wakes them one after the other. A waker that panics must not keep the others asleep.
 fn wake_all(wakers: impl Iterator<Item = Waker>) {
     for waker in wakers {
+        // A waker that panics must not keep the others asleep.
         drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
     }
 }
 
-/// The group's thread. However it ends, nobody is left waiting for it.
+/// The group's thread. However it ends, no waiter is left behind.
 struct Sleeper(Arc<Core>);
 
 impl Drop for Sleeper {
@@ -372,15 +392,20 @@ impl Drop for Sleeper {
 impl Sleeper {
     fn run(&self) {
         let core = &*self.0;
+        // This thread only sleeps and wakes others, so it may do without timer slack, which makes
+        // its sleeps 50 µs more punctual.
         core.clock.sharpen_sleeps();
         let mut due = Vec::with_capacity(BATCH);
         loop {
-            // After an error everybody has been woken, and who still wants to wait comes back.
+            // After an error all have been woken, and who still wants to wait comes back.
             let next = core.release(&mut due).unwrap_or(None);
             let stretch = core.strategy.stretch_ns();
             let open = match next {
+                // Nothing to wait for: until a waiter enters, or the group is dropped.
                 None => self.sleep(None, None),
                 Some((first, left)) if core.is_crowded(first) => {
+                    // A crowd is released together, a little late, instead of each at its own
+                    // instant.
                     self.sleep(Some(first), Some(Duration::from_nanos(left) + WINDOW))
                 }
                 Some((_, left)) if left <= stretch => self.spin(stretch),
@@ -394,23 +419,25 @@ impl Sleeper {
         }
     }
 
-    /// Spins until somebody's timestamp is past, or for so long; whether the group is still open.
+    /// Spins until the next timestamp is past, or for so long; returns whether the group is open.
     fn spin(&self, stretch: u64) -> bool {
         let core = &*self.0;
         // An error is met again, and dealt with, by `release`.
         let _ = spin(&core.clock, stretch, |clock| {
             let next = core.next.load(Ordering::Relaxed);
-            Ok(next == NOBODY || clock.after(Timestamp::from_unix_nanos(next))?)
+            Ok(next == IDLE || clock.after(Timestamp::from_unix_nanos(next))?)
         });
         !core.lock().closed
     }
 
-    /// Sleeps for a span, or until there is somebody to sleep for, but not past anybody earlier than
-    /// `next`; whether the group is still open.
+    /// Sleeps for a span, not past a newcomer earlier than `next`; returns whether the group is
+    /// open.
     fn sleep(&self, next: Option<Timestamp>, span: Option<Duration>) -> bool {
         let core = &*self.0;
         let mut queue = core.lock();
-        let planned = next.map_or(NOBODY, Timestamp::unix_nanos);
+        // Compared under the lock: a waiter that entered after `release` looked would not have
+        // notified, as the sleeper was not asleep yet.
+        let planned = next.map_or(IDLE, Timestamp::unix_nanos);
         if queue.closed {
             return false;
         }
@@ -465,7 +492,7 @@ pub struct GroupWait {
 }
 
 impl GroupWait {
-    /// The timestamp that is waited for.
+    /// Returns the timestamp that is waited for.
     #[must_use]
     pub const fn timestamp(&self) -> Timestamp {
         self.timestamp
@@ -480,7 +507,7 @@ impl GroupWait {
         self.park(None)
     }
 
-    /// Blocks the calling thread for `timeout` at most, measured in the machine's raw time.
+    /// Blocks the calling thread for `timeout` of raw time at most.
     ///
     /// Fails as soon as it is clear that the timeout will not do; the wait can be taken up again.
     ///
@@ -498,6 +525,7 @@ impl GroupWait {
         let began = self.core.clock.raw_time();
         let waker = Waker::from(Arc::new(Parked(thread::current())));
         loop {
+            // A thread may be unparked for other reasons, so it asks the clock each time.
             if let Poll::Ready(outcome) = self.poll_with(&waker) {
                 return outcome;
             }
@@ -506,6 +534,7 @@ impl GroupWait {
                 Some(timeout) => {
                     let waited = since(&self.core.clock, began);
                     match left(&self.core.clock, self.timestamp)? {
+                        // Past in the meantime, between the poll and now.
                         0 => return Ok(()),
                         left => check_timeout(timeout, waited, left)?,
                     }
@@ -520,6 +549,8 @@ impl GroupWait {
         let outcome = match patiently(|| self.core.clock.after(timestamp)) {
             Ok(true) => Ok(()),
             Err(error) => Err(error.into()),
+            // Nothing can lie beyond the last instant, so its waiter would sit in the queue for
+            // ever.
             Ok(false) if timestamp == Timestamp::MAX => {
                 Err(CommitWaitError::NeverPast { timestamp })
             }
@@ -530,6 +561,7 @@ impl GroupWait {
                 Err(CommitWaitError::GroupClosed)
             }
         };
+        // A wait that timed out leaves its place; taken up again, it gets a new one.
         self.leave();
         Poll::Ready(outcome)
     }

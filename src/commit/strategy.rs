@@ -45,9 +45,11 @@ impl WaitStrategy {
     /// is awake sooner.
     pub(super) const GROUP: Self = Self { stretch_ns: 70_000 };
 
-    /// Sleep, then spin for the last `stretch`, or for 150 µs if that is less.
+    /// Sleeps, then spins for the last `stretch`, at most 150 µs.
     #[must_use]
     pub const fn sleep_then_spin(stretch: Duration) -> Self {
+        // Cut, not refused: a stretch is a wish, and no wait may burn a core for longer than the
+        // latest that an ordinary sleep ends.
         let nanos = stretch.as_nanos();
         let most = Self::MOST_SPINNING_NS;
         #[allow(
@@ -62,7 +64,7 @@ impl WaitStrategy {
         Self { stretch_ns }
     }
 
-    /// For how long before the end it spins.
+    /// Returns how long before the end it spins.
     #[must_use]
     pub const fn stretch(self) -> Duration {
         Duration::from_nanos(self.stretch_ns)

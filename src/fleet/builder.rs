@@ -44,8 +44,26 @@ pub struct FleetBuilder<P> {
     peers: PhantomData<fn() -> P>,
 }
 
+impl<P: Ord + Clone> Fleet<P> {
+    /// Creates a fleet of so many nodes, with default settings.
+    ///
+    /// This one is included in the count.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Setting`] for no nodes at all.
+    pub fn new(clock: Clock, nodes: usize) -> Result<Self, BuildError> {
+        FleetBuilder::new(clock, nodes).build()
+    }
+
+    /// Starts a fleet of so many nodes, this one included.
+    pub fn builder(clock: Clock, nodes: usize) -> FleetBuilder<P> {
+        FleetBuilder::new(clock, nodes)
+    }
+}
+
 impl<P: Ord + Clone> FleetBuilder<P> {
-    pub(super) const fn new(clock: Clock, nodes: usize) -> Self {
+    const fn new(clock: Clock, nodes: usize) -> Self {
         Self {
             clock,
             nodes,
@@ -56,8 +74,9 @@ impl<P: Ord + Clone> FleetBuilder<P> {
         }
     }
 
-    /// How many of the fleet's clocks may be false at once; by default the largest minority, which is
-    /// the most that can be withstood.
+    /// Sets how many clocks may be false at once.
+    ///
+    /// By default the largest minority, which is the most that can be withstood.
     ///
     /// Fewer make the verdict sharper, as more have to agree on where true time is. If more are false
     /// than this, an honest node may be named.
@@ -66,27 +85,30 @@ impl<P: Ord + Clone> FleetBuilder<P> {
         self
     }
 
-    /// For how long an exchange counts; 60 s by default, up to a day. What is carried on widens by
-    /// twice the clock's `max_drift` meanwhile.
+    /// Sets for how long an exchange counts; 60 s by default.
+    ///
+    /// Up to a day. What is carried on widens by twice the clock's `max_drift` meanwhile.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
     }
 
-    /// How long an exchange may take; 2 s by default. It is no less true if it takes longer, but a
-    /// contradiction has to be larger to be seen.
+    /// Sets how long an exchange may take; 2 s by default.
+    ///
+    /// It is no less true if it takes longer, but a contradiction has to be larger to be seen.
     pub const fn max_round_trip(mut self, span: Duration) -> Self {
         self.max_round_trip = span;
         self
     }
 
-    /// The fleet, of which no peer was heard yet.
+    /// Builds the fleet, of which no peer was heard yet.
     ///
     /// # Errors
     ///
     /// [`BuildError::Setting`] for no nodes, half of them or more that may be false, an age of zero
     /// or more than a day, or a round trip of zero or longer than an exchange counts.
     pub fn build(self) -> Result<Fleet<P>, BuildError> {
+        // Beyond a minority the false clocks could agree among themselves and accuse the true ones.
         let minority = self.nodes.saturating_sub(1) / 2;
         let max_faulty = self.max_faulty.unwrap_or(minority);
         check("nodes", self.nodes > 0, &self.nodes, "1 or more")?;
@@ -104,6 +126,7 @@ impl<P: Ord + Clone> FleetBuilder<P> {
             &self.max_age,
             "more than zero and up to a day",
         )?;
+        // An exchange that may take longer than it counts would be too old on arrival.
         let timely = self.max_round_trip > Duration::ZERO && self.max_round_trip <= self.max_age;
         check(
             "max_round_trip",

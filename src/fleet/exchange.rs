@@ -45,7 +45,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Of our reading before sending, the peer's reading in between, and ours at the receipt.
+    /// Creates an exchange from three readings.
+    ///
+    /// Ours before sending, the peer's in between, and ours at the receipt.
     ///
     /// It is for the caller to see to that order. With a late answer to an earlier request it does
     /// not hold, and an honest peer seems to be behind: a [`Probe`] tells such answers.
@@ -54,6 +56,8 @@ impl Exchange {
     ///
     /// [`ExchangeError::ReceivedBeforeSent`] if our second reading surely was before our first.
     pub fn new(sent: Interval, peer: Interval, received: Interval) -> Result<Self, ExchangeError> {
+        // Readings of two clocks, or in the wrong order: a window made of them would accuse the
+        // peer of our mistake.
         if received.definitely_before(&sent) {
             let by = received.latest().abs_diff(sent.earliest());
             return Err(ExchangeError::ReceivedBeforeSent { by });
@@ -65,40 +69,44 @@ impl Exchange {
         })
     }
 
-    /// Our reading before the request was sent.
+    /// Returns our reading before the request was sent.
     #[must_use]
     pub const fn sent(&self) -> Interval {
         self.sent
     }
 
-    /// The peer's reading.
+    /// Returns the peer's reading.
     #[must_use]
     pub const fn peer(&self) -> Interval {
         self.peer
     }
 
-    /// Our reading after the answer came.
+    /// Returns our reading after the answer came.
     #[must_use]
     pub const fn received(&self) -> Interval {
         self.received
     }
 
-    /// Where true time was at the peer's reading, if our clock is right.
+    /// Returns where true time was at the peer's reading, by our clock.
     #[must_use]
     pub fn window(&self) -> Interval {
         // `new` saw to it that the ends are in order.
         Interval::new(self.sent.earliest(), self.received.latest()).unwrap_or(self.received)
     }
 
-    /// By how much the two clocks contradict each other at least, and whether the peer's is ahead of
-    /// ours or behind; `None` if both can be right.
+    /// Returns by how much the two clocks contradict each other.
+    ///
+    /// At least by so much, and whether the peer's is ahead of ours or behind; `None` if both can
+    /// be right.
     #[must_use]
     pub fn contradiction(&self) -> Option<Contradiction> {
         Contradiction::between(&self.peer, &self.window())
     }
 
-    /// How far the peer's clock may be ahead of ours, from the least to the most, negative if behind;
-    /// `None` where that leaves an `i64` of nanoseconds (some 292 years).
+    /// Returns how far the peer's clock may be ahead of ours.
+    ///
+    /// From the least to the most, negative if behind; `None` where that leaves an `i64` of
+    /// nanoseconds (some 292 years).
     ///
     /// Both can be right exactly if 0 is in it. For graphs; to decide, use
     /// [`contradiction`](Self::contradiction), which is exact over the whole range.
@@ -117,6 +125,8 @@ impl Exchange {
         let window = self.window();
         let ahead = |peer: Timestamp, ours| peer.checked_since(ours).map(TimeDelta::nanos);
         Some(OffsetRange {
+            // Each end from the ends that are farthest apart, so the range contains whatever the
+            // offset was.
             lo: ahead(self.peer.earliest(), window.latest())?,
             hi: ahead(self.peer.latest(), window.earliest())?,
         })
@@ -137,6 +147,7 @@ pub struct Probe {
 
 impl Probe {
     pub(super) fn new(clock: &Clock) -> Result<Self, ClockError> {
+        // The moment before the interval, so that it is not later than the reading.
         let moment = Moment::now(clock);
         Ok(Self {
             interval: clock.now()?,
@@ -147,8 +158,10 @@ impl Probe {
         })
     }
 
-    /// What to send: the answer has to carry these bytes back, as a
-    /// [`ClockReport`](crate::fleet::ClockReport) does.
+    /// Returns the bytes to send.
+    ///
+    /// The answer has to carry these bytes back, as a [`ClockReport`](crate::fleet::ClockReport)
+    /// does.
     #[must_use]
     pub const fn request(&self) -> [u8; 8] {
         self.request
@@ -196,8 +209,8 @@ pub enum ExchangeError {
         /// The limit, from the builder.
         limit: Duration,
     },
-    /// This machine slept between request and answer, or the process moved: nobody knows how long
-    /// the exchange took.
+    /// This machine slept between request and answer, or the process moved: it cannot be told how
+    /// long the exchange took.
     #[error(
         "this machine was suspended, or the process moved to another, between request and answer; \
          ask again"

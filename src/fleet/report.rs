@@ -1,9 +1,7 @@
 //! What one node tells another about its clock, in 24 bytes.
 
-use thiserror::Error;
-
 use crate::clock::{Clock, ClockError};
-use crate::time::{Interval, IntervalError, Timestamp};
+use crate::time::{DecodeError, Interval, Timestamp};
 
 /// A node's answer to a [`Probe`](crate::fleet::Probe): where UTC was, by its clock, between the arrival of
 /// the request and the sending of the answer.
@@ -36,6 +34,9 @@ pub struct ClockReport {
     interval: Interval,
 }
 
+/// What decoding errors call it.
+const WHAT: &str = "a clock report";
+
 impl ClockReport {
     /// Answers a request by what this clock says now.
     ///
@@ -63,25 +64,25 @@ impl ClockReport {
         Ok(Self::new(request, clock.now()?))
     }
 
-    /// A report of this interval, for clocks of another make.
+    /// Creates a report of this interval, for clocks of another make.
     #[must_use]
     pub const fn new(request: [u8; 8], interval: Interval) -> Self {
         Self { request, interval }
     }
 
-    /// The request that it answers.
+    /// Returns the request that it answers.
     #[must_use]
     pub const fn request(&self) -> [u8; 8] {
         self.request
     }
 
-    /// Where UTC was, by the clock of whoever sent it.
+    /// Returns where UTC was, by the sender's clock.
     #[must_use]
     pub const fn interval(&self) -> Interval {
         self.interval
     }
 
-    /// The 24 bytes.
+    /// Encodes the report in 24 bytes.
     #[must_use]
     pub const fn to_be_bytes(&self) -> [u8; 24] {
         let [a, b, c, d, e, f, g, h] = self.request;
@@ -93,14 +94,14 @@ impl ClockReport {
         ]
     }
 
-    /// The report of these 24 bytes.
+    /// Decodes a report from 24 bytes.
     ///
     /// Of a slice, use `ClockReport::try_from(bytes)`, which refuses any other length.
     ///
     /// # Errors
     ///
-    /// [`ReportError::Reversed`] if the latest end lies before the earliest.
-    pub fn from_be_bytes(bytes: [u8; 24]) -> Result<Self, ReportError> {
+    /// [`DecodeError::Reversed`] if the latest end lies before the earliest.
+    pub fn from_be_bytes(bytes: [u8; 24]) -> Result<Self, DecodeError> {
         let [
             a,
             b,
@@ -130,7 +131,8 @@ impl ClockReport {
         let end = |bytes| Timestamp::from_unix_nanos(i64::from_be_bytes(bytes));
         let earliest = end([i, j, k, l, m, n, o, p]);
         let latest = end([q, r, s, t, u, v, w, x]);
-        let interval = Interval::new(earliest, latest)?;
+        let interval = Interval::new(earliest, latest)
+            .map_err(|ends| DecodeError::Reversed { what: WHAT, ends })?;
         Ok(Self::new([a, b, c, d, e, f, g, h], interval))
     }
 }
@@ -143,28 +145,16 @@ impl ClockReport {
 /// assert_eq!(error.to_string(), "a clock report of 24 bytes cannot be read from 5");
 /// ```
 impl TryFrom<&[u8]> for ClockReport {
-    type Error = ReportError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, ReportError> {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
         let found = bytes.len();
         <[u8; 24]>::try_from(bytes)
-            .map_err(|_| ReportError::Length { found })
+            .map_err(|_| DecodeError::Length {
+                what: WHAT,
+                expected: 24,
+                found,
+            })
             .and_then(Self::from_be_bytes)
     }
-}
-
-/// Bytes that are no [`ClockReport`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ReportError {
-    /// They are too few or too many.
-    #[error("a clock report of 24 bytes cannot be read from {found}")]
-    #[non_exhaustive]
-    Length {
-        /// How many there were.
-        found: usize,
-    },
-    /// The latest end lies before the earliest.
-    #[error("a clock report contradicts itself: {0}")]
-    Reversed(#[from] IntervalError),
 }

@@ -33,9 +33,13 @@ impl Moment {
         }
     }
 
-    /// How much raw time went by from this moment to a later one; `None` if raw time does not tell
-    /// how much true time did: the machine slept in between, or its raw time is another one.
+    /// Returns the raw time from this moment to a later one.
+    ///
+    /// `None` if raw time does not tell how much true time went by: the machine slept in between,
+    /// or its raw time is another one.
     pub(super) fn until(&self, later: &Self) -> Option<Duration> {
+        // Raw time stands still while the machine sleeps, and another process or time namespace
+        // counts another one.
         let together = self.slept.moved_to(&later.slept) == 0 && self.identity == later.identity;
         let elapsed = later.raw.checked_sub(self.raw)?;
         let elapsed = u64::try_from(elapsed).ok()?;
@@ -53,7 +57,7 @@ pub(super) struct Testimony {
 }
 
 impl Testimony {
-    /// Where UTC is at a later raw instant, if the testimony is true.
+    /// Carries the testimony to a later raw instant.
     ///
     /// The instant that it is about may have been the first or the last of those that it can have
     /// been: for the earliest end the less time went by since, for the latest the more.
@@ -72,8 +76,9 @@ impl Testimony {
         Interval::new(earliest, latest).unwrap_or(Interval::point(earliest))
     }
 
-    /// The same beside our own interval at that instant, with what a leap second in between can make
-    /// of it: UTC may have stood still for a second, or jumped over one, and raw time knows nothing of
+    /// Carries it beside our own interval, allowing for a leap second in between.
+    ///
+    /// UTC may have stood still for a second, or jumped over one, and raw time knows nothing of
     /// that.
     ///
     /// Either of the two may be wrong about where midnight is, so it is enough if one of them has it
@@ -88,7 +93,7 @@ impl Testimony {
         }
     }
 
-    /// When the exchange began by our own clock, or before.
+    /// Returns an instant of our clock at which the exchange had not begun yet.
     fn our_start(&self, ours: &Interval, raw: i64) -> Timestamp {
         let elapsed = raw.saturating_sub(self.began.raw).max(0).unsigned_abs();
         // True time runs at most a tenth faster than raw time: that is as large as `max_drift` can be.
@@ -96,16 +101,15 @@ impl Testimony {
         ours.earliest().saturating_sub(elapsed)
     }
 
-    /// Whether it still says something about the present: it is no older than `max_age`, and raw time
-    /// tells how old it is.
+    /// Returns true if it still says something about the present.
+    ///
+    /// It is no older than `max_age`, and raw time tells how old it is.
     pub(super) fn counts(&self, now: &Moment, max_age: Duration) -> bool {
         let age = self.began.until(now);
         age.is_some_and(|age| age <= max_age) && self.ended.until(now).is_some()
     }
 }
 
-/// Whether a month of UTC begins between two instants, give or take a second: leap seconds come at
-/// the end of a month only (ITU-R TF.460-6).
 fn month_begins_within(from: Timestamp, to: Timestamp) -> bool {
     let first = from.saturating_sub(SECOND).unix_nanos().div_euclid(DAY_NS);
     let last = to.saturating_add(SECOND).unix_nanos().div_euclid(DAY_NS);

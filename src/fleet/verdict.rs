@@ -8,7 +8,7 @@ use crate::time::Contradiction;
 /// [`Fleet::verdict`](crate::Fleet::verdict).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[must_use = "a verdict that nobody looks at protects nobody"]
+#[must_use = "a verdict that is not looked at protects no data"]
 pub struct Verdict<P> {
     /// Who stands where.
     pub standing: Standing<P>,
@@ -16,13 +16,15 @@ pub struct Verdict<P> {
     pub heard: usize,
     /// How many nodes the fleet has, heard or not.
     pub nodes: usize,
-    /// How many of the clocks that were heard are false at least, whether or not it can be told which.
+    /// How many of those heard are false at least, known or not.
     pub false_at_least: usize,
 }
 
 impl<P> Verdict<P> {
-    /// Whether more than half of the fleet's clocks were heard, ours included. If all of them agree
-    /// and no more than a minority is false, one of them at least is right.
+    /// Returns true if more than half of the clocks were heard.
+    ///
+    /// Ours included. If all of them agree and no more than a minority is false, one of them at
+    /// least is right.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Fleet};
@@ -63,7 +65,7 @@ impl<P: fmt::Display> fmt::Display for Verdict<P> {
             Standing::AllAgree => return f.write_str("all agree"),
             Standing::Undecided => {
                 let count = self.false_at_least;
-                return write!(f, "at least {count} false, nobody can tell which");
+                return write!(f, "at least {count} false, it cannot be told which");
             }
             Standing::PeersFalse(peers) => peers,
             Standing::WeAreFalse { by, peers } => {

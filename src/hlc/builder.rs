@@ -43,8 +43,42 @@ pub struct HybridClockBuilder {
     reserve: Option<(Duration, Store)>,
 }
 
+impl HybridClock {
+    /// Creates a hybrid clock over `clock`, with default settings.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::new(Clock::system()?);
+    /// println!("{}", hlc.tick()?); // `2026-11-20T05:50:00.123456Z_0000`
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self::builder(clock).plain()
+    }
+
+    /// Starts putting a hybrid clock together.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use epsilon_clock::hlc::RemoteLimit;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::builder(Clock::system()?)
+    ///     .remote_limit(RemoteLimit::Unchecked)
+    ///     .build()?;
+    /// # drop(hlc);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(clock: Clock) -> HybridClockBuilder {
+        HybridClockBuilder::new(clock)
+    }
+}
+
 impl HybridClockBuilder {
-    pub(super) fn new(clock: Clock) -> Self {
+    fn new(clock: Clock) -> Self {
         let twice = clock.max_error().saturating_mul(2);
         Self {
             clock,
@@ -56,23 +90,29 @@ impl HybridClockBuilder {
         }
     }
 
-    /// How far ahead a remote stamp may lie; by default twice the clock's `max_error` beyond its
-    /// latest: the sum is shown at [`RemoteLimit::Interval`].
+    /// Sets how far ahead a remote stamp may lie.
+    ///
+    /// By default twice the clock's `max_error` beyond its latest: the sum is shown at
+    /// [`RemoteLimit::Interval`].
     pub fn remote_limit(mut self, limit: RemoteLimit) -> Self {
         self.remote_limit = limit;
         self
     }
 
-    /// How far beyond the best estimate a remote stamp may lie while there is no interval, for
-    /// [`RemoteLimit::Interval`]; by default the tolerance and the clock's `max_error`, which is
-    /// what its own error then is taken for: 1.5 s with all other settings at their defaults.
+    /// Sets how far ahead a remote stamp may lie without an interval.
+    ///
+    /// For [`RemoteLimit::Interval`], beyond the best estimate. By default the tolerance and the
+    /// clock's `max_error`, which is what its own error then is taken for: 1.5 s with all other
+    /// settings at their defaults.
     pub fn offset_when_unknown(mut self, offset: Duration) -> Self {
         self.offset_when_unknown = Some(offset);
         self
     }
 
-    /// How far the local clock may jump ahead; by default twice its `max_error`, which is how far an
-    /// honest clock may move at a new claim: from so much behind to so much ahead.
+    /// Sets how far the local clock may jump ahead.
+    ///
+    /// By default twice its `max_error`, which is how far an honest clock may move at a new claim:
+    /// from so much behind to so much ahead.
     pub fn forward_limit(mut self, limit: ForwardLimit) -> Self {
         self.forward_limit = limit;
         self
@@ -98,7 +138,9 @@ impl HybridClockBuilder {
         self
     }
 
-    /// Stores ahead of use how far stamps may be issued, so that a crash can never reissue one.
+    /// Stores how far stamps may be issued, ahead of their use.
+    ///
+    /// So a crash can never reissue one.
     ///
     /// `store` is handed a stamp, and has to keep "none above this has been issued" where it
     /// survives a crash before it returns; the stamps go up by `span` at a time. After a restart,
@@ -110,7 +152,7 @@ impl HybridClockBuilder {
     ///   elsewhere: a quarter of `span` apart will do.
     /// - *Failure.* An error of `store` is passed on only once the reserve is used up; until then it
     ///   is tried again, each time with half of what was left. It may have stored the bound and
-    ///   failed afterwards: a bound too high harms nobody.
+    ///   failed afterwards: a bound too high does no harm.
     /// - *After a restart* stamps are up to `span` ahead of the clock, so make it no longer than
     ///   that may be; peers have to [tolerate](RemoteLimit::Interval) it. From 1 ms to a day.
     ///
@@ -150,7 +192,9 @@ impl HybridClockBuilder {
         self
     }
 
-    /// Builds the hybrid clock, and reads the clock once for the forward-jump guard to start from.
+    /// Builds the hybrid clock.
+    ///
+    /// It reads the clock once, for the forward-jump guard to start from.
     ///
     /// # Errors
     ///
@@ -177,8 +221,7 @@ impl HybridClockBuilder {
         ))
     }
 
-    /// The hybrid clock with every setting at its default, where nothing can be out of range.
-    pub(super) fn plain(self) -> HybridClock {
+    fn plain(self) -> HybridClock {
         let jump = JumpGuard::new(&self.clock, self.forward_limit.limit());
         let remote = remote_check(&self.clock, self.remote_limit, self.offset_when_unknown);
         HybridClock::from_parts(self.clock, self.floor, Reserve::none(), jump, remote)

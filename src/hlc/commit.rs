@@ -7,7 +7,7 @@ use crate::commit::{CommitWait, CommitWaitError};
 /// A commit stamp, and the wait until it is surely past.
 ///
 /// Made by [`HybridClock::begin_commit`](super::HybridClock::begin_commit). Do the work, then
-/// [`wait`](Self::wait), then acknowledge: whoever begins a commit after that, on any node with an
+/// [`wait`](Self::wait), then acknowledge: a node that begins a commit after that, on any node with an
 /// honest clock, gets a larger stamp (invariant H11), with or without a message from here.
 ///
 /// ```
@@ -37,13 +37,13 @@ impl HlcCommit {
         Self { clock, timestamp }
     }
 
-    /// The stamp to commit with.
+    /// Returns the stamp to commit with.
     #[must_use]
     pub const fn timestamp(&self) -> HlcTimestamp {
         self.timestamp
     }
 
-    /// Whether the stamp is surely past, so that `wait` would return at once.
+    /// Returns true if the stamp is past, so `wait` returns at once.
     ///
     /// # Errors
     ///
@@ -52,7 +52,9 @@ impl HlcCommit {
         self.commit_wait().is_past()
     }
 
-    /// Waits until the stamp is surely past: until [`Clock::after`] has said so of its physical part.
+    /// Waits until the stamp is surely past.
+    ///
+    /// Until [`Clock::after`] has said so of its physical part, that is.
     ///
     /// That was rounded up to the microsecond. Rounded down, (100, 0) issued elsewhere could follow
     /// a released (100, 5).
@@ -65,8 +67,9 @@ impl HlcCommit {
         self.commit_wait().wait()
     }
 
-    /// The same wait as one of the clock's own: with a timeout, another strategy, or a
-    /// [`CommitGroup`](crate::CommitGroup) of many.
+    /// Returns the wait as one of the clock's own.
+    ///
+    /// For a timeout, another strategy, or a [`CommitGroup`](crate::CommitGroup) of many.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};

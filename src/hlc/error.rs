@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::remote::RemoteTimestamp;
 use super::timestamp::HlcTimestamp;
+use super::word::Exhausted;
 use crate::clock::ClockError;
 use crate::time::Timestamp;
 
@@ -59,4 +60,10 @@ pub enum HlcError {
     /// The clock gives no interval, and this call needs one.
     #[error(transparent)]
     Clock(#[from] ClockError),
+}
+
+impl From<Exhausted> for HlcError {
+    fn from(_: Exhausted) -> Self {
+        Self::EndOfRange
+    }
 }

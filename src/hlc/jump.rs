@@ -13,12 +13,12 @@ const ATTEMPTS: usize = 4;
 
 const BILLION: i64 = 1_000_000_000;
 
-/// Compares the clock's estimate with time that nobody can set.
+/// Compares the clock's estimate with time that cannot be set.
 ///
 /// Raw time is neither stepped nor slewed, but stands still in a suspend; boot less monotonic time is
 /// how long that was. The estimate has jumped by what it gained over the sum of the two, beyond the
 /// drift that an oscillator may have, and by no more than it would push the stamps ahead. That time
-/// passes while nobody asks for stamps is no jump.
+/// passes while no stamps are asked for is no jump.
 ///
 /// The figures it compares with are renewed, one by one and without a lock, whenever the estimate has
 /// strayed by half the limit for a good reason. Two threads that renew them at once have read nearly
@@ -62,7 +62,7 @@ impl JumpGuard {
         guard
     }
 
-    /// Whether the estimate strayed so little from raw time that there is nothing to look into.
+    /// Returns true if the estimate strayed too little from raw time to look into.
     #[inline]
     #[allow(
         clippy::cast_sign_loss,
@@ -77,7 +77,7 @@ impl JumpGuard {
         strayed.wrapping_add(self.slack) as u64 <= self.twice
     }
 
-    /// Reads the clocks anew and looks closer: the estimate to go on with, or why not to.
+    /// Reads the clocks anew, and returns the estimate unless it jumped.
     #[cold]
     pub(super) fn settle(&self, clock: &Clock, last: HlcTimestamp) -> Result<Estimate, HlcError> {
         let readings = read(clock);
@@ -107,7 +107,7 @@ impl JumpGuard {
         Ok(readings.estimate)
     }
 
-    /// Takes the clock as it stands for right.
+    /// Accepts the clock as it stands.
     pub(super) fn accept(&self, clock: &Clock) {
         self.anchor(&read(clock));
     }
@@ -121,7 +121,6 @@ impl JumpGuard {
     }
 }
 
-/// The estimate and the suspended time of one instant.
 fn read(clock: &Clock) -> Readings {
     let mut before = clock.clocks().boot_offset();
     let mut estimate = clock.estimate();
@@ -130,7 +129,7 @@ fn read(clock: &Clock) -> Readings {
         if before.moved_to(&after) == 0 {
             break;
         }
-        // Suspended in between: nobody knows on which side of it the estimate was made.
+        // Suspended in between: it cannot be told on which side of it the estimate was made.
         before = after;
         estimate = clock.estimate();
     }

@@ -59,10 +59,10 @@ pub enum RemoteLimit {
     Unchecked,
 }
 
-/// How far the local clock may jump ahead and take the stamps along.
+/// How far the local clock may jump and take the stamps along.
 ///
 /// A jump is what the clock gained beyond the time that passed, told by the machine's raw and boot
-/// time, which nobody sets: an hour without stamps is no jump, and neither is a suspend. A machine
+/// time, which cannot be set: an hour without stamps is no jump, and neither is a suspend. A machine
 /// whose clock was never right, and is set by a time daemon after the hybrid clock was built, does
 /// jump: wait for it ([`wait_until_synchronized`](crate::Clock::wait_until_synchronized)) first, or
 /// [accept](super::HybridClock::accept_jump) what it came to.
@@ -92,7 +92,7 @@ pub(super) struct RemoteCheck {
 }
 
 impl RemoteCheck {
-    /// Whether a remote stamp may be taken over at this reading of the clock.
+    /// Checks that a remote stamp may be taken over at this reading.
     #[inline]
     pub(super) fn check(
         &self,

@@ -53,7 +53,10 @@ impl World {
     }
 
     fn issue(&self, floor: u64) -> u64 {
-        let issued: Result<u64, HlcError> = self.word.issue(floor, &self.reserve);
+        let issued: Result<u64, HlcError> = {
+            let admit = |next| self.reserve.admit(next, || self.word.last());
+            self.word.issue_if(self.word.last(), floor, admit)
+        };
         let stamp = issued.unwrap();
         let bound = self.stored.load(Ordering::Relaxed);
         assert!(stamp <= bound, "{stamp} was issued with {bound} stored");

@@ -4,17 +4,15 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
-use thiserror::Error;
-
 use super::text::{self, ParseHlcError, Parsed};
 use super::timestamp::{HlcTimestamp, compose};
-use crate::time::Timestamp;
+use crate::time::{DecodeError, Timestamp};
 
 /// A hybrid logical timestamp that came from elsewhere: off the wire, out of a file or a text.
 ///
 /// All decoding ends here, and [`HybridClock::observe`](super::HybridClock::observe) takes it. That
 /// makes it a different type from [`HlcTimestamp`], so that a stamp which a peer made up, or a disk
-/// broke, cannot pass for one issued here before anybody has checked how far ahead it lies.
+/// broke, cannot pass for one issued here before a check of how far ahead it lies.
 ///
 /// It can be compared with stamps issued here, printed and forwarded as it is. It becomes an
 /// [`HlcTimestamp`] by [`seen_by`](Self::seen_by), once this process has issued a stamp above it, or
@@ -46,7 +44,9 @@ use crate::time::Timestamp;
 pub struct RemoteTimestamp(HlcTimestamp);
 
 impl RemoteTimestamp {
-    /// The stamp of this number: physical µs × 4096 + counter. Every number is one.
+    /// Creates the stamp of a number: physical µs × 4096 + counter.
+    ///
+    /// Every number is one.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -57,7 +57,7 @@ impl RemoteTimestamp {
         Self(HlcTimestamp::from_bits(bits))
     }
 
-    /// The stamp of these eight bytes, most significant first.
+    /// Decodes a stamp from eight bytes, most significant first.
     ///
     /// Of a slice, use `RemoteTimestamp::try_from(bytes)`, which refuses any other length.
     ///
@@ -71,7 +71,7 @@ impl RemoteTimestamp {
         Self::from_bits(u64::from_be_bytes(bytes))
     }
 
-    /// The stamp as a number: physical µs × 4096 + counter.
+    /// Returns the stamp as a number: physical µs × 4096 + counter.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -82,7 +82,7 @@ impl RemoteTimestamp {
         self.0.to_bits()
     }
 
-    /// The eight bytes, most significant first.
+    /// Encodes the stamp in eight bytes, most significant first.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -93,7 +93,7 @@ impl RemoteTimestamp {
         self.0.to_be_bytes()
     }
 
-    /// The physical part as an instant: whole microseconds.
+    /// Returns the physical part as an instant: whole microseconds.
     ///
     /// ```
     /// # use epsilon_clock::{RemoteTimestamp, Timestamp};
@@ -104,7 +104,7 @@ impl RemoteTimestamp {
         self.0.physical()
     }
 
-    /// The counter, from 0 to 4095.
+    /// Returns the counter, from 0 to 4095.
     ///
     /// ```
     /// # use epsilon_clock::RemoteTimestamp;
@@ -115,10 +115,12 @@ impl RemoteTimestamp {
         self.0.logical()
     }
 
-    /// The same stamp as one of this process's own, if `issued`, which is one, lies above it.
+    /// Returns the stamp as checked, if `issued` lies above it.
+    ///
+    /// `issued` is a stamp of this process.
     ///
     /// Then the clock that issued that one has seen as much, and will never issue this stamp or a
-    /// lesser one: keeping it harms nobody. The stamp that
+    /// lesser one: keeping it does no harm. The stamp that
     /// [`observe`](super::HybridClock::observe) returned always serves.
     ///
     /// ```
@@ -138,8 +140,10 @@ impl RemoteTimestamp {
         (self.0 < issued).then_some(self.0)
     }
 
-    /// The same stamp as one of this process's own, unchecked: nothing says how far ahead of time it
-    /// lies, and a clock that has not seen it may issue lesser stamps later.
+    /// Returns the stamp as one of this process's own, unchecked.
+    ///
+    /// Nothing says how far ahead of time it lies, and a clock that has not seen it may issue
+    /// lesser stamps later.
     ///
     /// For stamps out of one's own storage, such as the floor that
     /// [`resume_from`](super::HybridClockBuilder::resume_from) takes.
@@ -170,14 +174,15 @@ impl From<HlcTimestamp> for RemoteTimestamp {
 /// assert_eq!(error.to_string(), "a stamp of 8 bytes cannot be read from 3");
 /// ```
 impl TryFrom<&[u8]> for RemoteTimestamp {
-    type Error = DecodeHlcError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeHlcError> {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
         <[u8; 8]>::try_from(bytes)
             .map(Self::from_be_bytes)
-            .map_err(|_| DecodeHlcError {
+            .map_err(|_| DecodeError::Length {
+                what: "a stamp",
+                expected: 8,
                 found: bytes.len(),
-                wanted: 8,
             })
     }
 }
@@ -201,10 +206,7 @@ impl FromStr for RemoteTimestamp {
     fn from_str(text: &str) -> Result<Self, ParseHlcError> {
         match text::parse_narrow(text)? {
             Parsed::Bytes(bytes) => Ok(Self::from_be_bytes(bytes)),
-            Parsed::Parts { physical, logical } => {
-                let logical = u32::try_from(logical).unwrap_or(u32::MAX);
-                Ok(Self(compose(physical, logical)?))
-            }
+            Parsed::Parts { physical, logical } => Ok(Self(compose(physical, logical)?)),
         }
     }
 }
@@ -252,15 +254,4 @@ impl PartialOrd<RemoteTimestamp> for HlcTimestamp {
     fn partial_cmp(&self, other: &RemoteTimestamp) -> Option<Ordering> {
         Some(self.cmp(&other.0))
     }
-}
-
-/// Bytes that are too few or too many for a stamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a stamp of {wanted} bytes cannot be read from {found}")]
-#[non_exhaustive]
-pub struct DecodeHlcError {
-    /// How many bytes there were.
-    pub found: usize,
-    /// How many a stamp has.
-    pub wanted: usize,
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::error::HlcError;
 use super::timestamp::HlcTimestamp;
-use super::word::Word;
 use crate::primitive::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Stores a bound durably, or says why it could not.
@@ -15,10 +14,10 @@ pub(super) type Store =
 
 /// How far stamps may be issued, and what to do once that is used up.
 ///
-/// `mark <= ceiling` at all times. Below the mark nothing is to be done; between the two somebody
-/// should store the next bound, but nobody has to wait for it; above the ceiling everybody must.
+/// `mark <= ceiling` at all times. Below the mark nothing is to be done; between the two one
+/// caller should store the next bound, but none has to wait for it; above the ceiling all must.
 ///
-/// Both are written with release by whoever holds the lock, after the bound was stored, and read with
+/// Both are written with release by the thread that holds the lock, after the bound was stored, and read with
 /// acquire: who finds a mark finds the bound stored that it rests on.
 pub(super) struct Reserve {
     mark: AtomicU64,
@@ -31,7 +30,7 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// No reserve: everything may be issued.
+    /// Creates no reserve: everything may be issued.
     pub(super) fn none() -> Self {
         Self {
             mark: AtomicU64::new(u64::MAX),
@@ -42,7 +41,7 @@ impl Reserve {
         }
     }
 
-    /// A reserve of `span` stamps at a time. Nothing above `floor` may be issued yet.
+    /// Creates a reserve of `span` stamps at a time, none of them stored yet.
     pub(super) fn new(floor: u64, span: u64, store: Store) -> Self {
         Self {
             mark: AtomicU64::new(floor),
@@ -53,34 +52,43 @@ impl Reserve {
         }
     }
 
-    /// Whether bounds are stored, so that nothing is issued twice across a crash.
+    /// Returns true if bounds are stored, so that no crash makes a stamp issued twice.
     pub(super) const fn is_stored(&self) -> bool {
         self.store.is_some()
     }
 
-    /// Whether `next` may be issued, with nothing to do first.
+    /// Returns true if `next` may be issued, with nothing to do first.
     #[inline]
     pub(super) fn covers(&self, next: u64) -> bool {
         next <= self.mark.load(Ordering::Acquire)
     }
 
-    /// Whether `next` may be issued, though it may be time to store the next bound.
+    /// Returns true if `next` may be issued, even if it is time to store a bound.
     #[cfg(feature = "tracing")]
     pub(super) fn permits(&self, next: u64) -> bool {
         next <= self.ceiling.load(Ordering::Acquire)
     }
 
-    /// Sees to it that `next` may be issued, and is left to the caller to do.
+    /// Permits `next`, extending the stored bound if needed; `last` is the latest stamp by now.
+    #[inline]
+    pub(super) fn admit(&self, next: u64, last: impl Fn() -> u64) -> Result<(), HlcError> {
+        if self.covers(next) {
+            return Ok(());
+        }
+        self.make_room(next, last())
+    }
+
+    /// Extends the stored bound, if needed, so that it covers `next`.
     #[cold]
-    pub(super) fn make_room(&self, next: u64, word: &Word) -> Result<(), HlcError> {
+    fn make_room(&self, next: u64, last: u64) -> Result<(), HlcError> {
         let Some(store) = &self.store else {
             return Ok(());
         };
         if next <= self.ceiling.load(Ordering::Acquire) {
-            // Somebody else is at it already, or this caller is.
+            // Another thread is at it already, or this caller does it.
             if let Ok(held) = self.storing.try_lock() {
                 if !self.covers(next) {
-                    self.store_ahead(store, next, word, &held);
+                    self.store_ahead(store, next, last, &held);
                 }
             }
             return Ok(());
@@ -93,32 +101,29 @@ impl Reserve {
         if next <= self.ceiling.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.store_beyond(store, next, word, &held)
+        self.store_beyond(store, next, last, &held)
             .map_err(|cause| HlcError::Reserve {
                 used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
                 cause,
             })
     }
 
-    /// Stores the next bound while there is room left. If that fails, half of what is left passes
-    /// before the next attempt, so that a broken disk is not asked with every stamp.
-    fn store_ahead(&self, store: &Store, next: u64, word: &Word, held: &MutexGuard<'_, ()>) {
-        if self.store_beyond(store, next, word, held).is_err() {
+    fn store_ahead(&self, store: &Store, next: u64, last: u64, held: &MutexGuard<'_, ()>) {
+        if self.store_beyond(store, next, last, held).is_err() {
             let ceiling = self.ceiling.load(Ordering::Relaxed);
             let half = next.saturating_add(ceiling.saturating_sub(next).div_ceil(2));
             self.mark.store(half.min(ceiling), Ordering::Release);
         }
     }
 
-    /// Stores the next bound.
     fn store_beyond(
         &self,
         store: &Store,
         next: u64,
-        word: &Word,
+        last: u64,
         _held: &MutexGuard<'_, ()>,
     ) -> Result<(), Arc<dyn StdError + Send + Sync>> {
-        let bound = next.max(word.last()).saturating_add(self.span);
+        let bound = next.max(last).saturating_add(self.span);
         store(HlcTimestamp::from_bits(bound)).map_err(Arc::<dyn StdError + Send + Sync>::from)?;
         self.ceiling.store(bound, Ordering::Release);
         let mark = if bound == u64::MAX {
@@ -130,9 +135,9 @@ impl Reserve {
         Ok(())
     }
 
-    /// Stores the next bound if half of the reserve, or more, is used or will be at `instant`.
-    pub(super) fn refill(&self, least: u64, word: &Word) -> Result<(), HlcError> {
-        let next = word.last().saturating_add(1).max(least);
+    /// Stores the next bound if half of the reserve, or more, is used.
+    pub(super) fn refill(&self, least: u64, last: u64) -> Result<(), HlcError> {
+        let next = last.saturating_add(1).max(least);
         if self.covers(next) {
             return Ok(());
         }
@@ -146,7 +151,7 @@ impl Reserve {
         if self.covers(next) {
             return Ok(());
         }
-        self.store_beyond(store, next, word, &held)
+        self.store_beyond(store, next, last, &held)
             .map_err(|cause| HlcError::Reserve {
                 used_up: HlcTimestamp::from_bits(self.ceiling.load(Ordering::Relaxed)),
                 cause,

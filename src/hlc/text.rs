@@ -4,8 +4,8 @@ use core::fmt::{self, Write as _};
 
 use thiserror::Error;
 
-use super::timestamp::HlcRangeError;
-use crate::time::{Line, ParseTimestampError, Timestamp};
+use super::timestamp::HlcTimestamp;
+use crate::time::{Line, ParseTimestampError, RangeError, Timestamp};
 
 /// `2026-11-20T05:50:00.123456Z_0042`.
 const NARROW_LENGTH: usize = 32;
@@ -16,15 +16,42 @@ const NARROW_TIME: usize = 26;
 const WIDE_LENGTH: usize = 41;
 const WIDE_TIME: usize = 29;
 
-pub(super) fn write_narrow(
-    f: &mut fmt::Formatter<'_>,
-    physical: Timestamp,
-    logical: u16,
-) -> fmt::Result {
-    let mut line = Line::new();
-    // The precision cuts off the three digits that are always zero, and the `Z`.
-    write!(line, "{physical:.NARROW_TIME$}Z_{logical:04}")?;
-    line.pad(f)
+/// The human form, always 32 bytes: `2026-11-20T05:50:00.123456Z_0042`.
+///
+/// Width, fill and alignment are honoured as for a `str`. Nothing is allocated.
+///
+/// ```
+/// # use epsilon_clock::HlcTimestamp;
+/// assert_eq!(format!("{:>34}", HlcTimestamp::MIN), "  1970-01-01T00:00:00.000000Z_0000");
+/// ```
+impl fmt::Display for HlcTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (physical, logical) = (self.physical(), self.logical());
+        let mut line = Line::new();
+        // The precision cuts off the three digits that are always zero, and the `Z`.
+        write!(line, "{physical:.NARROW_TIME$}Z_{logical:04}")?;
+        line.pad(f)
+    }
+}
+
+/// The human form in brackets.
+impl fmt::Debug for HlcTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HlcTimestamp({self})")
+    }
+}
+
+/// Always 16 digits (18 bytes with `#`, which adds `0x`); width and alignment are honoured.
+///
+/// ```
+/// # use epsilon_clock::HlcTimestamp;
+/// assert_eq!(format!("{:x}", HlcTimestamp::MIN), "0000000000000000");
+/// assert_eq!(format!("{:#x}", HlcTimestamp::MAX), "0xffffffffffffffff");
+/// ```
+impl fmt::LowerHex for HlcTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.to_be_bytes())
+    }
 }
 
 pub(super) fn write_wide(
@@ -89,14 +116,7 @@ pub enum ParseHlcError {
     Time(#[from] ParseTimestampError),
     /// The parts are well written, but make no stamp.
     #[error(transparent)]
-    Range(#[from] HlcRangeError),
-    /// The counter does not fit into its 32 bits.
-    #[error("the counter {logical} is larger than {}", u32::MAX)]
-    #[non_exhaustive]
-    Counter {
-        /// The counter.
-        logical: u64,
-    },
+    Range(#[from] RangeError),
 }
 
 /// The bytes that so many hexadecimal digits stand for, or the parts of the human form.

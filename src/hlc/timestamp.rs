@@ -1,11 +1,6 @@
 //! A hybrid logical timestamp: one word that sorts, in bytes and in text, as causality does.
 
-use core::fmt;
-
-use thiserror::Error;
-
-use super::text;
-use crate::time::Timestamp;
+use crate::time::{RangeError, Timestamp};
 
 /// How many bits of a stamp count events within a microsecond.
 pub(super) const LOGICAL_BITS: u32 = 12;
@@ -18,8 +13,10 @@ const PHYSICAL_MAX: u64 = u64::MAX >> LOGICAL_BITS;
 
 const NANOS_PER_MICRO: i64 = 1_000;
 
-/// A hybrid logical timestamp that was issued by this process's [`HybridClock`](super::HybridClock),
-/// or composed here on purpose: Unix time in µs, and a counter.
+/// A stamp of this process's hybrid clock: Unix time and a counter.
+///
+/// Issued by its [`HybridClock`](super::HybridClock), or composed here on purpose. The time is in
+/// µs.
 ///
 /// What comes off the wire or out of a file is a [`RemoteTimestamp`](super::RemoteTimestamp) until
 /// it has been observed.
@@ -30,6 +27,17 @@ const NANOS_PER_MICRO: i64 = 1_000;
 /// lower 12 are the counter. It reaches from 1970 to 2112-09-17T23:53:47.370495Z, and leaves room
 /// for 4096 stamps a microsecond; the 4097th counts one microsecond on. Kudu and YugabyteDB use the
 /// same layout.
+///
+/// ```text
+/// bit   63                                                  12 11             0
+///      +------------------------------------------------------+----------------+
+///      |  µs since 1970-01-01T00:00:00Z, 52 bits              | counter, 12    |
+///      +------------------------------------------------------+----------------+
+/// byte |  0  |  1  |  2  |  3  |  4  |  5  |  6 high | 6 low  |       7        |
+///
+///        66    0a    ed    09    2d    44    0         0              2a
+///        0x660aed092d440 = 1 795 153 800 123 456 µs  |  0x02a = 42
+/// ```
 ///
 /// # Comparisons
 ///
@@ -47,8 +55,8 @@ const NANOS_PER_MICRO: i64 = 1_000;
 /// |---|---|
 /// | number, physical µs × 4096 + counter | `7352949965305675818` |
 /// | 8 bytes, most significant first ([`to_be_bytes`](Self::to_be_bytes)) | `66 0a ed 09 2d 44 00 2a` |
-/// | 16 lower-case hexadecimal digits of the same ([`LowerHex`](fmt::LowerHex), `{:x}`) | `660aed092d44002a` |
-/// | RFC 3339 in UTC with six digits and `Z`, then `_`, then the counter in four decimal digits ([`Display`](fmt::Display)): 32 bytes | `2026-11-20T05:50:00.123456Z_0042` |
+/// | 16 lower-case hexadecimal digits of the same ([`LowerHex`](core::fmt::LowerHex), `{:x}`) | `660aed092d44002a` |
+/// | RFC 3339 in UTC with six digits and `Z`, then `_`, then the counter in four decimal digits ([`Display`](core::fmt::Display)): 32 bytes | `2026-11-20T05:50:00.123456Z_0042` |
 ///
 /// All of them are read by [`RemoteTimestamp`](super::RemoteTimestamp), strictly: one text for each
 /// stamp. The twelve bytes of other systems are [`WideTimestamp`](super::WideTimestamp).
@@ -83,13 +91,13 @@ impl HlcTimestamp {
     /// ```
     pub const MAX: Self = Self(u64::MAX);
 
-    /// Composes a stamp of an instant in whole microseconds and a counter up to 4095.
+    /// Composes a stamp of whole microseconds and a counter up to 4095.
     ///
     /// For stamps that are made up on purpose, such as the one that a historical query asks for.
     ///
     /// # Errors
     ///
-    /// [`HlcRangeError`] where the instant lies before 1970 or after
+    /// [`RangeError`] where the instant lies before 1970 or after
     /// 2112-09-17T23:53:47.370495Z, or is no whole number of microseconds, or the counter is larger.
     ///
     /// ```
@@ -97,9 +105,13 @@ impl HlcTimestamp {
     /// assert!(HlcTimestamp::new(Timestamp::from_unix_nanos(1_000), 4_095).is_ok());
     /// assert!(HlcTimestamp::new(Timestamp::from_unix_nanos(1_001), 0).is_err());
     /// assert!(HlcTimestamp::new(Timestamp::from_unix_nanos(-1_000), 0).is_err());
-    /// assert!(HlcTimestamp::new(Timestamp::UNIX_EPOCH, 4_096).is_err());
+    /// let error = HlcTimestamp::new(Timestamp::UNIX_EPOCH, 5_000).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the counter 5000 is larger than 4095: it would spill into the physical part"
+    /// );
     /// ```
-    pub fn new(physical: Timestamp, logical: u16) -> Result<Self, HlcRangeError> {
+    pub fn new(physical: Timestamp, logical: u16) -> Result<Self, RangeError> {
         compose(physical, logical.into())
     }
 
@@ -107,26 +119,26 @@ impl HlcTimestamp {
         Self(bits)
     }
 
-    /// The stamp as a number: physical µs × 4096 + counter.
+    /// Returns the stamp as a number: physical µs × 4096 + counter.
     ///
     /// ```
     /// # use epsilon_clock::{HlcTimestamp, Timestamp};
     /// let stamp = HlcTimestamp::new(Timestamp::from_unix_nanos(1_000), 5)?;
     /// assert_eq!(stamp.to_bits(), 4_096 + 5);
-    /// # Ok::<(), epsilon_clock::hlc::HlcRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// The physical part as an instant: whole microseconds.
+    /// Returns the physical part as an instant: whole microseconds.
     ///
     /// ```
     /// # use epsilon_clock::{HlcTimestamp, Timestamp};
     /// let stamp = HlcTimestamp::new(Timestamp::from_unix_nanos(7_000), 5)?;
     /// assert_eq!(stamp.physical(), Timestamp::from_unix_nanos(7_000));
-    /// # Ok::<(), epsilon_clock::hlc::HlcRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
     #[must_use]
     #[allow(
@@ -137,7 +149,7 @@ impl HlcTimestamp {
         Timestamp::from_unix_nanos((self.0 >> LOGICAL_BITS) as i64 * NANOS_PER_MICRO)
     }
 
-    /// The counter, from 0 to 4095.
+    /// Returns the counter, from 0 to 4095.
     ///
     /// ```
     /// # use epsilon_clock::HlcTimestamp;
@@ -152,8 +164,9 @@ impl HlcTimestamp {
         (self.0 & LOGICAL_MAX as u64) as u16
     }
 
-    /// The eight bytes of [`to_bits`](Self::to_bits), most significant first; they sort as the
-    /// stamps do.
+    /// Encodes the stamp in eight bytes, most significant first.
+    ///
+    /// They are those of [`to_bits`](Self::to_bits), and sort as the stamps do.
     ///
     /// ```
     /// # use epsilon_clock::HlcTimestamp;
@@ -165,26 +178,33 @@ impl HlcTimestamp {
     }
 }
 
-/// The stamp of exactly these parts.
-pub(super) fn compose(physical: Timestamp, logical: u32) -> Result<HlcTimestamp, HlcRangeError> {
-    let out_of_range = HlcRangeError::Physical { instant: physical };
+/// Composes exactly these parts, or says which of them has no room.
+pub(super) fn compose(physical: Timestamp, logical: u64) -> Result<HlcTimestamp, RangeError> {
+    let out_of_range = RangeError::Physical {
+        instant: physical,
+        least: HlcTimestamp::MIN.physical(),
+        most: HlcTimestamp::MAX.physical(),
+    };
     let nanos = u64::try_from(physical.unix_nanos()).map_err(|_| out_of_range)?;
     if nanos / 1_000 > PHYSICAL_MAX {
         return Err(out_of_range);
     }
+    // Refused, not rounded: down, the stamp would fall before its own cause, and which side is safe
+    // only the caller can know.
     if nanos % 1_000 != 0 {
-        return Err(HlcRangeError::Fraction { instant: physical });
+        return Err(RangeError::Fraction { instant: physical });
     }
-    if logical > LOGICAL_MAX.into() {
-        return Err(HlcRangeError::Logical { logical });
+    let most = u64::from(LOGICAL_MAX);
+    if logical > most {
+        return Err(RangeError::Counter { logical, most });
     }
-    Ok(HlcTimestamp(
-        ((nanos / 1_000) << LOGICAL_BITS) | u64::from(logical),
-    ))
+    Ok(HlcTimestamp(((nanos / 1_000) << LOGICAL_BITS) | logical))
 }
 
-/// The least stamp of an instant's microsecond. Before 1970 there are no stamps, so every one is
-/// above such an instant, and 0 stands for it; `None` past the end of the range.
+/// Returns the least stamp of an instant's microsecond.
+///
+/// Before 1970 there are no stamps, so every one is above such an instant, and 0 stands for it;
+/// `None` past the end of the range.
 #[inline]
 pub(super) fn floor_bits(instant: Timestamp) -> Option<u64> {
     match u64::try_from(instant.unix_nanos()) {
@@ -193,7 +213,7 @@ pub(super) fn floor_bits(instant: Timestamp) -> Option<u64> {
     }
 }
 
-/// The least stamp whose physical part is not before `instant`.
+/// Returns the least stamp whose physical part is not before `instant`.
 #[inline]
 pub(super) fn ceiling_bits(instant: Timestamp) -> Option<u64> {
     match u64::try_from(instant.unix_nanos()) {
@@ -210,79 +230,7 @@ const fn bits_of_micros(micros: u64) -> Option<u64> {
     Some(micros << LOGICAL_BITS)
 }
 
-/// A call, so that the usual case is no conditional move behind the clock's reading.
 #[cold]
 const fn before_all() -> Option<u64> {
     Some(0)
-}
-
-/// The human form, always 32 bytes: `2026-11-20T05:50:00.123456Z_0042`.
-///
-/// Width, fill and alignment are honoured as for a `str`. Nothing is allocated.
-///
-/// ```
-/// # use epsilon_clock::HlcTimestamp;
-/// assert_eq!(format!("{:>34}", HlcTimestamp::MIN), "  1970-01-01T00:00:00.000000Z_0000");
-/// ```
-impl fmt::Display for HlcTimestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_narrow(f, self.physical(), self.logical())
-    }
-}
-
-/// The human form in brackets.
-impl fmt::Debug for HlcTimestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HlcTimestamp({self})")
-    }
-}
-
-/// Always 16 digits (18 bytes with `#`, which adds `0x`); width and alignment are honoured.
-///
-/// ```
-/// # use epsilon_clock::HlcTimestamp;
-/// assert_eq!(format!("{:x}", HlcTimestamp::MIN), "0000000000000000");
-/// assert_eq!(format!("{:#x}", HlcTimestamp::MAX), "0xffffffffffffffff");
-/// ```
-impl fmt::LowerHex for HlcTimestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_hex(f, &self.to_be_bytes())
-    }
-}
-
-/// Why an instant and a counter make no stamp of eight bytes.
-///
-/// ```
-/// # use epsilon_clock::{HlcTimestamp, Timestamp};
-/// let error = HlcTimestamp::new(Timestamp::UNIX_EPOCH, 5_000).unwrap_err();
-/// assert_eq!(error.to_string(), "the counter 5000 is larger than 4095: it would change the microsecond");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum HlcRangeError {
-    /// The instant lies before 1970 or after 2112-09-17T23:53:47.370495Z.
-    #[error(
-        "{instant} lies outside {} to {}, all that a stamp of eight bytes holds",
-        HlcTimestamp::MIN.physical(),
-        HlcTimestamp::MAX.physical()
-    )]
-    #[non_exhaustive]
-    Physical {
-        /// The instant.
-        instant: Timestamp,
-    },
-    /// The instant is not a whole number of microseconds.
-    #[error("{instant} is not a whole number of microseconds: round it to the side that is safe")]
-    #[non_exhaustive]
-    Fraction {
-        /// The instant.
-        instant: Timestamp,
-    },
-    /// The counter is larger than 4095.
-    #[error("the counter {logical} is larger than {LOGICAL_MAX}: it would change the microsecond")]
-    #[non_exhaustive]
-    Logical {
-        /// The counter.
-        logical: u32,
-    },
 }

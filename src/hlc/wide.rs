@@ -3,10 +3,10 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::remote::{DecodeHlcError, RemoteTimestamp};
+use super::remote::RemoteTimestamp;
 use super::text::{self, ParseHlcError, Parsed};
-use super::timestamp::{HlcRangeError, HlcTimestamp, compose};
-use crate::time::Timestamp;
+use super::timestamp::{HlcTimestamp, compose};
+use crate::time::{DecodeError, RangeError, Timestamp};
 
 /// A hybrid logical timestamp in twelve bytes: nanoseconds since the Unix epoch in an `i64`, and a
 /// counter in a `u32`. That is the shape of CockroachDB's.
@@ -67,7 +67,9 @@ impl WideTimestamp {
     /// ```
     pub const MAX: Self = Self::new(Timestamp::MAX, u32::MAX);
 
-    /// The stamp of an instant and a counter; every pair is one.
+    /// Creates the stamp of an instant and a counter.
+    ///
+    /// Every pair is one.
     ///
     /// ```
     /// # use epsilon_clock::Timestamp;
@@ -79,7 +81,7 @@ impl WideTimestamp {
         Self { physical, logical }
     }
 
-    /// The physical part.
+    /// Returns the physical part.
     ///
     /// ```
     /// # use epsilon_clock::Timestamp;
@@ -91,7 +93,7 @@ impl WideTimestamp {
         self.physical
     }
 
-    /// The counter.
+    /// Returns the counter.
     ///
     /// ```
     /// # use epsilon_clock::hlc::WideTimestamp;
@@ -102,7 +104,7 @@ impl WideTimestamp {
         self.logical
     }
 
-    /// The twelve bytes, which sort as the stamps do.
+    /// Encodes the stamp in twelve bytes, which sort as stamps do.
     ///
     /// ```
     /// # use epsilon_clock::Timestamp;
@@ -117,7 +119,7 @@ impl WideTimestamp {
         [a ^ SIGN, b, c, d, e, f, g, h, i, j, k, l]
     }
 
-    /// The stamp of these twelve bytes; all of them are one.
+    /// Decodes a stamp from twelve bytes; every twelve are one.
     ///
     /// ```
     /// # use epsilon_clock::hlc::WideTimestamp;
@@ -136,14 +138,15 @@ impl WideTimestamp {
 
 /// Exactly twelve bytes.
 impl TryFrom<&[u8]> for WideTimestamp {
-    type Error = DecodeHlcError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeHlcError> {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
         <[u8; 12]>::try_from(bytes)
             .map(Self::from_be_bytes)
-            .map_err(|_| DecodeHlcError {
+            .map_err(|_| DecodeError::Length {
+                what: "a stamp",
+                expected: 12,
                 found: bytes.len(),
-                wanted: 12,
             })
     }
 }
@@ -166,10 +169,10 @@ impl From<RemoteTimestamp> for WideTimestamp {
 ///
 /// Nothing is rounded: a stamp rounded down would fall before its own cause.
 impl TryFrom<WideTimestamp> for RemoteTimestamp {
-    type Error = HlcRangeError;
+    type Error = RangeError;
 
-    fn try_from(wide: WideTimestamp) -> Result<Self, HlcRangeError> {
-        compose(wide.physical, wide.logical).map(Self::from)
+    fn try_from(wide: WideTimestamp) -> Result<Self, RangeError> {
+        compose(wide.physical, wide.logical.into()).map(Self::from)
     }
 }
 
@@ -181,9 +184,12 @@ impl FromStr for WideTimestamp {
     fn from_str(text: &str) -> Result<Self, ParseHlcError> {
         match text::parse_wide(text)? {
             Parsed::Bytes(bytes) => Ok(Self::from_be_bytes(bytes)),
-            Parsed::Parts { physical, logical } => u32::try_from(logical)
-                .map(|logical| Self::new(physical, logical))
-                .map_err(|_| ParseHlcError::Counter { logical }),
+            Parsed::Parts { physical, logical } => {
+                let most = u64::from(u32::MAX);
+                let fits = u32::try_from(logical);
+                let fits = fits.map_err(|_| RangeError::Counter { logical, most })?;
+                Ok(Self::new(physical, fits))
+            }
         }
     }
 }

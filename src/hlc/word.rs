@@ -1,13 +1,11 @@
 //! The one word that a hybrid clock is: the latest stamp issued or seen.
 
-use super::error::HlcError;
-use super::reserve::Reserve;
 use crate::primitive::{AtomicU64, Ordering, step_aside};
 
-/// Alone on its cache line, and on the one that is fetched along with it: everybody writes it.
+/// Alone on its cache line, and on the one that is fetched along with it: all threads write it.
 ///
 /// Relaxed order is enough for uniqueness and for what follows it: all changes of one atomic have one
-/// order, every change makes the word larger, and whoever learned of a stamp finds its change made.
+/// order, every change makes the word larger, and a thread that learned of a stamp finds its change made.
 /// What the word says about the persisted bound is the reserve's business.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -22,63 +20,39 @@ impl Word {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Issues the least stamp that is above everything issued or seen so far, and not below `floor`.
-    #[inline]
-    pub(super) fn issue(&self, floor: u64, reserve: &Reserve) -> Result<u64, HlcError> {
-        self.issue_after(self.last(), floor, reserve)
-    }
-
-    /// The same, where `last` is what the word was a moment ago.
+    /// Issues the least stamp that is above all others and not below `floor`, if `may` permits it.
     ///
-    /// One more than the last stamp carries from the counter into the physical part by itself.
+    /// `last` is what the word was a moment ago; `may` is asked again after every lost race.
     #[inline(always)]
     #[allow(
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    pub(super) fn issue_after(
+    pub(super) fn issue_if<E: From<Exhausted>>(
         &self,
         mut last: u64,
         floor: u64,
-        reserve: &Reserve,
-    ) -> Result<u64, HlcError> {
+        may: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<u64, E> {
         loop {
+            // One more than the last stamp carries from a full counter into the physical part by
+            // itself, as the two are one number (H5). Only the largest number has no successor.
             let Some(above) = last.checked_add(1) else {
-                return Err(HlcError::EndOfRange);
+                return Err(Exhausted.into());
             };
             let next = above.max(floor);
-            if !reserve.covers(next) {
-                reserve.make_room(next, self)?;
-            }
+            // Asked before the word changes: a stamp that may not be issued must leave no trace (H6).
+            may(next)?;
+            // The weak form may fail for no reason, which costs a turn of the loop and saves one
+            // inside the instruction on machines without a compare-and-swap.
             match self
                 .0
                 .compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return Ok(next),
                 Err(_) => {
-                    step_aside();
-                    last = self.last();
-                }
-            }
-        }
-    }
-
-    /// The same for who must not wait for the reserve: `None` where it is used up, and at the end of
-    /// the range.
-    #[cfg(feature = "tracing")]
-    pub(super) fn issue_permitted(&self, floor: u64, reserve: &Reserve) -> Option<u64> {
-        let mut last = self.last();
-        loop {
-            let next = last.checked_add(1)?.max(floor);
-            if !reserve.permits(next) {
-                return None;
-            }
-            match self
-                .0
-                .compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
-            {
-                Ok(_) => return Some(next),
-                Err(_) => {
+                    // Another thread won. A moment's pause lets the others through before this one
+                    // fetches the line again.
                     step_aside();
                     last = self.last();
                 }
@@ -86,3 +60,6 @@ impl Word {
         }
     }
 }
+
+/// Nothing is left to issue: of the range, or of what the caller permits.
+pub(super) struct Exhausted;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeZone, Utc};
 
-use crate::time::{Interval, IntervalError, TimeDelta, Timestamp, TimestampRangeError};
+use crate::time::{Interval, IntervalError, RangeError, TimeDelta, Timestamp};
 
 /// A second that `chrono` holds to be a leap one has this many nanoseconds and more.
 const NANOS_PER_SEC: u32 = 1_000_000_000;
@@ -15,10 +15,11 @@ const NANOS_PER_SEC: u32 = 1_000_000_000;
 ///
 /// let date = DateTime::<Utc>::from(Timestamp::from_unix_secs(1_795_153_800)?);
 /// assert_eq!(date.to_string(), "2026-11-20 05:50:00 UTC");
-/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::RangeError>(())
 /// ```
 impl From<Timestamp> for DateTime<Utc> {
     fn from(timestamp: Timestamp) -> Self {
+        // Takes any `i64`, as a timestamp does.
         DateTime::from_timestamp_nanos(timestamp.unix_nanos())
     }
 }
@@ -50,9 +51,11 @@ impl From<Timestamp> for DateTime<Utc> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl<Z: TimeZone> TryFrom<DateTime<Z>> for Timestamp {
-    type Error = TimestampRangeError;
+    type Error = RangeError;
 
-    fn try_from(date: DateTime<Z>) -> Result<Timestamp, TimestampRangeError> {
+    fn try_from(date: DateTime<Z>) -> Result<Timestamp, RangeError> {
+        // Within a leap second chrono counts on past a billion; the axis stands still there, at its
+        // end.
         let nanos = date.timestamp_subsec_nanos().min(NANOS_PER_SEC);
         Timestamp::from_parts(i128::from(date.timestamp()), i128::from(nanos))
     }
@@ -80,16 +83,17 @@ impl From<TimeDelta> for chrono::TimeDelta {
 /// let span = TimeDelta::try_from(chrono::TimeDelta::milliseconds(-2))?;
 /// assert_eq!(span, TimeDelta::from_nanos(-2_000_000));
 /// assert!(TimeDelta::try_from(chrono::TimeDelta::MAX).is_err());
-/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::RangeError>(())
 /// ```
 impl TryFrom<chrono::TimeDelta> for TimeDelta {
-    type Error = TimestampRangeError;
+    type Error = RangeError;
 
-    fn try_from(delta: chrono::TimeDelta) -> Result<TimeDelta, TimestampRangeError> {
-        let out_of_range = || TimestampRangeError::BeyondTimeDelta {
+    fn try_from(delta: chrono::TimeDelta) -> Result<TimeDelta, RangeError> {
+        let out_of_range = || RangeError::TimeDelta {
             nanos: i128::from(delta.num_seconds()) * i128::from(NANOS_PER_SEC)
                 + i128::from(delta.subsec_nanos()),
         };
+        // chrono counts milliseconds in an `i64`, so its spans reach a million times as far.
         let nanos = delta.num_nanoseconds().ok_or_else(out_of_range)?;
         Ok(TimeDelta::from_nanos(nanos))
     }

@@ -65,6 +65,8 @@ impl Serialize for HlcTimestamp {
 /// As [`HlcTimestamp`]'s.
 impl Serialize for RemoteTimestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Forwarded as it came: writing a stamp trusts nothing, reading it back makes it remote
+        // again.
         self.trust().serialize(serializer)
     }
 }
@@ -103,6 +105,7 @@ impl<'de> Deserialize<'de> for WideTimestamp {
                 "a stamp of 41 bytes, or 24 hexadecimal digits",
             )
         } else {
+            // Every pair is a stamp, so nothing is left to check.
             let (nanos, logical) = <(i64, u32)>::deserialize(deserializer)?;
             Ok(WideTimestamp::new(
                 Timestamp::from_unix_nanos(nanos),
@@ -112,7 +115,6 @@ impl<'de> Deserialize<'de> for WideTimestamp {
     }
 }
 
-/// Reads a text as the type itself does.
 fn text<'de, T, D>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -135,6 +137,7 @@ impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        // The parser's own error, which names the byte and what belongs there.
         text.parse().map_err(E::custom)
     }
 }
@@ -161,6 +164,8 @@ impl Serialize for Interval {
 impl<'de> Deserialize<'de> for Interval {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Ends { earliest, latest } = Ends::deserialize(deserializer)?;
+        // Checked like any other: an interval the wrong way round would contain nothing, and answer
+        // all the same.
         Interval::new(earliest, latest).map_err(de::Error::custom)
     }
 }
@@ -205,6 +210,7 @@ impl Serialize for RateBounds {
 impl<'de> Deserialize<'de> for RateBounds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Rates { lo_ppb, hi_ppb } = Rates::deserialize(deserializer)?;
+        // The wrong way round they would make an interval narrower as it is carried.
         RateBounds::new(lo_ppb, hi_ppb).ok_or_else(|| {
             de::Error::custom(format_args!(
                 "the slowest rate {lo_ppb} ppb exceeds the fastest {hi_ppb} ppb"
@@ -244,6 +250,7 @@ impl<'de> Deserialize<'de> for ClockState {
         STATES
             .into_iter()
             .find(|state| state.to_word() == word)
+            // A state that a later version added must not be taken for one of these.
             .ok_or_else(|| de::Error::custom(format_args!("{word} is no state of a clock: 0 to 4")))
     }
 }
@@ -289,6 +296,8 @@ impl Serialize for Reading {
         } = *self;
         let written = Reading {
             estimate,
+            // Two fields instead of serde's `Result`: log queries filter by `error`, and
+            // null says "none".
             interval: interval.ok(),
             error: interval.err(),
             state,
@@ -394,6 +403,7 @@ impl Serialize for SourceStatus {
 }
 
 fn nanos<E: serde::ser::Error>(span: Option<Duration>) -> Result<Option<u64>, E> {
+    // Integers of ns, because the `Duration` of serde is a pair that few readers know.
     let nanos = span.map(|span| u64::try_from(span.as_nanos()));
     nanos
         .transpose()

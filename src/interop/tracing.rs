@@ -50,10 +50,12 @@ enum Form {
 }
 
 impl LogTime {
-    /// The best estimate and its bound: `2026-11-20T05:50:00.123456789Z ±1.204ms`.
+    /// Writes the best estimate and its bound.
+    ///
+    /// As `2026-11-20T05:50:00.123456789Z ±1.204ms`.
     ///
     /// What stands before the first space is RFC 3339. The estimate is the middle of the interval,
-    /// and the bound half of its width, rounded up: true time was within it. `±?` means that nobody
+    /// and the bound half of its width, rounded up: true time was within it. `±?` means that no source
     /// vouched for the clock at that moment, and the time is whatever the machine's clock said.
     ///
     /// ```
@@ -77,7 +79,9 @@ impl LogTime {
         Self { form }
     }
 
-    /// The best estimate alone, `2026-11-20T05:50:00.123456789Z`, for readers that choke on more.
+    /// Writes the best estimate alone, for readers that choke on more.
+    ///
+    /// As `2026-11-20T05:50:00.123456789Z`.
     ///
     /// A line then no longer tells what its order is worth.
     ///
@@ -98,7 +102,9 @@ impl LogTime {
         Self { form }
     }
 
-    /// A stamp of the hybrid clock, `2026-11-20T05:50:00.123456Z_0042`: each line ticks it.
+    /// Ticks a hybrid clock for each line, and writes the stamp.
+    ///
+    /// As `2026-11-20T05:50:00.123456Z_0042`.
     ///
     /// Lines sort by it as causality goes, across all nodes whose clocks have seen each other's
     /// stamps. Where the hybrid clock issues none ([`HlcError`](crate::hlc::HlcError)), four question
@@ -134,6 +140,8 @@ impl FormatTime for LogTime {
         match &self.form {
             Form::Bounded(clock) => write!(w, "{}", clock.read()),
             Form::Bare(clock) => write!(w, "{}", clock.read().estimate),
+            // A line must not wait for a disk: where a tick would have to store a bound first, it
+            // goes without a stamp.
             Form::Stamped(hlc) => match hlc.tick_at_once() {
                 Some(stamp) => write!(w, "{stamp}"),
                 // As wide as a stamp, and none.

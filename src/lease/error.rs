@@ -24,11 +24,11 @@ pub enum LeaseError {
     Clock(#[from] ClockError),
 }
 
-/// Why whoever asks must not act on a lease.
+/// Why the caller must not act on a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotHeld {
-    /// It surely is over, and somebody else may be acting.
+    /// It surely is over, and another node may be acting.
     #[error("the lease expired at {expiry}, at least {by:?} ago; obtain another one")]
     Expired {
         /// Its expiry.

@@ -5,7 +5,7 @@ use core::time::Duration;
 use thiserror::Error;
 
 use super::Lease;
-use crate::time::{Interval, Timestamp};
+use crate::time::{DecodeError, Interval, Timestamp};
 
 /// Turned over in the first byte, it adds 2^63: then bytes sort as signed numbers do.
 const SIGN: u8 = 0x80;
@@ -16,8 +16,10 @@ const SIGN: u8 = 0x80;
 const FIRST_EXPIRY: i64 = 1_000_000_000_000_000_000;
 
 impl Lease {
-    /// The expiry in eight bytes: nanoseconds since the Unix epoch plus 2^63, most significant byte
-    /// first, so that they sort as expiries do. The margin is the holder's and does not travel.
+    /// Encodes the expiry in eight bytes that sort as expiries do.
+    ///
+    /// They hold nanoseconds since the Unix epoch plus 2^63, most significant byte first. The
+    /// margin is the holder's and does not travel.
     ///
     /// ```
     /// # use epsilon_clock::{Lease, Timestamp};
@@ -29,37 +31,47 @@ impl Lease {
         turned(self.expiry.unix_nanos().to_be_bytes())
     }
 
-    /// The lease of these eight bytes, without a margin. Of a slice, use `Lease::try_from(bytes)`.
+    /// Decodes a lease from eight bytes; it has no margin.
     ///
-    /// An expiry that nobody can have meant is not "long over": that is how a lease is taken twice.
+    /// Of a slice, use `Lease::try_from(bytes)`.
+    ///
+    /// An expiry that no grantor can have meant is not "long over": that is how a lease is taken twice.
     /// Whether one in the far future is meant, [`plausible_at`](Self::plausible_at) tells.
     ///
     /// # Errors
     ///
-    /// [`DecodeLeaseError::NotAnExpiry`] for an expiry before 2001-09-09T01:46:40Z, which bytes that
+    /// [`DecodeError::Instant`] for an expiry before 2001-09-09T01:46:40Z, which bytes that
     /// were never written have, or ones that count another unit; and for bytes that are all ones.
     ///
     /// ```
     /// # use epsilon_clock::Lease;
-    /// # use epsilon_clock::lease::DecodeLeaseError;
+    /// # use epsilon_clock::time::DecodeError;
     /// let blank = Lease::from_be_bytes([0; 8]);
-    /// assert!(matches!(blank, Err(DecodeLeaseError::NotAnExpiry { .. })));
+    /// assert!(matches!(blank, Err(DecodeError::Instant { .. })));
     /// ```
-    pub const fn from_be_bytes(bytes: [u8; 8]) -> Result<Self, DecodeLeaseError> {
+    pub const fn from_be_bytes(bytes: [u8; 8]) -> Result<Self, DecodeError> {
         let nanos = i64::from_be_bytes(turned(bytes));
         let expiry = Timestamp::from_unix_nanos(nanos);
+        // Zeros, ones and other units fall out here. To take them for an expiry long past would be
+        // to take the lease over from its living holder.
         if nanos < FIRST_EXPIRY || nanos == i64::MAX {
-            return Err(DecodeLeaseError::NotAnExpiry { expiry });
+            return Err(DecodeError::Instant {
+                what: "the expiry of a lease",
+                found: expiry,
+                advice: "do not take the lease for expired",
+            });
         }
         Ok(Self::until(expiry))
     }
 
-    /// The lease itself, if its expiry is at most `longest` ahead of the latest instant that it can
-    /// be now: what an honest grantor gives out, with `longest` the longest term there is and what
-    /// the grantor's clock may be wider than this one.
+    /// Returns the lease if its expiry is at most `longest` ahead.
+    ///
+    /// Ahead of the latest instant that it can be now, that is: what an honest grantor gives out,
+    /// with `longest` the longest term there is and what the grantor's clock may be wider than this
+    /// one.
     ///
     /// To believe a corrupt expiry would be to wait for ever; but not to believe it is no reason to
-    /// take over. Somebody has to look.
+    /// take over. An operator has to look.
     ///
     /// # Errors
     ///
@@ -83,6 +95,7 @@ impl Lease {
     ) -> Result<Self, ImplausibleExpiry> {
         let expiry = self.expiry;
         let ahead = expiry.abs_diff(now.latest());
+        // Past expiries are plausible whatever their age: leases end.
         if expiry > now.latest() && ahead > longest {
             return Err(ImplausibleExpiry {
                 expiry,
@@ -96,6 +109,7 @@ impl Lease {
 
 const fn turned(bytes: [u8; 8]) -> [u8; 8] {
     let [a, b, c, d, e, f, g, h] = bytes;
+    // Without the turn, expiries before 1970 would sort after all others.
     [a ^ SIGN, b, c, d, e, f, g, h]
 }
 
@@ -103,40 +117,23 @@ const fn turned(bytes: [u8; 8]) -> [u8; 8] {
 ///
 /// ```
 /// # use epsilon_clock::Lease;
-/// # use epsilon_clock::lease::DecodeLeaseError;
+/// # use epsilon_clock::time::DecodeError;
 /// let row: &[u8] = &[0x98, 0xe9];
-/// assert_eq!(Lease::try_from(row), Err(DecodeLeaseError::Length { found: 2 }));
+/// assert!(matches!(Lease::try_from(row), Err(DecodeError::Length { found: 2, .. })));
 /// ```
 impl TryFrom<&[u8]> for Lease {
-    type Error = DecodeLeaseError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeLeaseError> {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
         match <[u8; 8]>::try_from(bytes) {
             Ok(bytes) => Self::from_be_bytes(bytes),
-            Err(_) => Err(DecodeLeaseError::Length { found: bytes.len() }),
+            Err(_) => Err(DecodeError::Length {
+                what: "an expiry",
+                expected: 8,
+                found: bytes.len(),
+            }),
         }
     }
-}
-
-/// Bytes that are no lease's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DecodeLeaseError {
-    /// Too few, or too many.
-    #[error("an expiry of 8 bytes cannot be read from {found}")]
-    Length {
-        /// How many there were.
-        found: usize,
-    },
-    /// They name an instant that no lease can have ended at.
-    #[error(
-        "{expiry} is not the expiry of a lease: the bytes were never written, are broken, or count \
-         another unit than nanoseconds plus 2^63; do not take the lease for expired"
-    )]
-    NotAnExpiry {
-        /// What they would mean.
-        expiry: Timestamp,
-    },
 }
 
 /// An expiry further ahead than any grantor gives out.

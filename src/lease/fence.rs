@@ -1,4 +1,4 @@
-//! Fencing: the resource itself turns away whoever held the lease before.
+//! Fencing: the resource itself turns away earlier holders of the lease.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -6,10 +6,11 @@ use core::num::NonZeroU64;
 use thiserror::Error;
 
 use crate::hlc::{HlcError, HlcTimestamp, HybridClock};
+use crate::time::DecodeError;
 
 /// The number of a grant: the later the grant, the higher its token.
 ///
-/// Whoever is granted a lease is granted a token with it, shows it with each write, and the
+/// A holder is granted a token with its lease, shows it with each write, and the
 /// [`Fence`] beside the data turns away all that are older than the newest it has seen. That needs
 /// no clock, and it works however long a holder was stopped between its last check and its write.
 ///
@@ -39,7 +40,9 @@ use crate::hlc::{HlcError, HlcTimestamp, HybridClock};
 pub struct FencingToken(NonZeroU64);
 
 impl FencingToken {
-    /// The token of this number; `None` for 0, which is what a forgotten field holds.
+    /// Creates the token of this number, or `None` for 0.
+    ///
+    /// A forgotten field holds 0.
     ///
     /// ```
     /// # use epsilon_clock::lease::FencingToken;
@@ -54,13 +57,15 @@ impl FencingToken {
         }
     }
 
-    /// The number, never 0.
+    /// Returns the number, never 0.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0.get()
     }
 
-    /// The eight bytes of the number, most significant first: they sort as tokens do.
+    /// Encodes the number in eight bytes that sort as tokens do.
+    ///
+    /// Most significant byte first.
     ///
     /// ```
     /// # use epsilon_clock::lease::FencingToken;
@@ -89,6 +94,8 @@ impl TryFrom<i64> for FencingToken {
     fn try_from(number: i64) -> Result<Self, TokenError> {
         u64::try_from(number)
             .ok()
+            // Etcd and ZooKeeper count from 1; 0 and less come from fields that were forgotten, or
+            // replies that were errors.
             .and_then(Self::new)
             .ok_or(TokenError::NotPositive { number })
     }
@@ -96,14 +103,15 @@ impl TryFrom<i64> for FencingToken {
 
 /// Exactly eight bytes, most significant first.
 impl TryFrom<&[u8]> for FencingToken {
-    type Error = DecodeFenceError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeFenceError> {
-        let array = <[u8; 8]>::try_from(bytes).map_err(|_| DecodeFenceError::Length {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let array = <[u8; 8]>::try_from(bytes).map_err(|_| DecodeError::Length {
+            what: "a fencing token",
+            expected: 8,
             found: bytes.len(),
-            wanted: 8,
         })?;
-        Self::new(u64::from_be_bytes(array)).ok_or(DecodeFenceError::Blank)
+        Self::new(u64::from_be_bytes(array)).ok_or(DecodeError::Blank { what: "token" })
     }
 }
 
@@ -122,7 +130,9 @@ impl fmt::Debug for FencingToken {
 }
 
 impl HybridClock {
-    /// A token above all that this clock gave out, before any crash too.
+    /// Issues a token above all that this clock gave out.
+    ///
+    /// Before any crash too.
     ///
     /// It is a stamp like that of [`tick`](Self::tick), as a number.
     ///
@@ -154,6 +164,8 @@ impl HybridClock {
     /// # }
     /// ```
     pub fn fencing_token(&self) -> Result<FencingToken, TokenError> {
+        // Without a stored bound the next run may issue this number again, and two holders with one
+        // token both pass the fence.
         if !self.survives_crashes() {
             return Err(TokenError::NotPersisted);
         }
@@ -188,7 +200,7 @@ impl HybridClock {
 /// write(&mut row, zombie, "by the leader")?;
 /// write(&mut row, successor, "by its successor")?;
 /// // The old leader wakes up in the middle of a write.
-/// let refused = write(&mut row, zombie, "by nobody any more").unwrap_err();
+/// let refused = write(&mut row, zombie, "by the old leader again").unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
 ///     "token 33 is stale: token 34 has been here; stop acting on that lease"
@@ -196,6 +208,17 @@ impl HybridClock {
 /// assert_eq!(row.data, "by its successor");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Bytes
+///
+/// ```text
+/// byte    0      1     2     3     4     5     6     7     8
+///      +------+-----------------------------------------------+
+///      |  01  |  highest token, u64, most significant first   |   0: no token yet
+///      +------+-----------------------------------------------+
+/// ```
+///
+/// The first byte names the format, so that a page of zeros is no fence.
 ///
 /// # Why anything else is wrong
 ///
@@ -236,7 +259,7 @@ impl Fence {
     /// A fence that has seen no token yet: for a resource that is being made, and for no other.
     pub const OPEN: Self = Self { highest: None };
 
-    /// Lets in a token that is not older than any before: the fence to store with what was written.
+    /// Admits a token unless an older one; returns the fence to store.
     ///
     /// The same token may come as often as it likes. Nothing happens to the fence at hand, so a
     /// transaction that is not committed has changed nothing.
@@ -258,6 +281,7 @@ impl Fence {
     /// ```
     pub fn admit(self, shown: FencingToken) -> Result<Self, StaleToken> {
         match self.highest {
+            // Equal is let in: one holder writes many times under one token.
             Some(highest) if shown < highest => Err(StaleToken { shown, highest }),
             _ => Ok(Self {
                 highest: Some(shown),
@@ -265,14 +289,15 @@ impl Fence {
         }
     }
 
-    /// The highest token it has seen.
+    /// Returns the highest token it has seen.
     #[must_use]
     pub const fn highest(self) -> Option<FencingToken> {
         self.highest
     }
 
-    /// The nine bytes to store: a 1, and the highest token's number (0 for none), most significant
-    /// byte first. They sort as fences rise.
+    /// Encodes the fence in nine bytes, which sort as fences rise.
+    ///
+    /// A 1, and the highest token's number (0 for none), most significant byte first.
     ///
     /// ```
     /// # use epsilon_clock::Fence;
@@ -283,6 +308,7 @@ impl Fence {
     /// ```
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 9] {
+        // No token has the number 0, so it stands for none.
         let number = match self.highest {
             Some(token) => token.number(),
             None => 0,
@@ -298,21 +324,29 @@ impl Fence {
 ///
 /// ```
 /// # use epsilon_clock::Fence;
-/// # use epsilon_clock::lease::DecodeFenceError;
+/// # use epsilon_clock::time::DecodeError;
 /// assert_eq!(Fence::try_from(&Fence::OPEN.to_be_bytes()[..]), Ok(Fence::OPEN));
-/// assert_eq!(Fence::try_from(&[0; 9][..]), Err(DecodeFenceError::Format { found: 0 }));
+/// let blank = Fence::try_from(&[0; 9][..]);
+/// assert!(matches!(blank, Err(DecodeError::Format { found: 0, .. })));
 /// ```
 impl TryFrom<&[u8]> for Fence {
-    type Error = DecodeFenceError;
+    type Error = DecodeError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, DecodeFenceError> {
-        let array = <[u8; 9]>::try_from(bytes).map_err(|_| DecodeFenceError::Length {
+    fn try_from(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let array = <[u8; 9]>::try_from(bytes).map_err(|_| DecodeError::Length {
+            what: "a fence",
+            expected: 9,
             found: bytes.len(),
-            wanted: 9,
         })?;
         let [format, a, b, c, d, e, f, g, h] = array;
+        // A page of zeros must not pass for an open fence: it would let any zombie in.
         if format != FORMAT {
-            return Err(DecodeFenceError::Format { found: format });
+            return Err(DecodeError::Format {
+                what: "a fence",
+                expected: FORMAT,
+                found: format,
+                advice: "admit no token before the record is checked",
+            });
         }
         let number = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         Ok(Self {
@@ -331,7 +365,7 @@ impl fmt::Display for Fence {
     }
 }
 
-/// A newer lease than the one that was acted on has been here.
+/// A token older than one that was seen before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{shown} is stale: {highest} has been here; stop acting on that lease")]
 #[non_exhaustive]
@@ -340,32 +374,6 @@ pub struct StaleToken {
     pub shown: FencingToken,
     /// The highest that was seen before.
     pub highest: FencingToken,
-}
-
-/// Bytes that are no token's or no fence's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DecodeFenceError {
-    /// Too few, or too many.
-    #[error("{wanted} bytes were expected and {found} found")]
-    Length {
-        /// How many there were.
-        found: usize,
-        /// How many there are.
-        wanted: usize,
-    },
-    /// The first byte is not a fence's.
-    #[error(
-        "a fence begins with a byte of 1, not of {found}: it was never written, or is broken; let \
-         nobody in before somebody has looked"
-    )]
-    Format {
-        /// The first byte.
-        found: u8,
-    },
-    /// All zeros, which is no token.
-    #[error("0 is no token: the bytes were never written")]
-    Blank,
 }
 
 /// Why there is no token.

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 
 /// Work that was begun while a lease was held; made by [`Lease::guard`] and [`TermLease::guard`].
 ///
-/// [`finish`](Self::finish) it when the last effect of the work is in place, before anybody is told:
+/// [`finish`](Self::finish) it when the last effect of the work is in place, before any client is told:
 /// the answer is about all the time until then, pauses included. Only of work that can be undone, or
 /// that has had no effect yet (a read that is about to be answered), is that soon enough; what a
 /// stale holder has already written, no answer takes back. That is what a
@@ -50,7 +50,7 @@ enum Under<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "what was not done under the lease must not take effect"]
 pub enum Tenure {
-    /// It was, up to the end: nobody else can have held it meanwhile.
+    /// It was, up to the end: no other node can have held it meanwhile.
     ///
     /// The margin does not count here; it is there for work to end in.
     Throughout,
@@ -63,20 +63,53 @@ pub enum Tenure {
     CannotTell(NotHeld),
 }
 
+impl Lease {
+    /// Begins work that may be done only under the lease.
+    ///
+    /// Asked at its end, the guard says whether the lease was held.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check): the work must not begin.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, Lease};
+    /// # use epsilon_clock::lease::Tenure;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let lease = Lease::grant(&clock.now()?, Duration::from_secs(10))?;
+    /// let guard = lease.guard(&clock)?;
+    /// // … read what only the holder may rely on …
+    /// assert_eq!(guard.finish(), Tenure::Throughout);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn guard<'a>(&self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
+        // Before the work: work that begins too late is not begun at all.
+        self.check(clock)?;
+        Ok(WorkGuard {
+            under: Under::Lease(*self, clock),
+        })
+    }
+}
+
+impl TermLease {
+    /// Begins work that may be done only while the lease is held; see [`Lease::guard`].
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check): the work must not begin.
+    pub fn guard(&self) -> Result<WorkGuard<'_>, NotHeld> {
+        self.check()?;
+        Ok(WorkGuard {
+            under: Under::Term(self),
+        })
+    }
+}
+
 impl<'a> WorkGuard<'a> {
-    pub(super) const fn of_lease(lease: Lease, clock: &'a Clock) -> Self {
-        Self {
-            under: Under::Lease(lease, clock),
-        }
-    }
-
-    pub(super) const fn of_term(term: &'a TermLease) -> Self {
-        Self {
-            under: Under::Term(term),
-        }
-    }
-
-    /// Ends the work; whether the lease was held from its beginning until now.
+    /// Ends the work, and tells whether the lease was held throughout.
     ///
     /// True time does not run backwards, so a reading that begins now, and ends before the expiry,
     /// is enough: whatever happened in between, it happened before.
@@ -91,6 +124,7 @@ impl<'a> WorkGuard<'a> {
 fn finish_lease(lease: &Lease, clock: &Clock) -> Tenure {
     match clock.now() {
         Err(error) => Tenure::CannotTell(error.into()),
+        // Against the expiry and not against the margin, which is there for work to end in.
         Ok(now) if now.before(lease.expiry()) => Tenure::Throughout,
         Ok(now) if now.after(lease.expiry()) => Tenure::SurelyNot {
             by: now.earliest().abs_diff(lease.expiry()),
@@ -108,6 +142,7 @@ fn finish_term(term: &TermLease) -> Tenure {
         Ok(now) => now,
         Err(error) => return Tenure::CannotTell(error.into()),
     };
+    // Asked first: that it surely ended says more than that it may have.
     if let Some(by) = term.over_since(&now) {
         return Tenure::SurelyNot { by };
     }

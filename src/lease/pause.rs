@@ -12,9 +12,11 @@ const BATTERY_CLOCK: Duration = Duration::from_secs(1);
 
 const BILLION: u128 = 1_000_000_000;
 
-/// Tells a process that it did not run, for how long at least, and whether the machine slept.
+/// Tells a process that it did not run, and for how long.
 ///
-/// Let whoever has to make progress (an event loop, a heartbeat) call [`beat`](Self::beat) at least
+/// At least for so long; and whether the machine slept.
+///
+/// Let the part that has to make progress (an event loop, a heartbeat) call [`beat`](Self::beat) at least
 /// every `interval`. What went by beyond that, by raw time, was a pause: a stopped or starved
 /// process, a page that had to come back from disk, a collector's stop, a virtual machine that did
 /// not run. Raw time stands still while the machine sleeps; boot time tells that. Neither is moved
@@ -37,7 +39,7 @@ const BILLION: u128 = 1_000_000_000;
 ///
 /// # What it cannot do
 ///
-/// It tells afterwards, and only whoever asks. A pause between a check and an act is over when the
+/// It tells afterwards, and only a caller that asks. A pause between a check and an act is over when the
 /// act goes out, and `beat` is called after it: no clock closes that gap, a
 /// [`Fence`](crate::Fence) does. Nor can it tell being stopped from being busy, or see a pause that
 /// the kernel itself does not see (A3).
@@ -73,7 +75,9 @@ pub struct Pause {
 }
 
 impl PauseDetector {
-    /// A detector that expects a beat at least every `interval`, beginning now.
+    /// Creates a detector that expects a beat at least every `interval`.
+    ///
+    /// Beginning now.
     ///
     /// It reads the clocks of the clock's machine and needs no interval from it.
     #[must_use]
@@ -85,7 +89,7 @@ impl PauseDetector {
         }
     }
 
-    /// Says that progress was made; the pause since the last time, if there was one.
+    /// Notes progress, and returns the pause since the last beat, if any.
     ///
     /// Five clock reads without a syscall, about a tenth of a microsecond.
     ///
@@ -99,13 +103,14 @@ impl PauseDetector {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use = "a pause that nobody hears of was detected in vain"]
+    #[must_use = "a pause that goes unheard was detected in vain"]
     pub fn beat(&mut self) -> Option<Pause> {
         let clocks = self.clock.clocks();
         let pause = Pause {
             ran_late: self.late(self.last.raw, clocks.raw),
             asleep: asleep(&self.last, &clocks),
         };
+        // Raw time counts from beat to beat: what was reported once is not reported again.
         self.last.raw = clocks.raw;
         // A comparison that was interrupted may hide a suspend from the next one.
         if pause.slept() || clocks.width() <= GUARD_WIDTH_LIMIT {
@@ -114,10 +119,10 @@ impl PauseDetector {
         (pause.slept() || !pause.ran_late.is_zero()).then_some(pause)
     }
 
-    /// How much longer than the interval it surely took, with true time up to `max_drift` slower
-    /// than raw time.
     fn late(&self, from: i64, to: i64) -> Duration {
+        // Raw time that ran backwards is another machine's: no pause can be told from it.
         let elapsed = to.saturating_sub(from).max(0).unsigned_abs();
+        // True time may run that much slower than raw time, and a pause is to be sure.
         let slowest = BILLION.saturating_sub(self.clock.max_drift_ppb().into());
         let surely = u128::from(elapsed) * slowest / BILLION;
         let surely = Duration::from_nanos(u64::try_from(surely).unwrap_or(elapsed));
@@ -125,9 +130,9 @@ impl PauseDetector {
     }
 }
 
-/// How far boot time went ahead of monotonic time between the two.
 fn asleep(last: &Beat, clocks: &Sandwich) -> Duration {
     let jumped = last.boot_offset.moved_to(&clocks.boot_offset());
+    // Below that it is rounding: a suspend takes milliseconds at least (A3).
     if jumped <= SUSPEND_RESOLUTION {
         return Duration::ZERO;
     }
@@ -135,29 +140,36 @@ fn asleep(last: &Beat, clocks: &Sandwich) -> Duration {
 }
 
 impl Pause {
-    /// For how long it surely lasted, at least, beyond the interval in which a beat was expected.
+    /// Returns how long it surely lasted, at least.
+    ///
+    /// Beyond the interval in which a beat was expected, that is.
     ///
     /// Of the time that the machine slept one second is left out, by which a kernel may be wrong
     /// that knows it from a battery clock.
     #[must_use]
     pub const fn at_least(&self) -> Duration {
         self.ran_late
+            // A kernel may know how long it slept from a battery clock, which counts whole seconds.
             .saturating_add(self.asleep.saturating_sub(BATTERY_CLOCK))
     }
 
-    /// Whether the machine slept in it, as far as its kernel knows.
+    /// Returns true if the machine slept in it, says its kernel.
     #[must_use]
     pub const fn slept(&self) -> bool {
         !self.asleep.is_zero()
     }
 
-    /// For how long the machine slept, as its kernel says: to a second, where a battery clock told it.
+    /// Returns how long the machine slept, as its kernel says.
+    ///
+    /// To a second, where a battery clock told it.
     #[must_use]
     pub const fn asleep(&self) -> Duration {
         self.asleep
     }
 
-    /// How late the beat was by raw time, at least, not counting sleep.
+    /// Returns how late the beat was by raw time, at least.
+    ///
+    /// Sleep does not count.
     #[must_use]
     pub const fn ran_late(&self) -> Duration {
         self.ran_late

@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use super::Lease;
+use super::anchor::{Anchor, Term};
 use super::error::LeaseError;
-use super::term::{Term, TermLease};
-use crate::clock::{Clock, ClockError, SUSPEND_RESOLUTION};
-use crate::machine::{Disruption, Disturbance, GUARD_WIDTH_LIMIT, OffsetRange, Sandwich};
+use super::term::TermLease;
+use crate::clock::{Clock, ClockError};
 use crate::time::Timestamp;
 
 /// The axis may jump by this much over a deleted leap second, in which no time goes by.
@@ -18,7 +18,9 @@ const FASTEST_SLEW_PPB: u64 = 125_000_000;
 /// And as much slow: then a true second lasts 1 / (1 − 1/8) of its own.
 const SLOWEST_SLEW_PPB: u64 = 142_857_143;
 
-/// What was read before a lease is asked for, whose grantor will say for how long, not until when.
+/// What was read before a lease is asked for by duration.
+///
+/// Its grantor will say for how long, not until when.
 ///
 /// Take it by [`Clock::request_lease`] **before** the request is sent: the grantor's term begins at
 /// some instant after that, so what is counted from here ends first, however long the answer takes.
@@ -66,44 +68,10 @@ pub enum GrantorClock {
     Within(u32),
 }
 
-/// Raw time, how far boot time was ahead of monotonic time then, and what a hypervisor had told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Anchor {
-    pub(super) raw: i64,
-    boot_offset: OffsetRange,
-    disruption: Disruption,
-}
-
-impl Anchor {
-    /// The anchor of a comparison of clocks that was sharp enough to tell the shortest suspend.
-    pub(super) fn of(clocks: &Sandwich, told: Option<Disruption>) -> Result<Self, ClockError> {
-        let sharp = clocks.width() <= GUARD_WIDTH_LIMIT;
-        let Some(disruption) = told.filter(|_| sharp) else {
-            let cause = Disturbance::Interrupted;
-            return Err(ClockError::Disturbed { cause });
-        };
-        Ok(Self {
-            raw: clocks.raw,
-            boot_offset: clocks.boot_offset(),
-            disruption,
-        })
-    }
-
-    pub(super) fn drop_now(clock: &Clock) -> Result<Self, ClockError> {
-        Self::of(&clock.clocks(), clock.disruption())
-    }
-
-    /// Whether the machine slept between the two, or a hypervisor told of a pause: raw time does not
-    /// count either.
-    pub(super) fn slept_until(&self, later: &Self) -> bool {
-        let slept = self.boot_offset.moved_to(&later.boot_offset);
-        slept.saturating_abs() > SUSPEND_RESOLUTION || self.disruption != later.disruption
-    }
-}
-
 impl Clock {
-    /// Reads what a lease will be counted from, if it is granted for a duration: to be called
-    /// before it is asked for.
+    /// Reads what a lease will be counted from, before the request.
+    ///
+    /// For leases that are granted for a duration.
     ///
     /// # Errors
     ///
@@ -122,6 +90,8 @@ impl Clock {
     /// ```
     pub fn request_lease(&self) -> Result<LeaseRequest, ClockError> {
         Ok(LeaseRequest {
+            // The interval before the anchor: what is counted from either is then not later than
+            // what was read, and everything between counts against the holder.
             earliest: self.now()?.earliest(),
             anchor: Anchor::drop_now(self)?,
             clock: self.clone(),
@@ -130,8 +100,9 @@ impl Clock {
 }
 
 impl LeaseRequest {
-    /// The lease, now that the grantor said for how long: `term` from some instant between the
-    /// request and its answer.
+    /// Makes the lease, once the grantor said for how long.
+    ///
+    /// `term` begins at some instant between the request and its answer.
     ///
     /// Of the term, what either clock may be off in it is not used: the grantor's, as `counted`
     /// says, and this machine's own `max_drift`.
@@ -164,6 +135,8 @@ impl LeaseRequest {
             from: earliest,
             term,
         };
+        // A grantor's clock that runs fast ends the term early, so the holder uses only what is
+        // left of it at the fastest.
         let shortest = term.saturating_sub(share(term, drift.short_ppb).ok_or(out_of_range)?);
         let expiry = earliest.checked_add(shortest).ok_or(out_of_range)?;
         // Where the clock is at a loss by now, nothing will ever surely be over.
@@ -192,6 +165,8 @@ impl GrantorClock {
     fn drift(self, max_drift_ppb: u32) -> Drift {
         let own = u64::from(max_drift_ppb);
         match self {
+            // Within this clock's own `max_drift`: the grantor is taken for a machine like this
+            // one.
             Self::RawTime => Drift {
                 short_ppb: own,
                 long_ppb: own,
@@ -209,8 +184,8 @@ impl GrantorClock {
     }
 }
 
-/// So many parts per billion of a span, rounded up; `None` beyond 584 years.
 fn share(span: Duration, ppb: u64) -> Option<Duration> {
+    // Rounded up, as it is taken off the holder's time and added to the claimant's.
     let nanos = span.as_nanos().checked_mul(ppb.into())?;
     let nanos = u64::try_from(nanos.div_ceil(1_000_000_000)).ok()?;
     Some(Duration::from_nanos(nanos))

@@ -4,9 +4,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::Lease;
+use super::anchor::{Anchor, Term};
 use super::error::NotHeld;
-use super::guard::WorkGuard;
-use super::request::Anchor;
 use crate::clock::{Clock, ClockError};
 use crate::primitive::{AtomicI64, Ordering};
 use crate::time::{Interval, Timestamp};
@@ -69,19 +68,9 @@ pub struct TermLease {
     compared: AtomicI64,
 }
 
-/// How long the lease is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Term {
-    /// As the grantor said.
-    pub(super) granted: Duration,
-    /// The least that it is, in true time.
-    pub(super) shortest: Duration,
-    /// When it surely is over; `None` if that is not known.
-    pub(super) ends_by: Option<Timestamp>,
-}
-
 impl TermLease {
     pub(super) fn new(clock: Clock, lease: Lease, term: Term, anchor: Anchor) -> Self {
+        // Worked out once, so that a check is a comparison.
         let lasts_until = last_instant(&anchor, term.shortest, clock.max_drift_ppb());
         Self {
             clock,
@@ -94,7 +83,7 @@ impl TermLease {
         }
     }
 
-    /// The same lease with its holder giving up so much earlier; see [`Lease::with_margin`].
+    /// Sets how much earlier the holder gives up; see [`Lease::with_margin`].
     ///
     /// ```
     /// # use epsilon_clock::Clock;
@@ -116,7 +105,7 @@ impl TermLease {
         self
     }
 
-    /// Whether the holder may act now.
+    /// Returns true if the holder may act now.
     ///
     /// Costs what [`Clock::now`] does, and a few comparisons; after each new claim of the clock once
     /// a comparison of its machine's clocks.
@@ -137,6 +126,9 @@ impl TermLease {
         let instant = self.clock.instant_plainly()?;
         let raw = instant.raw();
         let compared = self.compared.load(Ordering::Relaxed);
+        // A claim that is newer than the last comparison may have come after a suspend that voided
+        // the one before: boot time has to be compared again. An older claim still answers only if
+        // nothing voided it.
         if instant.claimed_at() > compared || raw < compared {
             return None;
         }
@@ -147,12 +139,13 @@ impl TermLease {
     fn held_carefully(&self) -> Result<bool, ClockError> {
         match self.check() {
             Ok(()) => Ok(true),
+            // Not knowing is an error, and not a lease that ended: the caller may still hold it.
             Err(NotHeld::Clock(error)) => Err(error),
             Err(_) => Ok(false),
         }
     }
 
-    /// [`held`](Self::held) for `?`: says by how much it is not.
+    /// Checks that the lease is held, or says by how much not.
     ///
     /// # Errors
     ///
@@ -172,6 +165,8 @@ impl TermLease {
     /// # }
     /// ```
     pub fn check(&self) -> Result<(), NotHeld> {
+        // The interval first: raw time read after it is not earlier, so both ask about an instant
+        // in between or later.
         let now = self.clock.now()?;
         let here = self.compare()?;
         if here.raw > self.acts_until {
@@ -183,7 +178,9 @@ impl TermLease {
         Ok(())
     }
 
-    /// How long it is surely held from now on; zero once it is not. For planning a renewal.
+    /// Returns how long it is surely held, for planning a renewal.
+    ///
+    /// Zero once it is not held.
     ///
     /// # Errors
     ///
@@ -192,44 +189,38 @@ impl TermLease {
         if !self.held()? {
             return Ok(Duration::ZERO);
         }
+        // The smaller of what the two clocks leave: either may end the lease first.
         let left = self.acts_until.saturating_sub(self.clock.raw_time());
         let by_raw_time = Duration::from_nanos(left.max(0).unsigned_abs());
         Ok(self.lease.remaining(&self.clock)?.min(by_raw_time))
     }
 
-    /// Begins work that may be done only while the lease is held; see [`Lease::guard`].
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check): the work must not begin.
-    pub fn guard(&self) -> Result<WorkGuard<'_>, NotHeld> {
-        self.check()?;
-        Ok(WorkGuard::of_term(self))
-    }
-
-    /// The term, as the grantor said.
+    /// Returns the term, as the grantor said.
     #[must_use]
     pub const fn term(&self) -> Duration {
         self.term.granted
     }
 
-    /// How long before the end its holder gives up.
+    /// Returns how long before the end its holder gives up.
     #[must_use]
     pub const fn margin(&self) -> Duration {
         self.lease.margin()
     }
 
-    /// The first instant of UTC at which the term may be over: it is not held from then on.
+    /// Returns the first instant of UTC at which the term may be over.
+    ///
+    /// It is not held from then on.
     #[must_use]
     pub const fn expires_no_earlier(&self) -> Timestamp {
         self.lease.expiry()
     }
 
-    /// The same, as far as the end of guarded work goes: whether nobody else can have held it yet.
+    /// Checks that no other node can have held it yet, at the end of guarded work.
     ///
     /// The margin does not count: it is there for work to end in.
     pub(super) fn lasts_at(&self, now: &Interval) -> Result<(), NotHeld> {
         let here = self.compare()?;
+        // Without the margin: it is there for guarded work to end in.
         if here.raw > self.lasts_until {
             return Err(self.over(here.raw, Duration::ZERO));
         }
@@ -239,7 +230,7 @@ impl TermLease {
         Ok(())
     }
 
-    /// How long ago it surely ended, if it surely did.
+    /// Returns how long ago it surely ended, if it surely did.
     pub(super) fn over_since(&self, now: &Interval) -> Option<Duration> {
         let ends_by = self.term.ends_by?;
         now.after(ends_by).then(|| now.earliest().abs_diff(ends_by))
@@ -252,6 +243,8 @@ impl TermLease {
     /// Compares boot time with what it was, unless the lease is lost already.
     fn compare(&self) -> Result<Anchor, NotHeld> {
         let compared = self.compared.load(Ordering::Acquire);
+        // Once lost, lost for good: boot time may be compared rightly later, but raw time will
+        // never count the sleep.
         if compared == LOST {
             return Err(NotHeld::Disturbed);
         }
@@ -284,8 +277,10 @@ impl TermLease {
     }
 }
 
-/// The last raw instant at which less than `usable` true time can have gone by since the anchor, with
-/// true time running up to `max_drift_ppb` faster than raw time; before the anchor if there is none.
+/// Returns the last raw instant at which the lease is held, or one before the anchor.
+///
+/// Up to it less than `usable` true time can have gone by, with true time running up to
+/// `max_drift_ppb` faster than raw time.
 fn last_instant(anchor: &Anchor, usable: Duration, max_drift_ppb: u32) -> i64 {
     // ceil(elapsed × (1 + drift)) < usable, exactly when elapsed × (1 + drift) <= usable − 1 ns.
     let Some(most) = usable.as_nanos().checked_sub(1) else {

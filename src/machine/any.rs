@@ -36,7 +36,7 @@ impl AnyMachine {
         }
     }
 
-    /// The rest of it, off the hot path.
+    /// Returns the machine behind its trait, for all that is off the hot path.
     pub(crate) fn as_dyn(&self) -> &dyn Machine {
         match self {
             Self::System(machine) => machine,

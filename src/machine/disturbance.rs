@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::words::words_enum;
+
 /// What disturbed the machine's clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
@@ -27,33 +29,15 @@ pub enum Disturbance {
     Interrupted,
 }
 
-impl Disturbance {
-    pub(crate) const fn to_word(disturbance: Option<Self>) -> i64 {
-        match disturbance {
-            None => 0,
-            Some(Self::Suspended) => 1,
-            Some(Self::Stepped) => 2,
-            Some(Self::RawBackwards) => 3,
-            Some(Self::Moved) => 4,
-            Some(Self::UnexplainedSecond) => 5,
-            Some(Self::Interrupted) => 6,
-            Some(Self::Disrupted) => 7,
-        }
-    }
-
-    pub(crate) const fn from_word(word: i64) -> Option<Self> {
-        match word {
-            1 => Some(Self::Suspended),
-            2 => Some(Self::Stepped),
-            3 => Some(Self::RawBackwards),
-            4 => Some(Self::Moved),
-            5 => Some(Self::UnexplainedSecond),
-            6 => Some(Self::Interrupted),
-            7 => Some(Self::Disrupted),
-            _ => None,
-        }
-    }
-}
+words_enum!(Disturbance {
+    Suspended = 1,
+    Stepped = 2,
+    RawBackwards = 3,
+    Moved = 4,
+    UnexplainedSecond = 5,
+    Interrupted = 6,
+    Disrupted = 7,
+});
 
 impl fmt::Display for Disturbance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,6 +47,23 @@ impl LinuxMachine {
         }
     }
 
+    /// Returns true if only root may listen on this port, so that an answer from it is root's.
+    ///
+    /// `net.ipv4.ip_unprivileged_port_start` is 1024 by default and 0 in many containers; a kernel
+    /// without that file (before 4.11) protects all ports below 1024.
+    pub(crate) fn protects_port(port: u16) -> bool {
+        const LOWEST_OPEN: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+        match std::fs::read_to_string(LOWEST_OPEN) {
+            Ok(lowest) => lowest.trim().parse().is_ok_and(|lowest: u16| port < lowest),
+            // A file that is there and cannot be read says nothing.
+            Err(error) => {
+                error.kind() == std::io::ErrorKind::NotFound
+                    && port < 1024
+                    && Path::new("/proc/sys/net/ipv4").is_dir()
+            }
+        }
+    }
+
     pub(crate) fn vmclock(&self) -> VmClockState {
         match self.vmclock {
             Ok(_) => VmClockState::Watched,
@@ -89,6 +106,10 @@ impl Machine for LinuxMachine {
 
     fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError> {
         sys::ntp_status()
+    }
+
+    fn adjtime_remaining(&self) -> Result<i64, NtpStatusError> {
+        sys::adjtime_remaining()
     }
 
     fn coarse_tick(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! A machine without `adjtimex`: the standard library's clocks, and nobody who vouches for them.
+//! A machine without `adjtimex`: the standard library's clocks, and no daemon that vouches for them.
 
 use core::time::Duration;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(crate) struct PortableMachine {
 }
 
 impl PortableMachine {
-    /// Every clock it needs is in the standard library, so this does not fail.
+    /// Creates the machine; the standard library has every clock it needs.
     pub(crate) fn new() -> Result<Self, &'static str> {
         Ok(Self {
             origin: Instant::now(),
@@ -28,12 +28,17 @@ impl PortableMachine {
         })
     }
 
-    /// There is no device to watch elsewhere than on Linux.
+    /// Ignores the path: only Linux has such a device.
     pub(crate) fn with_vmclock(self, _path: &Path) -> Self {
         Self {
             vmclock: VmClockState::Missing,
             ..self
         }
+    }
+
+    /// Other systems let any process listen on low ports, or do not say.
+    pub(crate) const fn protects_port(_port: u16) -> bool {
+        false
     }
 
     pub(crate) const fn vmclock(&self) -> VmClockState {

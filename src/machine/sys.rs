@@ -23,10 +23,19 @@ const NANOS_PER_SEC: i64 = 1_000_000_000;
 /// takes the slow path and finds its clock disturbed rather than trusting a made-up instant.
 const UNREADABLE: i64 = -1;
 
-/// One clock in nanoseconds; through the vDSO, so without a syscall where the platform has one.
+/// Reads a clock in ns through the vDSO, so without a syscall where the platform has one.
 ///
 /// Not through nix: it copies the `timespec` as one 16-byte load behind the vDSO's two 8-byte
 /// stores, which x86 cannot forward. That measured 5 ns on top of a read of 20.
+///
+/// # References
+///
+/// - [clock_gettime(2)], [vdso(7)]
+/// - Linux `lib/vdso/gettimeofday.c`: the sequence lock and the counter read of each clock
+/// - Linux `kernel/time/timekeeping.c`: what slews which clock
+///
+/// [clock_gettime(2)]: https://man7.org/linux/man-pages/man2/clock_gettime.2.html
+/// [vdso(7)]: https://man7.org/linux/man-pages/man7/vdso.7.html
 #[inline]
 fn clock_nanos(id: ClockId) -> i64 {
     let mut t = libc::timespec {
@@ -44,43 +53,54 @@ fn clock_nanos(id: ClockId) -> i64 {
         .unwrap_or(UNREADABLE)
 }
 
-/// `CLOCK_MONOTONIC_RAW`: never stepped, never slewed; stands still while the machine sleeps.
+/// Reads `CLOCK_MONOTONIC_RAW`, which is neither stepped nor slewed.
+///
+/// It stands still while the machine sleeps.
 #[inline]
 pub(crate) fn monotonic_raw() -> i64 {
     clock_nanos(ClockId::CLOCK_MONOTONIC_RAW)
 }
 
-/// `CLOCK_MONOTONIC`: slewed exactly as `CLOCK_REALTIME` is, never stepped.
+/// Reads `CLOCK_MONOTONIC`, slewed exactly as `CLOCK_REALTIME` is, never stepped.
 #[inline]
 pub(crate) fn monotonic() -> i64 {
     clock_nanos(ClockId::CLOCK_MONOTONIC)
 }
 
-/// `CLOCK_BOOTTIME`: `CLOCK_MONOTONIC` plus the time the machine slept.
+/// Reads `CLOCK_BOOTTIME`: `CLOCK_MONOTONIC` plus the time the machine slept.
 #[inline]
 pub(crate) fn boottime() -> i64 {
     clock_nanos(ClockId::CLOCK_BOOTTIME)
 }
 
-/// `CLOCK_REALTIME`: the kernel's idea of UTC.
+/// Reads `CLOCK_REALTIME`, the kernel's idea of UTC.
 #[inline]
 pub(crate) fn realtime() -> i64 {
     clock_nanos(ClockId::CLOCK_REALTIME)
 }
 
-/// `CLOCK_REALTIME_COARSE`: `CLOCK_REALTIME` as of the last tick, at an eighth of the price.
+/// Reads `CLOCK_REALTIME_COARSE`: `CLOCK_REALTIME` as of the last tick.
+///
+/// An eighth of the price: no counter is read.
 #[inline]
 pub(crate) fn realtime_coarse() -> i64 {
     clock_nanos(ClockId::CLOCK_REALTIME_COARSE)
 }
 
-/// The tick: how far `CLOCK_REALTIME_COARSE` may lag. `None` where the clock does not exist.
+/// Returns how far `CLOCK_REALTIME_COARSE` may lag, or `None` without that clock.
+///
+/// # References
+///
+/// - [clock_getres(2)]
+/// - Linux `kernel/time/posix-timers.c`: coarse clocks answer `KTIME_LOW_RES`, a tick
+///
+/// [clock_getres(2)]: https://man7.org/linux/man-pages/man2/clock_getres.2.html
 pub(crate) fn coarse_tick() -> Option<Duration> {
     let res = clock_getres(ClockId::CLOCK_REALTIME_COARSE).ok()?;
     Some(Duration::from(res))
 }
 
-/// Whether every clock the crate reads exists here; the first one that does not, by name.
+/// Names the first clock the crate reads that does not exist here.
 pub(crate) fn missing_clock() -> Option<&'static str> {
     [
         (ClockId::CLOCK_MONOTONIC_RAW, "CLOCK_MONOTONIC_RAW"),
@@ -95,6 +115,13 @@ pub(crate) fn missing_clock() -> Option<&'static str> {
 }
 
 /// Sleeps once on `CLOCK_MONOTONIC`; may return early (a signal) or late. Callers look again.
+///
+/// # References
+///
+/// - [clock_nanosleep(2)]
+/// - Linux `kernel/time/hrtimer.c`: the range of a timer, from its slack
+///
+/// [clock_nanosleep(2)]: https://man7.org/linux/man-pages/man2/clock_nanosleep.2.html
 pub(crate) fn sleep(span: Duration) {
     // The error is either EINTR, which callers handle by looking at the clock again, or an invalid
     // span, which a `Duration` cannot be.
@@ -127,37 +154,79 @@ pub(crate) fn random(buffer: &mut [u8]) -> io::Result<()> {
     }
 }
 
-/// Makes the kernel wake the calling thread on time: by default it may do so 50 µs late, in order to
-/// wake several threads at once.
+/// Makes the kernel wake the calling thread on time.
+///
+/// By default it may do so 50 µs late, in order to wake several threads at once.
+///
+/// # References
+///
+/// - [PR_SET_TIMERSLACK(2const)]
+///
+/// [PR_SET_TIMERSLACK(2const)]: https://man7.org/linux/man-pages/man2/PR_SET_TIMERSLACK.2const.html
 pub(crate) fn drop_timer_slack() {
     // 0 would mean the default again. Where it is refused, sleeps are as they were.
     let _ = nix::sys::prctl::set_timerslack(1);
 }
 
-/// The kernel's NTP status, read only: `adjtimex` with `modes = 0`.
+/// Reads the kernel's NTP status: `adjtimex` with `modes = 0`.
 ///
 /// A seccomp filter may forbid one of the two syscalls that answer it and allow the other: glibc's
 /// `adjtimex()` issues `clock_adjtime`, musl's the syscall of its own name. So a refusal is asked
 /// again by the other one before it counts.
+///
+/// # References
+///
+/// - [adjtimex(2)]
+/// - Linux `kernel/time/ntp.c`: `second_overflow` grows `maxerror`, `ntp_clear` forgets it
+/// - Linux `include/uapi/linux/timex.h`: the fields, their units and the flags
+///
+/// [adjtimex(2)]: https://man7.org/linux/man-pages/man2/adjtimex.2.html
 pub(crate) fn ntp_status() -> Result<NtpStatus, NtpStatusError> {
-    let first = read_timex(adjtimex_by_libc);
+    let (state, timex) = read_timex(0)?;
+    Ok(NtpStatus::from_timex(state, &timex))
+}
+
+/// Returns what `adjtime` has yet to slew, in µs: `adjtimex` with `ADJ_OFFSET_SS_READ`.
+///
+/// # References
+///
+/// - [`adjtimex(2)`](https://man7.org/linux/man-pages/man2/adjtimex.2.html)
+/// - `kernel/time/ntp.c`: `__do_adjtimex`, where `ADJ_OFFSET_READONLY` needs no privilege
+#[allow(
+    clippy::useless_conversion,
+    reason = "the field's width differs between targets"
+)]
+pub(crate) fn adjtime_remaining() -> Result<i64, NtpStatusError> {
+    read_timex(ADJ_OFFSET_SS_READ).map(|(_, timex)| timex.offset.into())
+}
+
+/// `include/uapi/linux/timex.h`; not every libc names it.
+const ADJ_OFFSET_SS_READ: libc::c_uint = 0xa001;
+
+/// Issues a read, by the other of the two syscalls where a filter refuses the first.
+fn read_timex(modes: libc::c_uint) -> Result<(i32, libc::timex), NtpStatusError> {
+    let first = call_timex(modes, adjtimex_by_libc);
     match first {
-        Err(NtpStatusError::Refused { .. }) => read_timex(adjtimex_by_other_syscall).or(first),
+        Err(_) => call_timex(modes, adjtimex_by_other_syscall).or(first),
         answer => answer,
     }
 }
 
-fn read_timex(call: fn(&mut libc::timex) -> libc::c_int) -> Result<NtpStatus, NtpStatusError> {
+fn call_timex(
+    modes: libc::c_uint,
+    call: fn(&mut libc::timex) -> libc::c_int,
+) -> Result<(i32, libc::timex), NtpStatusError> {
     // SAFETY: `timex` is a plain C struct of integers (its padding too); all zeroes is a valid
-    // value, and `modes = 0` makes the call a read.
+    // value.
     let mut timex: libc::timex = unsafe { core::mem::zeroed() };
+    timex.modes = modes;
     let state = call(&mut timex);
     if state < 0 {
         return Err(NtpStatusError::Refused {
             errno: Errno::last_raw(),
         });
     }
-    Ok(NtpStatus::from_timex(state, &timex))
+    Ok((state, timex))
 }
 
 fn adjtimex_by_libc(timex: &mut libc::timex) -> libc::c_int {
@@ -166,7 +235,6 @@ fn adjtimex_by_libc(timex: &mut libc::timex) -> libc::c_int {
     unsafe { libc::adjtimex(timex) }
 }
 
-/// The syscall that libc's `adjtimex()` did not use.
 fn adjtimex_by_other_syscall(timex: &mut libc::timex) -> libc::c_int {
     let timex: *mut libc::timex = timex;
     #[cfg(target_env = "musl")]
@@ -185,7 +253,7 @@ fn adjtimex_by_other_syscall(timex: &mut libc::timex) -> libc::c_int {
 const PAGE_LEN: usize = 4096;
 const PAGE_WORDS: usize = PAGE_LEN / size_of::<AtomicU64>();
 
-/// The first page of a file or device, mapped to be read; somebody else writes to it.
+/// The first page of a file or device, mapped to be read while its owner writes it.
 #[derive(Debug)]
 pub(crate) struct MappedPage {
     words: NonNull<[AtomicU64; PAGE_WORDS]>,
@@ -197,8 +265,17 @@ unsafe impl Send for MappedPage {}
 unsafe impl Sync for MappedPage {}
 
 impl MappedPage {
-    /// Maps it. A regular file must not be empty, and must not be cut short while it is mapped: then
-    /// reading it would kill the process.
+    /// Maps the first page.
+    ///
+    /// A regular file must not be empty, and must not be cut short while it is mapped: then reading
+    /// it would kill the process.
+    ///
+    /// # References
+    ///
+    /// - [mmap(2)]
+    /// - Linux `drivers/ptp/ptp_vmclock.c`: what mapping `/dev/vmclock0` gives
+    ///
+    /// [mmap(2)]: https://man7.org/linux/man-pages/man2/mmap.2.html
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         // SAFETY: the kernel chooses the place, so no memory of this process is replaced; the
         // descriptor is open for as long as `file` is borrowed, and the mapping outlives it.
@@ -221,11 +298,11 @@ impl MappedPage {
             .ok_or_else(|| io::Error::other("mapped at zero"))
     }
 
-    /// What is in it: every word may change at any time.
+    /// Returns what is in it; every word may change at any time.
     #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64; PAGE_WORDS] {
         // SAFETY: the mapping is page-aligned, `PAGE_LEN` long and readable until `self` is dropped,
-        // which the returned borrow outlives not; whoever else writes to it is what atomics are for.
+        // which the returned borrow cannot outlive; its owner writes to it meanwhile, and atomics allow for that.
         unsafe { self.words.as_ref() }
     }
 }
@@ -238,7 +315,9 @@ impl Drop for MappedPage {
     }
 }
 
-/// Zero, but only once `value` is known: an index added to it makes a load wait for `value`.
+/// Returns zero, but only once `value` is known.
+///
+/// An index added to it makes a load wait for `value`.
 ///
 /// A counter read is not a load, so no fence of the memory model orders a later load after it, and
 /// processors do run such a load early. An address that depends on the value cannot be known

@@ -22,7 +22,7 @@ pub(crate) use device::VmClock;
 )]
 #[non_exhaustive]
 pub enum VmClockState {
-    /// Nobody looked for one: the builder excluded it, or the machine is not the real one.
+    /// None was looked for: the builder excluded it, or the machine is not the real one.
     Unused,
     /// There is none, as on most machines: assumption A3 is not checked.
     Missing,

@@ -16,21 +16,23 @@ use super::{Look, LookContext, Source, SourceMemory};
 use crate::machine::Machine;
 
 mod answer;
-pub(crate) mod exchange;
+mod exchange;
 mod judgement;
 mod mailbox;
 mod memory;
 mod refusal;
-#[cfg(any(test, feature = "sim"))]
+#[cfg(any(test, feature = "test-util"))]
 pub(crate) mod reply;
 pub(crate) mod report;
 
-use exchange::{Asker, Udp};
+pub use exchange::ChronyTransport;
+use exchange::Udp;
 use mailbox::Mailbox;
 pub use refusal::ChronyRefusal;
 
 /// Where chronyd listens for commands by default (`cmdport 323`).
-const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 323);
+const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ChronySource::PORT);
 
 /// As often as the kernel lets its own figure grow; a report costs chronyd and us 20 µs.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -88,39 +90,42 @@ const SILENT_AFTER: u32 = 4;
 /// ```
 #[derive(Clone)]
 pub struct ChronySource {
-    asker: Arc<dyn Asker>,
-    address: SocketAddr,
+    transport: Arc<dyn ChronyTransport>,
     interval: Duration,
     timeout: Duration,
     by_hand: bool,
+    asks_kernel: bool,
     mailbox: Arc<Mailbox>,
 }
 
 impl ChronySource {
+    /// chronyd's command port (`cmdport`).
+    pub const PORT: u16 = 323;
+
     /// The chronyd of this machine, at 127.0.0.1:323, asked once a second and waited for a tenth of
     /// one at most.
     #[must_use]
     pub fn new() -> Self {
-        Self::asking(DEFAULT_ADDRESS, DEFAULT_INTERVAL, DEFAULT_TIMEOUT)
-    }
-
-    fn asking(address: SocketAddr, interval: Duration, timeout: Duration) -> Self {
         Self {
-            asker: Arc::new(Udp::new(address, timeout)),
-            address,
-            interval,
-            timeout,
+            transport: Arc::new(Udp::new(DEFAULT_ADDRESS)),
+            interval: DEFAULT_INTERVAL,
+            timeout: DEFAULT_TIMEOUT,
             by_hand: false,
+            asks_kernel: false,
             mailbox: Arc::default(),
         }
     }
 
-    /// One that asks by other means than datagrams, in a simulated world.
-    #[cfg(feature = "sim")]
-    pub(crate) fn by(asker: Arc<dyn Asker>) -> Self {
+    /// Asks by another way than datagrams; a later [`address`](Self::address) takes its place.
+    ///
+    /// The whole time that an exchange takes is charged to the bound, so the answer has to be made
+    /// after the request was sent, and may not be kept.
+    #[must_use]
+    pub fn transport(self, transport: impl ChronyTransport + 'static) -> Self {
         Self {
-            asker,
-            ..Self::new().by_hand()
+            transport: Arc::new(transport),
+            mailbox: Arc::default(),
+            ..self
         }
     }
 
@@ -130,11 +135,7 @@ impl ChronySource {
     /// whole way is charged to the bound.
     #[must_use]
     pub fn address(self, address: SocketAddr) -> Self {
-        let by_hand = self.by_hand;
-        Self {
-            by_hand,
-            ..Self::asking(address, self.interval, self.timeout)
-        }
+        self.transport(Udp::new(address))
     }
 
     /// Asks so often; from a millisecond to an hour, and what lies outside is brought in.
@@ -148,10 +149,24 @@ impl ChronySource {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(10));
-        let by_hand = self.by_hand;
         Self {
-            by_hand,
-            ..Self::asking(self.address, self.interval, timeout)
+            timeout,
+            mailbox: Arc::default(),
+            ..self
+        }
+    }
+
+    /// Lets the source ask the kernel for its NTP status.
+    ///
+    /// Beside a [`KernelSource`](crate::source::KernelSource) it does so anyway. Then the deviation that
+    /// chronyd writes there is charged, a kernel that calls itself unsynchronised is heard, and a first
+    /// report may be inherited (A4). By default no clock makes that system call unless it has a source
+    /// that must: some filters kill a process for it.
+    #[must_use]
+    pub fn with_kernel_status(self) -> Self {
+        Self {
+            asks_kernel: true,
+            ..self
         }
     }
 
@@ -174,7 +189,7 @@ impl Default for ChronySource {
 impl fmt::Debug for ChronySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChronySource")
-            .field("asker", &self.asker)
+            .field("transport", &self.transport)
             .field("interval", &self.interval)
             .finish_non_exhaustive()
     }
@@ -195,7 +210,12 @@ impl Source for ChronySource {
     }
 
     fn refresh(&self, machine: &dyn Machine) {
-        self.mailbox.refresh(self.asker.as_ref(), machine);
+        self.mailbox
+            .refresh(self.transport.as_ref(), self.timeout, machine);
+    }
+
+    fn asks_kernel(&self) -> bool {
+        self.asks_kernel
     }
 
     /// A report announces a leap second, and is silent about one that is over.

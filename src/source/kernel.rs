@@ -65,7 +65,7 @@ impl Source for KernelSource {
             Ok(None) => return Look::new(Finding::Unsettled),
             Err(error) => return Look::new(Finding::Refused(error.into())),
         };
-        let before = Remembered::load(memory);
+        let before: Remembered = memory.load().unwrap_or_default();
         let leap_flags = before.leap_flags.after(&seen, before.baseline.as_ref());
         let leap = leap_notice(
             &seen,
@@ -85,14 +85,17 @@ impl Source for KernelSource {
             Finding::Refused(Refusal::AwaitingWrite { because }) => Some(because),
             Finding::Refused(_) => Some(Awaiting::Disturbance),
         };
-        *memory = Remembered {
+        memory.store(&Remembered {
             baseline: Some(Baseline::of(&seen)),
             opinion,
             waiting,
             leap_flags,
-        }
-        .store();
+        });
         Look { finding, leap }
+    }
+
+    fn asks_kernel(&self) -> bool {
+        true
     }
 
     fn tells_of_leaps(&self) -> bool {
@@ -103,7 +106,7 @@ impl Source for KernelSource {
 /// Interprets a settled look.
 fn judge(context: &LookContext<'_>, seen: &Seen, before: &Remembered) -> (Finding, Opinion) {
     let status = &seen.status;
-    if !(0..NtpStatus::MAXERROR_CAP).contains(&status.maxerror) {
+    if !status.reports_a_bound() {
         let maxerror_us = status.maxerror;
         let refusal = Refusal::Unsynchronized { maxerror_us };
         return (Finding::Refused(refusal), Opinion::Fair);

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::chrony::ChronyRefusal;
 use super::ntp::NtpRefusal;
 use crate::machine::NtpStatusError;
+use crate::words::words_enum;
 
 /// Why a source does not vouch for the clock, with what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -71,6 +72,16 @@ pub enum Refusal {
     Status(#[from] NtpStatusError),
 }
 
+words_enum!(Refusal {
+    Unsynchronized { maxerror_us } = 1,
+    UnsyncFlag { maxerror_us } = 2,
+    NoBound { writer, maxerror_us, esterror_us } = 3,
+    AwaitingWrite { because } = 4,
+    Chrony(refusal) = 5,
+    Status(error) = 6,
+    Ntp(refusal) = 7,
+});
+
 impl Refusal {
     /// Whether there is nobody who could vouch, and never was.
     pub(crate) const fn is_absence(&self) -> bool {
@@ -94,6 +105,8 @@ pub enum Writer {
     /// One of those that write a bound smaller than the estimated error beside it.
     PtpOrOpenntpd,
 }
+
+words_enum!(Writer { Timesyncd = 1, NtpdStarting = 2, PtpOrOpenntpd = 3 });
 
 impl fmt::Display for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,32 +145,13 @@ pub enum Awaiting {
     Unsettled,
 }
 
-impl Awaiting {
-    /// Two words for a [`SourceMemory`] or the clock's own state; zeroes mean none.
-    pub(crate) const fn to_words(awaiting: Option<Self>) -> (i64, i64) {
-        match awaiting {
-            None => (0, 0),
-            Some(Self::Slewing { rate_ppb }) => (1, rate_ppb),
-            Some(Self::Suspicious { maxerror_us }) => (2, maxerror_us),
-            Some(Self::Disturbance) => (3, 0),
-            Some(Self::LeapSecond) => (4, 0),
-            Some(Self::Unsettled) => (5, 0),
-        }
-    }
-
-    pub(crate) const fn from_words(kind: i64, figure: i64) -> Option<Self> {
-        match kind {
-            0 => None,
-            1 => Some(Self::Slewing { rate_ppb: figure }),
-            2 => Some(Self::Suspicious {
-                maxerror_us: figure,
-            }),
-            4 => Some(Self::LeapSecond),
-            5 => Some(Self::Unsettled),
-            _ => Some(Self::Disturbance),
-        }
-    }
-}
+words_enum!(Awaiting {
+    Slewing { rate_ppb } = 1,
+    Suspicious { maxerror_us } = 2,
+    Disturbance = 3,
+    LeapSecond = 4,
+    Unsettled = 5,
+});
 
 impl fmt::Display for Awaiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -44,7 +44,7 @@ type Hook = Box<dyn FnOnce(&ScriptedMachine) + Send>;
 /// Time passes only by [`advance`](Self::advance), by the clock's own sleeps and by 20 ns for each
 /// reading of a clock ([`set_read_cost`](Self::set_read_cost)).
 ///
-/// The kernel behaves as Linux does: until somebody [writes](Self::write_maxerror) it is not
+/// The kernel behaves as Linux does: until a daemon (the test) [writes](Self::write_maxerror) it is not
 /// synchronised; then `maxerror` grows by 500 µs a few milliseconds after each second boundary of
 /// real time, up to 16 s; leap seconds take place at a midnight of real time if they were
 /// [announced](Self::announce_leap).
@@ -110,6 +110,8 @@ struct World {
     /// Coarse time while the processor that keeps time does not run.
     starved: Option<i64>,
     refused: Option<NtpStatusError>,
+    /// What an `adjtime` slew has yet to work off, in µs.
+    adjtime_us: i64,
     identity: Identity,
     disruption: Disruption,
     clocksource: u64,
@@ -144,6 +146,7 @@ impl World {
             lateness: 5_000_000,
             starved: None,
             refused: None,
+            adjtime_us: 0,
             clocksource: 1,
             identity: Identity {
                 pid: 1,
@@ -170,12 +173,12 @@ impl World {
         if let Some(coarse) = self.starved {
             return coarse;
         }
+        // Ticks come by monotonic time, as the kernel's timer does; a step moves coarse time at
+        // once.
         let since_tick = self.mono.rem_euclid(self.coarse_tick.max(1));
         self.real().saturating_sub(since_tick)
     }
 
-    /// UTC on the axis of [`Timestamp`]: it stands still in an inserted second and jumps over a
-    /// deleted one.
     fn true_time(&self) -> Timestamp {
         let now = self.counted;
         let on_axis = match self.leap {
@@ -184,6 +187,8 @@ impl World {
                 let boundary = boundary.unix_nanos();
                 match kind {
                     LeapKind::Inserted if now >= boundary => {
+                        // Stands still at the boundary for the inserted second, then runs a second
+                        // behind the count.
                         now.saturating_sub(SECOND).max(boundary)
                     }
                     LeapKind::Deleted if now >= boundary.saturating_sub(SECOND) => {
@@ -201,16 +206,17 @@ impl World {
         rate.clamp(-i64::from(RATE_LIMIT_PPB), RATE_LIMIT_PPB.into())
     }
 
-    /// Lets so much true time pass, and the kernel notice each second that begins.
     fn advance(&mut self, mut span: i64) {
         while span > 0 {
+            // From one second of the kernel's to the next, because each may grow `maxerror` or
+            // leap. The kernel notices late, at its next tick.
             let next = self
                 .second
                 .saturating_add(1)
                 .saturating_mul(SECOND)
                 .saturating_add(self.lateness);
             if next == i64::MAX || self.starved.is_some() {
-                // The end of all time that can be told, or nobody there to notice a second.
+                // The end of all time that can be told, or no processor there to notice a second.
                 self.glide(span);
                 return;
             }
@@ -227,10 +233,11 @@ impl World {
         }
     }
 
-    /// How much true time real time takes to get so far, at least 1 ns and rounded up.
+    /// Returns the true time real time takes to get so far, at least 1 ns and rounded up.
     fn true_span(&self, real: i64) -> i64 {
         let billion = i128::from(BILLION);
         let mono_rate = billion + i128::from(self.slew());
+        // Rounded down and one added, so that the second has surely begun when this has passed.
         let raw = (i128::from(real) * billion).div_euclid(mono_rate);
         let span = (raw * (billion + i128::from(self.drift_ppb))).div_euclid(billion) + 1;
         i64::try_from(span.max(1)).unwrap_or(i64::MAX)
@@ -239,6 +246,8 @@ impl World {
     fn glide(&mut self, span: i64) {
         let billion = i128::from(BILLION);
         let true_rate = billion + i128::from(self.drift_ppb);
+        // The remainders are carried on: without them a rate of a few ppb would be lost in many
+        // short spans.
         let raw = i128::from(span) * billion + self.raw_remainder;
         self.raw_remainder = raw.rem_euclid(true_rate);
         let raw = raw.div_euclid(true_rate);
@@ -252,9 +261,10 @@ impl World {
         self.mono = moved(self.mono, mono);
     }
 
-    /// Real time was set: the kernel counts its seconds from there.
     fn move_real(&mut self, by: i64) {
         self.real_offset = self.real_offset.saturating_add(by);
+        // Real time was set: the kernel counts its seconds from there, and grows `maxerror` for
+        // none of those that were jumped over.
         self.second = self.real().saturating_sub(self.lateness).div_euclid(SECOND);
     }
 }
@@ -267,7 +277,9 @@ impl Default for ScriptedMachine {
 }
 
 impl ScriptedMachine {
-    /// A machine whose real time is right, at this instant, with a kernel that nobody synchronised.
+    /// Creates a machine whose real time is right, at this instant.
+    ///
+    /// Its kernel has not been synchronised.
     ///
     /// ```
     /// # use epsilon_clock::Timestamp;
@@ -282,7 +294,7 @@ impl ScriptedMachine {
         }
     }
 
-    /// A builder for clocks on this machine.
+    /// Returns a builder for clocks on this machine.
     ///
     /// ```
     /// # use epsilon_clock::testing::ScriptedMachine;
@@ -296,7 +308,7 @@ impl ScriptedMachine {
         Clock::builder().machine(Arc::new(self.clone()))
     }
 
-    /// A clock on this machine with every setting at its default.
+    /// Builds a clock on this machine with every setting at its default.
     ///
     /// # Errors
     ///
@@ -307,43 +319,45 @@ impl ScriptedMachine {
 
     // --- what is so ----------------------------------------------------------------------------
 
-    /// UTC as it is, whatever the machine believes.
+    /// Returns UTC as it is, whatever the machine believes.
     #[must_use]
     pub fn true_time(&self) -> Timestamp {
         self.lock().true_time()
     }
 
-    /// The machine's real time, read without passing for a reading.
+    /// Returns the machine's real time, without passing for a reading.
     #[must_use]
     pub fn real_time(&self) -> Timestamp {
         Timestamp::from_unix_nanos(self.lock().real())
     }
 
-    /// Raw time in ns, read without passing for a reading.
+    /// Returns raw time in ns, without passing for a reading.
     #[must_use]
     pub fn raw_time(&self) -> i64 {
         self.lock().raw
     }
 
-    /// How many readings of a single clock there were so far; `adjtimex` counts as one.
+    /// Returns how many readings of a single clock there were.
+    ///
+    /// `adjtimex` counts as one.
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.lock().reads
     }
 
-    /// How often the NTP status was asked for so far.
+    /// Returns how often the NTP status was asked for.
     #[must_use]
     pub fn status_reads(&self) -> u64 {
         self.lock().status_reads
     }
 
-    /// How long was slept so far, all threads together.
+    /// Returns how long was slept, all threads together.
     #[must_use]
     pub fn slept(&self) -> Duration {
         self.lock().slept
     }
 
-    /// What an honest source would claim now: true time, give or take `epsilon`.
+    /// Returns what an honest source would claim: true time ± `epsilon`.
     ///
     /// The claim is carried at ±200 ppm. An `epsilon` that leaves the range of [`Timestamp`] is
     /// taken for 0.
@@ -388,6 +402,7 @@ impl ScriptedMachine {
         loop {
             let mut world = self.lock();
             let now = world.counted;
+            // Up to the next appointment, so that its hook finds the clocks as they are then.
             let due = world.appointments.iter().map(|(at, _)| *at).min();
             let part = due.map_or(left, |at| at.saturating_sub(now).clamp(0, left));
             world.advance(part);
@@ -395,6 +410,7 @@ impl ScriptedMachine {
             let now = world.counted;
             let index = world.appointments.iter().position(|(at, _)| *at <= now);
             let hook = index.map(|index| world.appointments.remove(index).1);
+            // The hook may set clocks or read them, which takes the lock.
             drop(world);
             match hook {
                 Some(hook) => hook(self),
@@ -404,7 +420,9 @@ impl ScriptedMachine {
         }
     }
 
-    /// Runs `hook` once so much true time has passed, whoever lets it pass.
+    /// Runs `hook` once so much true time has passed.
+    ///
+    /// It runs in the thread that lets the time pass.
     ///
     /// ```
     /// # use epsilon_clock::testing::ScriptedMachine;
@@ -425,7 +443,7 @@ impl ScriptedMachine {
         world.appointments.push((at, Box::new(hook)));
     }
 
-    /// Runs `hook` just before the n-th reading from now, 0 being the next one.
+    /// Runs `hook` before the n-th reading from now, counted from 0.
     ///
     /// Several hooks for the same reading run in the order in which they were given.
     pub fn before_read(&self, n: u64, hook: impl FnOnce(&Self) + Send + 'static) {
@@ -445,6 +463,8 @@ impl ScriptedMachine {
         let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         let mut world = self.lock();
         world.counted = world.counted.saturating_add(span);
+        // Raw and monotonic time stand still in a suspend; boot time goes on, and real time is set
+        // from the RTC.
         world.boot_offset = world.boot_offset.saturating_add(span);
         world.move_real(span);
     }
@@ -470,6 +490,8 @@ impl ScriptedMachine {
         let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         let mut world = self.lock();
         world.counted = world.counted.saturating_add(span);
+        // True time passes, and none of the machine's clocks counts it: the marker is all there is
+        // to see.
         world.disruption.marker = world.disruption.marker.wrapping_add(1);
     }
 
@@ -479,7 +501,9 @@ impl ScriptedMachine {
         self.lock().move_real(by.nanos());
     }
 
-    /// Steps real time as `date -s` does, which makes the kernel forget that it was synchronised.
+    /// Steps real time as `date -s` does.
+    ///
+    /// That makes the kernel forget that it was synchronised.
     ///
     /// ```
     /// # use epsilon_clock::TimeDelta;
@@ -493,6 +517,7 @@ impl ScriptedMachine {
     pub fn set_date(&self, by: TimeDelta) {
         let mut world = self.lock();
         world.move_real(by.nanos());
+        // `settimeofday` clears the NTP state; a daemon that steps by `adjtimex` need not.
         world.kernel.clear();
     }
 
@@ -507,6 +532,7 @@ impl ScriptedMachine {
         let mut world = self.lock();
         world.raw = world.raw.saturating_add(by.nanos());
         world.mono = world.mono.saturating_add(by.nanos());
+        // Real time is made of monotonic time, and shall stay where it is.
         world.move_real(by.nanos().saturating_neg());
     }
 
@@ -517,11 +543,13 @@ impl ScriptedMachine {
     pub fn set_drift_ppb(&self, ppb: i32) {
         let mut world = self.lock();
         world.drift_ppb = ppb.clamp(-RATE_LIMIT_PPB, RATE_LIMIT_PPB);
+        // It counted parts of another rate.
         world.raw_remainder = 0;
     }
 
-    /// Slews real and monotonic time against raw time, as the tick and the frequency in the NTP
-    /// status then say. Kept within ±50 %.
+    /// Slews real and monotonic time against raw time.
+    ///
+    /// As the tick and the frequency in the NTP status then say. Kept within ±50 %.
     ///
     /// ```
     /// # use epsilon_clock::machine::NtpStatus;
@@ -540,35 +568,36 @@ impl ScriptedMachine {
         world.kernel.status.freq = i64::from(ppb % 100_000) * 65_536 / 1_000;
     }
 
-    /// Slews real and monotonic time as `adjtime` and the PLL do, which the tick and the frequency
-    /// do not show. Kept within ±50 %.
+    /// Slews real and monotonic time without the status showing it.
+    ///
+    /// As `adjtime` and the PLL do: tick and frequency stay. Kept within ±50 %.
     pub fn set_hidden_slew_ppb(&self, ppb: i32) {
         self.lock().hidden_slew_ppb = ppb.clamp(-RATE_LIMIT_PPB, RATE_LIMIT_PPB);
     }
 
-    /// How often coarse real time moves; 4 ms by default.
+    /// Sets how often coarse real time moves; 4 ms by default.
     pub fn set_coarse_tick(&self, tick: Duration) {
         self.lock().coarse_tick = i64::try_from(tick.as_nanos()).unwrap_or(i64::MAX);
     }
 
-    /// How much true time each reading of a clock takes; 20 ns by default.
+    /// Sets the true time that a reading takes; 20 ns by default.
     pub fn set_read_cost(&self, cost: Duration) {
         self.lock().read_cost = i64::try_from(cost.as_nanos()).unwrap_or(i64::MAX);
     }
 
-    /// Whose process, and in which time namespace, the readings are from now on.
+    /// Sets the process and time namespace of the readings from now on.
     pub fn set_identity(&self, identity: Identity) {
         self.lock().identity = identity;
     }
 
-    /// Which counter the kernel counts raw time by from now on; 1 at first.
+    /// Sets the counter of raw time from now on; 1 at first.
     pub fn set_clocksource(&self, clocksource: u64) {
         self.lock().clocksource = clocksource;
     }
 
     // --- the kernel ----------------------------------------------------------------------------
 
-    /// The NTP status, asked for without passing for a reading.
+    /// Returns the NTP status, without passing for a reading.
     #[must_use]
     pub fn status(&self) -> NtpStatus {
         self.lock().kernel.reply()
@@ -601,15 +630,25 @@ impl ScriptedMachine {
         world.kernel.written();
     }
 
-    /// Writes a bound in µs as chrony does, with half of it as the estimated error.
+    /// Writes a bound in µs as chrony does on a quiet network, where its estimated error rounds to 0.
     ///
     /// A multiple of 500 is what writers without a bound leave behind, and arouses suspicion.
     pub fn write_maxerror(&self, maxerror_us: i64) {
+        self.write_bound(maxerror_us, 0);
+    }
+
+    /// Writes a bound and the estimated error beside it, both in µs, as chrony does.
+    pub fn write_bound(&self, maxerror_us: i64, esterror_us: i64) {
         self.edit_status(|status| {
             status.maxerror = maxerror_us;
-            status.esterror = maxerror_us / 2;
+            status.esterror = esterror_us;
             status.status &= !NtpStatus::STA_UNSYNC;
         });
+    }
+
+    /// Has the kernel say that so much of an `adjtime` slew is left, in µs; it slews nothing itself.
+    pub fn set_adjtime_remaining(&self, micros: i64) {
+        self.lock().adjtime_us = micros;
     }
 
     /// Lets `maxerror` stay where it is put.
@@ -617,15 +656,16 @@ impl ScriptedMachine {
         self.lock().kernel.stop_growth();
     }
 
-    /// How long after the beginning of a second the kernel notices it; 5 ms by default.
+    /// Sets how late the kernel notices a second; 5 ms by default.
     pub fn set_lateness(&self, lateness: Duration) {
         let mut world = self.lock();
         world.lateness = i64::try_from(lateness.as_nanos()).unwrap_or(i64::MAX);
         world.move_real(0);
     }
 
-    /// Keeps the processor that keeps time from running, as hosts do to virtual ones: coarse time and
-    /// the kernel's seconds stand still, all other clocks go on.
+    /// Keeps the timekeeping processor from running, as hosts do.
+    ///
+    /// Coarse time and the kernel's seconds stand still, all other clocks go on.
     ///
     /// ```
     /// # use epsilon_clock::testing::ScriptedMachine;
@@ -659,10 +699,12 @@ impl ScriptedMachine {
         self.lock().refused = None;
     }
 
-    /// Sets the flag by which a daemon announces a leap second to the kernel; the kernel leaps at
-    /// the end of the UTC day by its own real time. UTC itself only leaps if told to by
-    /// [`schedule_leap`](Self::schedule_leap).
+    /// Announces a leap second to the kernel, as daemons do.
+    ///
+    /// The kernel leaps at the end of the UTC day by its own real time. UTC itself only leaps if
+    /// told to by [`schedule_leap`](Self::schedule_leap).
     pub fn announce_leap(&self, kind: LeapKind) {
+        // The kernel leaps by its flag, at the end of the UTC day by its own real time.
         self.lock().kernel.flag_leap(Some(kind));
     }
 
@@ -671,7 +713,7 @@ impl ScriptedMachine {
         self.lock().kernel.flag_leap(None);
     }
 
-    /// Gives UTC a leap second at the end of the present UTC day; the boundary.
+    /// Gives UTC a leap second at the day's end; returns the boundary.
     ///
     /// ```
     /// # use epsilon_clock::testing::ScriptedMachine;
@@ -685,6 +727,7 @@ impl ScriptedMachine {
     #[allow(clippy::must_use_candidate, reason = "called for what it does")]
     pub fn schedule_leap(&self, kind: LeapKind) -> Timestamp {
         let mut world = self.lock();
+        // Leap seconds come at a midnight of UTC; this machine is not particular about the month.
         let day = world.counted.div_euclid(DAY).saturating_add(1);
         let boundary = Timestamp::from_unix_nanos(day.saturating_mul(DAY));
         world.leap = Some(LeapSecond { boundary, kind });
@@ -697,11 +740,11 @@ impl ScriptedMachine {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One reading of one clock: the hooks before it, the time that it takes, and the reading.
     fn read_one<T>(&self, read: impl FnOnce(&mut World) -> T) -> T {
         loop {
             let mut world = self.lock();
             let number = world.reads;
+            // Hooks strike before the reading, where real machines are preempted.
             let due = world.strikes.iter().position(|(at, _)| *at <= number);
             let Some(index) = due else {
                 world.reads = number.saturating_add(1);
@@ -761,6 +804,11 @@ impl Machine for ScriptedMachine {
             world.status_reads = world.status_reads.saturating_add(1);
             world.refused.map_or(Ok(world.kernel.reply()), Err)
         })
+    }
+
+    fn adjtime_remaining(&self) -> Result<i64, NtpStatusError> {
+        let world = self.lock();
+        world.refused.map_or(Ok(world.adjtime_us), Err)
     }
 
     fn disruption(&self) -> Option<Disruption> {

@@ -14,7 +14,9 @@ use crate::source::{
 };
 use crate::time::{Claim, ErrorBound, Interval, RateBounds, TimeDelta, Timestamp};
 
-/// A node whose clock is wrong by `offset`, in real time, and knows it to within `epsilon`.
+/// A node whose clock is wrong, and knows it within `epsilon`.
+///
+/// It is wrong by `offset`, in real time.
 ///
 /// What passes for UTC is the machine's own real time: every process on it agrees on the truth,
 /// whether or not the machine is synchronised. Each node shifts it by an offset of its own and
@@ -75,13 +77,15 @@ pub enum SkewError {
 }
 
 impl Skewed {
-    /// The machine's time shifted by `offset`, known to within `epsilon`.
+    /// Shifts the machine's time by `offset`, known to within `epsilon`.
     ///
     /// # Errors
     ///
     /// [`SkewError::Dishonest`] if `epsilon` is less than the offset, [`SkewError::Machine`] if the
     /// machine lacks a clock.
     pub fn new(offset: TimeDelta, epsilon: Duration) -> Result<Self, SkewError> {
+        // The point of this machine is a clock that is wrong and honest: its claims must contain
+        // the truth.
         if offset.unsigned_abs() > epsilon {
             return Err(SkewError::Dishonest { offset, epsilon });
         }
@@ -93,7 +97,9 @@ impl Skewed {
         })
     }
 
-    /// A builder for clocks on this machine, which ask its honest source alone.
+    /// Returns a builder for clocks on this machine.
+    ///
+    /// They ask its honest source alone.
     ///
     /// ```
     /// # use epsilon_clock::TimeDelta;
@@ -115,7 +121,7 @@ impl Skewed {
             .source(self.source())
     }
 
-    /// A clock on this machine with every setting at its default.
+    /// Builds a clock on this machine with every setting at its default.
     ///
     /// # Errors
     ///
@@ -124,14 +130,16 @@ impl Skewed {
         self.builder().build()
     }
 
-    /// The machine by itself, for a builder of one's own.
+    /// Returns the machine by itself, for a builder of one's own.
     #[must_use]
     pub fn machine(&self) -> SkewedMachine {
         SkewedMachine(self.clone())
     }
 
-    /// The source by itself. It claims anew at each look, on whatever machine it is asked about:
-    /// its real time, give or take `epsilon`.
+    /// Returns the source by itself.
+    ///
+    /// It claims anew at each look, on whatever machine it is asked about: its real time, give or
+    /// take `epsilon`.
     #[must_use]
     pub const fn source(&self) -> SkewedSource {
         SkewedSource {
@@ -158,6 +166,8 @@ impl Machine for SkewedMachine {
     }
 
     fn sandwich(&self) -> Sandwich {
+        // Monotonic time plays raw time here, and a sandwich has only two readings of that: the closing
+        // one comes out of a second sandwich.
         let first = self.0.machine.sandwich();
         let second = self.0.machine.sandwich();
         Sandwich {
@@ -214,6 +224,7 @@ impl Source for SkewedSource {
         let clocks = context.machine.sandwich();
         let bound = ErrorBound {
             reported_ns: u64::try_from(self.epsilon.as_nanos()).unwrap_or(u64::MAX),
+            // Real and raw time were read within the sandwich, not at one instant.
             bracket_ns: clocks.width().unsigned_abs(),
             ..ErrorBound::default()
         };

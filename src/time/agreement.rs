@@ -6,7 +6,9 @@ use super::contradiction::Contradiction;
 use super::interval::Interval;
 use super::timestamp::Timestamp;
 
-/// Where true time is, if at most `max_faulty` of the intervals are false, and who is surely false.
+/// Finds where true time is, and which intervals are surely false.
+///
+/// Provided that at most `max_faulty` of them are.
 ///
 /// This is Marzullo's intersection, by which NTP tells true servers from false ones. The intervals
 /// have to be about one and the same instant, one from each clock: readings taken one after the other
@@ -52,6 +54,8 @@ pub fn agreement(intervals: &[Interval], max_faulty: usize) -> Result<Agreement,
     if count == 0 {
         return Err(AgreementError::NoIntervals);
     }
+    // An instant that at least so many intervals contain is in a true one, if no more than
+    // `max_faulty` are false.
     let wanted = count
         .checked_sub(max_faulty)
         .filter(|wanted| *wanted > 0)
@@ -68,6 +72,8 @@ pub fn agreement(intervals: &[Interval], max_faulty: usize) -> Result<Agreement,
     let falsetickers = intervals
         .iter()
         .enumerate()
+        // All true intervals hold true time, and so does the agreement: one that misses it cannot
+        // be true.
         .filter_map(|(index, suspect)| {
             Contradiction::between(suspect, &interval).map(|contradiction| Falseticker {
                 index,
@@ -89,12 +95,14 @@ enum Edge {
     Ends,
 }
 
-/// The first to the last instant that `wanted` of the intervals contain, and the most that share one.
+/// Returns the span that `wanted` intervals contain, and the most that share an instant.
 fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
     let mut edges: Vec<(Timestamp, Edge)> = intervals
         .iter()
         .flat_map(|i| [(i.earliest(), Edge::Begins), (i.latest(), Edge::Ends)])
         .collect();
+    // At one instant beginnings come before ends (the order of `Edge`): intervals that touch share
+    // that instant.
     edges.sort_unstable();
     let (mut open, mut overlap) = (0_usize, 0);
     let (mut first, mut last) = (None, None);
@@ -103,6 +111,9 @@ fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
             Edge::Begins => {
                 open += 1;
                 overlap = overlap.max(open);
+                // The first and the last such instant, with whatever is between: true time may lie
+                // in any of several regions that enough intervals share, and leaving one out could
+                // exclude it.
                 if open >= wanted && first.is_none() {
                     first = Some(instant);
                 }
@@ -134,7 +145,7 @@ fn sweep(intervals: &[Interval], wanted: usize) -> (Option<Interval>, usize) {
 /// # Ok::<(), epsilon_clock::fleet::AgreementError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "falsetickers that nobody looks at go on lying"]
+#[must_use = "falsetickers that are not looked at go on lying"]
 pub struct Agreement {
     interval: Interval,
     falsetickers: Vec<Falseticker>,
@@ -142,27 +153,30 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// From the first to the last instant that enough of the intervals contain.
+    /// Returns the first to the last instant that enough intervals contain.
     #[must_use]
     pub const fn interval(&self) -> Interval {
         self.interval
     }
 
-    /// The intervals that have no instant in common with it, in the order in which they were given.
+    /// Returns the intervals that have no instant in common with it.
+    ///
+    /// In the order in which they were given.
     #[must_use]
     pub fn falsetickers(&self) -> &[Falseticker] {
         &self.falsetickers
     }
 
-    /// The largest number of intervals that share an instant. As many as there are beyond that are
-    /// false at least, even where nobody can tell which.
+    /// Returns the largest number of intervals that share an instant.
+    ///
+    /// As many as there are beyond that are false at least, even where it cannot be told which.
     #[must_use]
     pub const fn overlap(&self) -> usize {
         self.overlap
     }
 }
 
-/// An interval that is surely false, if no more are than was said.
+/// An interval that is surely false, if no more are than said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Falseticker {

@@ -3,7 +3,9 @@
 use core::fmt;
 use core::time::Duration;
 
-/// The terms that add up to half of an interval's width, each in nanoseconds.
+use crate::words::words_struct;
+
+/// The terms of half an interval's width, each in nanoseconds.
 ///
 /// Their sum, [`total`](Self::total), is never less than the interval's epsilon. It may be more:
 /// an earliest end held up by what an earlier reading had already promised narrows the interval.
@@ -28,18 +30,38 @@ pub struct ErrorBound {
     pub rounding_ns: u64,
     /// The allowance for a daemon whose own figure is statistical (assumption A2).
     pub margin_ns: u64,
-    /// How far real time may have strayed between the daemon's write and the look that saw it.
+    /// Three times the deviation that the daemon wrote beside its bound, `esterror` (A2).
+    pub deviation_ns: u64,
+    /// What a forecast may miss: the oscillator's wander since chronyd's last update (A2).
+    pub wander_ns: u64,
+    /// How far real time may have strayed between write and look.
     pub unseen_ns: u64,
     /// How long the look took: its clocks cannot be read at one instant.
     pub bracket_ns: u64,
-    /// What the oscillator may have drifted since the claim was made (assumption A1).
+    /// What the oscillator may have drifted since the claim (assumption A1).
     pub drift_ns: u64,
-    /// What the caller vouched for with `assume_error`, where no source reports a bound.
+    /// What the caller vouched for, where no source reports a bound.
+    ///
+    /// Set with [`assume_error`](crate::ClockBuilder::assume_error).
     pub assumed_ns: u64,
 }
 
+words_struct!(ErrorBound {
+    reported_ns,
+    rounding_ns,
+    margin_ns,
+    deviation_ns,
+    wander_ns,
+    unseen_ns,
+    bracket_ns,
+    drift_ns,
+    assumed_ns,
+});
+
 impl ErrorBound {
-    /// The sum of all terms; stays at [`u64::MAX`] nanoseconds (584 years) rather than wrap.
+    /// Returns the sum of all terms.
+    ///
+    /// It stays at [`u64::MAX`] nanoseconds (584 years) rather than wrap.
     #[must_use]
     pub fn total(&self) -> Duration {
         Duration::from_nanos(self.total_ns())
@@ -48,10 +70,12 @@ impl ErrorBound {
     pub(crate) fn total_ns(&self) -> u64 {
         self.items()
             .iter()
+            // A sum that stays at its largest makes the bound wider than any limit, which refuses;
+            // one that wrapped would make it small.
             .fold(0_u64, |sum, (_, ns)| sum.saturating_add(*ns))
     }
 
-    /// Every term with its name, in the order in which they arise.
+    /// Returns every term with its name, in the order in which they arise.
     ///
     /// ```
     /// # use epsilon_clock::ErrorBound;
@@ -60,11 +84,13 @@ impl ErrorBound {
     /// }
     /// ```
     #[must_use]
-    pub const fn items(&self) -> [(&'static str, u64); 7] {
+    pub const fn items(&self) -> [(&'static str, u64); 9] {
         [
             ("reported", self.reported_ns),
             ("rounding", self.rounding_ns),
             ("margin", self.margin_ns),
+            ("deviation", self.deviation_ns),
+            ("wander", self.wander_ns),
             ("unseen", self.unseen_ns),
             ("bracket", self.bracket_ns),
             ("drift", self.drift_ns),
@@ -79,6 +105,7 @@ impl fmt::Display for ErrorBound {
         write!(f, "{:?}", self.total())?;
         let mut sign = " = ";
         for (name, ns) in self.items() {
+            // Terms of zero would bury the two or three that matter.
             if ns > 0 {
                 write!(f, "{sign}{name} {:?}", Duration::from_nanos(ns))?;
                 sign = " + ";

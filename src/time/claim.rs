@@ -1,9 +1,8 @@
 //! Claims: what was known of UTC at one raw instant, and what that says about any other.
 
-use thiserror::Error;
-
 use super::interval::Interval;
-use super::timestamp::Timestamp;
+use super::timestamp::{RangeError, Timestamp};
+use crate::words::{WordReader, WordWriter, Words, words_enum, words_struct};
 
 /// Default of `max_drift_ppb`: 200 ppm. It covers an undisciplined oscillator of ±100 ppm on raw
 /// time, stays under the 500 ppm by which the kernel's own bound grows, and is what Spanner applies.
@@ -32,8 +31,24 @@ pub struct RateBounds {
     hi_ppb: i32,
 }
 
+impl Words for RateBounds {
+    const WORDS: usize = <(i32, i32)>::WORDS;
+
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.put(&self.lo_ppb);
+        to.put(&self.hi_ppb);
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        // Words of another type must not make bounds that no constructor would.
+        Self::new(from.take()?, from.take()?)
+    }
+}
+
 impl RateBounds {
-    /// Bounds from the slowest to the fastest rate in ppb; `None` if they are the wrong way round.
+    /// Creates bounds from the slowest to the fastest rate in ppb.
+    ///
+    /// `None` if they are the wrong way round.
     #[must_use]
     pub const fn new(lo_ppb: i32, hi_ppb: i32) -> Option<Self> {
         if lo_ppb <= hi_ppb {
@@ -43,7 +58,9 @@ impl RateBounds {
         }
     }
 
-    /// Bounds of ±`max_drift_ppb`; beyond `i32::MAX` ppb, which is more than 200 %, they stay there.
+    /// Creates bounds of ±`max_drift_ppb`.
+    ///
+    /// Beyond `i32::MAX` ppb, which is more than 200 %, they stay there.
     #[must_use]
     pub const fn symmetric(max_drift_ppb: u32) -> Self {
         #[allow(clippy::cast_possible_wrap, reason = "what would wrap was cut off")]
@@ -58,7 +75,7 @@ impl RateBounds {
         }
     }
 
-    /// The rates that both bounds allow; `None` if there are none.
+    /// Returns the rates that both bounds allow, or `None`.
     ///
     /// ```
     /// use epsilon_clock::time::RateBounds;
@@ -82,7 +99,7 @@ impl RateBounds {
         Self::new(lo, hi)
     }
 
-    /// The narrowest bounds that contain both.
+    /// Returns the narrowest bounds that contain both.
     #[must_use]
     pub const fn hull(self, other: Self) -> Self {
         Self {
@@ -99,13 +116,13 @@ impl RateBounds {
         }
     }
 
-    /// The slowest that true time may run against raw time, in ppb.
+    /// Returns the slowest rate of true time against raw time, in ppb.
     #[must_use]
     pub const fn lo_ppb(self) -> i32 {
         self.lo_ppb
     }
 
-    /// The fastest that true time may run against raw time, in ppb.
+    /// Returns the fastest rate of true time against raw time, in ppb.
     #[must_use]
     pub const fn hi_ppb(self) -> i32 {
         self.hi_ppb
@@ -121,6 +138,8 @@ pub enum LeapKind {
     Deleted,
 }
 
+words_enum!(LeapKind { Inserted = 0, Deleted = 1 });
+
 /// A leap second and the UTC midnight it belongs to.
 ///
 /// The axis of every [`Timestamp`] is Unix time made monotone: it stands still at the boundary
@@ -133,13 +152,15 @@ pub struct LeapSecond {
     pub kind: LeapKind,
 }
 
+words_struct!(LeapSecond { boundary, kind });
+
 impl LeapSecond {
-    /// Unix time of an instant that the count of seconds from before the leap calls `counted`.
     const fn map(self, counted: i128) -> i128 {
         let boundary = self.boundary.unix_nanos() as i128;
         let second = SECOND as i128;
         match self.kind {
             LeapKind::Inserted if counted < boundary => counted,
+            // During the inserted second the axis stands still at midnight.
             LeapKind::Inserted if counted < boundary + second => boundary,
             LeapKind::Inserted => counted - second,
             LeapKind::Deleted if counted < boundary - second => counted,
@@ -149,7 +170,7 @@ impl LeapSecond {
 }
 
 impl LeapSecond {
-    /// The first count of seconds from before the leap that maps to `unix` or later.
+    /// Returns the first count of seconds from before the leap that maps to `unix` or later.
     const fn first_at(self, unix: i128) -> i128 {
         let boundary = self.boundary.unix_nanos() as i128;
         let second = SECOND as i128;
@@ -163,7 +184,9 @@ impl LeapSecond {
     }
 }
 
-/// "At raw instant `raw`, UTC was in `interval`", and how fast true time may run since and before.
+/// A statement: at raw instant `raw`, UTC was in `interval`.
+///
+/// With it go bounds on how fast true time may run against raw time, since then and before.
 ///
 /// A claim can be carried to any other raw instant: the interval moves along with raw time and
 /// widens on both sides by what the rate leaves open. Rounding always goes outward.
@@ -191,8 +214,15 @@ pub struct Claim {
     leap: Option<LeapSecond>,
 }
 
+words_struct!(Claim {
+    raw,
+    interval,
+    rate,
+    leap
+});
+
 impl Claim {
-    /// The claim that UTC was in `interval` at raw instant `raw` (ns).
+    /// Creates the claim that UTC was in `interval` at raw instant `raw` (ns).
     #[must_use]
     pub const fn new(raw: i64, interval: Interval, rate: RateBounds) -> Self {
         Self {
@@ -203,81 +233,92 @@ impl Claim {
         }
     }
 
-    /// The same claim on a scale that has this leap second in it, or none.
+    /// Replaces the leap second on the claim's scale, or removes it.
     #[must_use]
     pub const fn with_leap(self, leap: Option<LeapSecond>) -> Self {
         Self { leap, ..self }
     }
 
-    /// The same claim with other bounds on how fast true time may run against raw time.
+    /// Replaces the bounds on the rate of true time against raw time.
     #[must_use]
     pub const fn with_rate(self, rate: RateBounds) -> Self {
         Self { rate, ..self }
     }
 
-    /// The raw instant that the claim is about, in ns.
+    /// Returns the raw instant that the claim is about, in ns.
     #[must_use]
     pub const fn raw(&self) -> i64 {
         self.raw
     }
 
-    /// Where UTC was at that instant.
+    /// Returns the interval that UTC was in at that instant.
     #[must_use]
     pub const fn interval(&self) -> Interval {
         self.interval
     }
 
-    /// How fast true time may run against raw time.
+    /// Returns the bounds on the rate of true time against raw time.
     #[must_use]
     pub const fn rate(&self) -> RateBounds {
         self.rate
     }
 
-    /// The leap second on the claim's scale, if one is near.
+    /// Returns the leap second on the claim's scale, if one is near.
     #[must_use]
     pub const fn leap(&self) -> Option<LeapSecond> {
         self.leap
     }
 
-    /// Where UTC is at raw instant `raw` (ns), before or after the claim's own.
+    /// Carries the claim to raw instant `raw` (ns), earlier or later.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`] if an end leaves the range of [`Timestamp`]: it is never wrapped or clamped.
-    pub fn carry(&self, raw: i64) -> Result<Interval, OutOfRange> {
-        let interval = Interval::new(self.earliest_at(raw)?, self.latest_at(raw)?);
+    /// [`RangeError::Timestamp`] if an end leaves the range of [`Timestamp`]: it is never wrapped or clamped.
+    pub fn carry(&self, raw: i64) -> Result<Interval, RangeError> {
+        let (earliest, latest) = (self.earliest_at(raw)?, self.latest_at(raw)?);
         // The ends cannot cross: the rate bounds are in order and the leap mapping is monotone.
-        interval.map_err(|_| OutOfRange)
+        Interval::new(earliest, latest).map_err(|_| RangeError::Timestamp {
+            unix_nanos: latest.unix_nanos().into(),
+        })
     }
 
-    /// The earliest that UTC can be at raw instant `raw`.
-    pub(crate) fn earliest_at(&self, raw: i64) -> Result<Timestamp, OutOfRange> {
+    /// Returns the earliest that UTC can be at raw instant `raw`.
+    pub(crate) fn earliest_at(&self, raw: i64) -> Result<Timestamp, RangeError> {
+        // In 128 bits: the product of any span and any rate fits, so nothing can wrap (T10).
         let dt = i128::from(raw) - i128::from(self.raw);
+        // Back in time a fast rate takes the earliest end farthest back; forward in time a slow one
+        // does.
         let rate = if dt < 0 {
             self.rate.hi_ppb
         } else {
             self.rate.lo_ppb
         };
+        // Rounded down, whichever sign it has: the interval may only get wider.
         let drift = (dt * i128::from(rate)).div_euclid(BILLION);
         self.on_scale(i128::from(self.interval.earliest().unix_nanos()) + dt + drift)
     }
 
-    /// The latest that UTC can be at raw instant `raw`.
-    pub(crate) fn latest_at(&self, raw: i64) -> Result<Timestamp, OutOfRange> {
+    /// Returns the latest that UTC can be at raw instant `raw`.
+    pub(crate) fn latest_at(&self, raw: i64) -> Result<Timestamp, RangeError> {
         let dt = i128::from(raw) - i128::from(self.raw);
         let rate = if dt < 0 {
             self.rate.lo_ppb
         } else {
             self.rate.hi_ppb
         };
+        // Rounded up, as the other end is rounded down.
         let drift = -(-(dt * i128::from(rate))).div_euclid(BILLION);
         self.on_scale(i128::from(self.interval.latest().unix_nanos()) + dt + drift)
     }
 
-    /// The first raw instant at which `instant` is surely past, as far as this claim goes; never
-    /// before the claim's own. `None` if that lies beyond what raw time can count.
+    /// Returns the first raw instant at which `instant` is surely past.
+    ///
+    /// Never before the claim's own instant; `None` if it lies beyond what raw time can count.
     pub(crate) fn past_at(&self, instant: Timestamp) -> Option<i64> {
+        // Past is strictly less than the earliest end, so that has to reach the next nanosecond.
         let next = instant.unix_nanos().checked_add(1)?;
+        // Raw time counts an inserted second which the axis leaves out, so the span is measured on
+        // the count.
         let counted = self
             .leap
             .map_or(i128::from(next), |leap| leap.first_at(next.into()));
@@ -286,6 +327,7 @@ impl Claim {
         if span <= 0 {
             return Some(self.raw);
         }
+        // True time might stand still against raw time: it never gets there.
         if rate <= 0 {
             return None;
         }
@@ -294,32 +336,27 @@ impl Claim {
         i64::try_from(i128::from(self.raw) + dt).ok()
     }
 
-    fn on_scale(&self, counted: i128) -> Result<Timestamp, OutOfRange> {
+    fn on_scale(&self, counted: i128) -> Result<Timestamp, RangeError> {
+        // Mapped last, end by end: the mapping is monotone, so it keeps the ends in order.
         let mapped = self.leap.map_or(counted, |leap| leap.map(counted));
         i64::try_from(mapped)
             .map(Timestamp::from_unix_nanos)
-            .map_err(|_| OutOfRange)
+            .map_err(|_| RangeError::Timestamp { unix_nanos: mapped })
     }
 
-    /// How far this claim, carried to the other's instant, misses the other's interval; `None`
-    /// where they agree (or where this one cannot be carried so far and proves nothing).
+    /// Returns how far this claim, carried along, misses the other's interval.
+    ///
+    /// `None` where they agree, or where this one cannot be carried so far and proves nothing.
     ///
     /// Two claims that miss each other cannot both be true: either one of them was false, or true
     /// time did not run within the rate bounds between them.
     #[must_use]
     pub fn contradiction(&self, other: &Self) -> Option<core::time::Duration> {
+        // What cannot be carried so far proves nothing.
         let carried = self.carry(other.raw).ok()?;
         carried.gap(&other.interval)
     }
 }
-
-/// A result does not fit the range of [`Timestamp`], 1677 to 2262.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[error(
-    "the interval leaves the range of timestamps, years 1677 to 2262; check the machine's clock"
-)]
-pub struct OutOfRange;
 
 #[cfg(test)]
 mod tests {

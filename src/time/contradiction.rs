@@ -23,7 +23,9 @@ impl fmt::Display for Direction {
     }
 }
 
-/// By how much a clock misses what it is held against, at least, and which way.
+/// By how much a clock misses its reference, and which way.
+///
+/// At least by so much.
 ///
 /// If what it is held against is right, the clock's interval misses true time by that much or more:
 /// whatever delay, drift or rounding may have added has been taken off.
@@ -49,7 +51,9 @@ pub struct Contradiction {
 }
 
 impl Contradiction {
-    /// How far `suspect` misses `reference`; `None` where they share an instant.
+    /// Returns how far `suspect` misses `reference`, or `None`.
+    ///
+    /// `None` where they share an instant.
     #[must_use]
     pub fn between(suspect: &Interval, reference: &Interval) -> Option<Self> {
         let direction = match suspect.order(reference) {
@@ -57,6 +61,7 @@ impl Contradiction {
             IntervalOrder::After => Direction::Ahead,
             IntervalOrder::Concurrent => return None,
         };
+        // The gap is the least that either of the two must be wrong by.
         let by = suspect.gap(reference)?;
         Some(Self { by, direction })
     }

@@ -1,9 +1,11 @@
 //! A stretch of the UTC axis that true time lies in, and what two of them say about order.
 
-use super::timestamp::{Line, Timestamp, TimestampRangeError};
+use super::timestamp::{Line, RangeError, Timestamp};
 use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use crate::words::{WordReader, WordWriter, Words};
 
 /// A closed stretch of the UTC axis, `[earliest, latest]`: true time is one of the instants in it.
 ///
@@ -65,8 +67,22 @@ pub struct Interval {
     latest: Timestamp,
 }
 
+impl Words for Interval {
+    const WORDS: usize = <(Timestamp, Timestamp)>::WORDS;
+
+    fn write(&self, to: &mut WordWriter<'_>) {
+        to.put(&self.earliest);
+        to.put(&self.latest);
+    }
+
+    fn read(from: &mut WordReader<'_>) -> Option<Self> {
+        // Words of another type must not make an interval that no constructor would.
+        Self::new(from.take()?, from.take()?).ok()
+    }
+}
+
 impl Interval {
-    /// The interval between two instants, both included.
+    /// Creates the interval between two instants, both included.
     ///
     /// # Errors
     ///
@@ -89,7 +105,7 @@ impl Interval {
         }
     }
 
-    /// The interval that holds one instant and no other; its width is zero.
+    /// Creates the interval of a single instant; its width is zero.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -105,7 +121,7 @@ impl Interval {
         }
     }
 
-    /// The interval from `half_width` before `middle` to `half_width` after it.
+    /// Creates the interval from `half_width` before `middle` to `half_width` after.
     ///
     /// # Errors
     ///
@@ -129,11 +145,12 @@ impl Interval {
             middle.checked_add(half_width),
         ) {
             (Some(earliest), Some(latest)) => Ok(Interval { earliest, latest }),
+            // Not clamped: a bound cut off at the edge would be a claim that was never made.
             _ => Err(IntervalError::BeyondRange { middle, half_width }),
         }
     }
 
-    /// The first instant that true time can be.
+    /// Returns the first instant that true time can be.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -147,7 +164,7 @@ impl Interval {
         self.earliest
     }
 
-    /// The last instant that true time can be.
+    /// Returns the last instant that true time can be.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -161,7 +178,9 @@ impl Interval {
         self.latest
     }
 
-    /// The instant halfway between the ends, rounded toward [`Interval::earliest`]; never overflows.
+    /// Returns the instant halfway between the ends.
+    ///
+    /// Rounded toward [`Interval::earliest`]; never overflows.
     ///
     /// A best guess for a log; no decision about order may rest on it.
     ///
@@ -179,7 +198,9 @@ impl Interval {
         Timestamp::from_unix_nanos(self.earliest.unix_nanos().saturating_add_unsigned(half))
     }
 
-    /// Half the width, rounded up to the nanosecond, so that [`Interval::midpoint`] ± epsilon reaches both ends.
+    /// Returns half the width, rounded up to the nanosecond.
+    ///
+    /// So [`Interval::midpoint`] ± epsilon reaches both ends.
     ///
     /// Where the width is odd, midpoint − epsilon is 1 ns before [`Interval::earliest`].
     ///
@@ -193,10 +214,12 @@ impl Interval {
     /// ```
     #[must_use]
     pub const fn epsilon(&self) -> Duration {
+        // Up: truncated, the midpoint ± epsilon would leave out the latest end of every odd width,
+        // and with it perhaps true time.
         Duration::from_nanos(self.width_nanos().div_ceil(2))
     }
 
-    /// The time from [`Interval::earliest`] to [`Interval::latest`]; exact over the whole range.
+    /// Returns the time from earliest to latest, exact over the whole range.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -211,8 +234,9 @@ impl Interval {
         Duration::from_nanos(self.width_nanos())
     }
 
-    /// Whether true time is surely no farther than `limit` from [`Interval::midpoint`]: epsilon is at most
-    /// `limit`.
+    /// Returns true if true time is within `limit` of [`Interval::midpoint`].
+    ///
+    /// That is, if epsilon is at most `limit`.
     ///
     /// Of the interval of a line in a log it answers whether that line's clock was within so much of UTC:
     /// 100 µs, where the European Union's rules on trading ask for the finest (Regulation 2017/574).
@@ -231,7 +255,9 @@ impl Interval {
         self.epsilon() <= limit
     }
 
-    /// Whether `instant` is surely past: it lies before [`Interval::earliest`]. TrueTime's `TT.after`.
+    /// Returns true if `instant` is surely past: TrueTime's `TT.after`.
+    ///
+    /// It is, if it lies before [`Interval::earliest`].
     ///
     /// False does not mean that it is still to come; [`Interval::before`] says that.
     ///
@@ -245,10 +271,13 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn after(&self, instant: Timestamp) -> bool {
+        // Strictly: at the earliest end itself true time may be that instant.
         instant < self.earliest
     }
 
-    /// Whether `instant` is surely still to come: it lies after [`Interval::latest`]. TrueTime's `TT.before`.
+    /// Returns true if `instant` is surely to come: TrueTime's `TT.before`.
+    ///
+    /// It is, if it lies after [`Interval::latest`].
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -263,7 +292,7 @@ impl Interval {
         instant > self.latest
     }
 
-    /// Whether true time can be `instant`; both ends count.
+    /// Returns true if true time can be `instant`; both ends count.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -278,7 +307,9 @@ impl Interval {
         self.earliest <= instant && instant <= self.latest
     }
 
-    /// Whether every instant of `other` is in this interval; an interval contains itself.
+    /// Returns true if every instant of `other` is in this interval.
+    ///
+    /// An interval contains itself.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -293,7 +324,7 @@ impl Interval {
         self.earliest <= other.earliest && other.latest <= self.latest
     }
 
-    /// Which of two events came first, as far as their intervals tell.
+    /// Tells which of two events came first, as far as possible.
     ///
     /// ```
     /// use epsilon_clock::{Interval, IntervalOrder, Timestamp};
@@ -310,6 +341,7 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn order(&self, other: &Interval) -> IntervalOrder {
+        // A third answer instead of a guess: where they overlap either may have come first.
         if self.definitely_before(other) {
             IntervalOrder::Before
         } else if self.definitely_after(other) {
@@ -319,7 +351,7 @@ impl Interval {
         }
     }
 
-    /// Whether every instant of this interval lies before every instant of `other`.
+    /// Returns true if this interval ends before `other` begins.
     ///
     /// Intervals that share an end do not: both events may have happened at that instant.
     ///
@@ -332,10 +364,11 @@ impl Interval {
     /// ```
     #[must_use]
     pub fn definitely_before(&self, other: &Interval) -> bool {
+        // Strictly: two events that share an instant may have happened at once (T4).
         self.latest < other.earliest
     }
 
-    /// Whether every instant of this interval lies after every instant of `other`.
+    /// Returns true if this interval begins after `other` ends.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -349,7 +382,7 @@ impl Interval {
         other.definitely_before(self)
     }
 
-    /// Whether the two share an instant; a shared end is enough.
+    /// Returns true if the two share an instant, be it an end.
     ///
     /// Honest readings of one instant always do.
     ///
@@ -366,7 +399,9 @@ impl Interval {
         self.order(other) == IntervalOrder::Concurrent
     }
 
-    /// The instants that both hold; `None` where they share none, and then [`Interval::gap`] says by how much.
+    /// Returns the instants that both hold, or `None`.
+    ///
+    /// Where there are none, [`Interval::gap`] says by how much they miss each other.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -385,7 +420,7 @@ impl Interval {
         .ok()
     }
 
-    /// The shortest interval that holds both, with whatever lies between them.
+    /// Returns the shortest interval that holds both, and what lies between.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -402,8 +437,10 @@ impl Interval {
         }
     }
 
-    /// The time from the end of whichever comes first to the start of the other, at least 1 ns; `None` where
-    /// they overlap.
+    /// Returns the time between two intervals that do not overlap.
+    ///
+    /// It runs from the end of the earlier one to the start of the later, at least 1 ns; `None`
+    /// where they overlap.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -423,7 +460,7 @@ impl Interval {
         }
     }
 
-    /// This interval with both ends moved outward by `margin`; `None` where either leaves the range.
+    /// Moves both ends outward by `margin`; `None` where either leaves the range.
     ///
     /// ```
     /// use epsilon_clock::{Interval, Timestamp};
@@ -445,7 +482,7 @@ impl Interval {
         }
     }
 
-    /// This interval with both ends moved outward by `margin`, each no farther than the edge of the range.
+    /// Moves both ends outward by `margin`, no farther than the range.
     ///
     /// Honest for questions about *timestamps* ([`Interval::contains`], [`Interval::after`],
     /// [`Interval::before`], [`Interval::order`]): no timestamp lies beyond the edge, so none is left out. Not
@@ -607,7 +644,7 @@ pub enum IntervalError {
     },
     /// An end that was to be converted is no [`Timestamp`].
     #[error(transparent)]
-    End(#[from] TimestampRangeError),
+    End(#[from] RangeError),
     /// An end would lie before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
     #[error(
         "{middle} ±{half_width:?} reaches outside {min} to {max}, all that a timestamp holds; \

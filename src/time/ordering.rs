@@ -48,16 +48,20 @@ pub enum EventGroup<'a, T> {
 #[must_use]
 pub fn order_events<T>(events: &[T], stamp: impl Fn(&T) -> Interval) -> Vec<EventGroup<'_, T>> {
     let mut stamped: Vec<(Interval, &T)> = events.iter().map(|e| (stamp(e), e)).collect();
+    // By the earliest end: a group is closed once an event begins after all before it have ended.
     stamped.sort_by_key(|(stamp, _)| (stamp.earliest(), stamp.latest()));
     let mut groups = Vec::new();
     let mut open: Vec<&T> = Vec::new();
     let mut reaches: Option<Timestamp> = None;
     for (stamp, event) in stamped {
+        // Strictly: events that share an instant may have happened in either order.
         if reaches.is_some_and(|latest| latest < stamp.earliest()) {
             groups.extend(closed(core::mem::take(&mut open)));
             reaches = None;
         }
         open.push(event);
+        // The farthest reach of all members, not of the last: a long interval holds the group open
+        // over several short ones.
         reaches = reaches.max(Some(stamp.latest()));
     }
     groups.extend(closed(open));
@@ -74,18 +78,19 @@ fn closed<T>(members: Vec<&T>) -> Option<EventGroup<'_, T>> {
 
 /// What becomes of a write that another replica sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use = "a concurrent write that nobody looks at is a lost update"]
+#[must_use = "a concurrent write that is not looked at is a lost update"]
 pub enum WriteOrder {
     /// The incoming write was surely made after the stored one: it replaces it.
     Newer,
     /// The incoming write was surely made before the stored one: it is out of date.
     Older,
-    /// Nobody can tell: keep both, and let whoever knows what they mean merge them.
+    /// The clocks cannot tell: keep both, and let the application merge them.
     Concurrent,
 }
 
-/// Compares an incoming replicated write with the stored one, and never chooses between two of
-/// which it cannot be told which was made first.
+/// Compares an incoming replicated write with the stored one.
+///
+/// It never chooses between two writes whose order cannot be told.
 ///
 /// "Last write wins" by bare timestamps loses an update whenever the node that made the later one
 /// lags behind. The stamps are intervals, each read by [`Clock::now`](crate::Clock::now) while the
@@ -112,7 +117,9 @@ pub fn compare_writes(stored: &Interval, incoming: &Interval) -> WriteOrder {
     }
 }
 
-/// The writes that no other is surely newer than: one is the winner, several are siblings to merge.
+/// Returns the writes that no other is surely newer than.
+///
+/// One is the winner, several are siblings to merge.
 ///
 /// In the order in which they were given; none only of none.
 ///
@@ -142,7 +149,7 @@ pub fn latest_writes<T>(writes: &[T], stamp: impl Fn(&T) -> Interval) -> Vec<&T>
 /// A read at timestamp `read` that began when the clock said `now` has to see every version that
 /// was acknowledged before it began, on any node. Those with a timestamp up to `read` it sees. One
 /// with a timestamp above `now.latest()` was not acknowledged yet: its committer would have had to
-/// observe it as past. Between the two nobody can tell.
+/// observe it as past. Between the two it cannot be told.
 ///
 /// This holds for versions that were acknowledged after a commit-wait. If the store acknowledges
 /// without one, a version may be dated ahead by as much as the widest interval on any node: give
@@ -183,34 +190,38 @@ pub enum Visibility {
 }
 
 impl ReadWindow {
-    /// A read at `read` of versions that can have been acknowledged only up to `limit`; a limit
-    /// below `read` leaves nothing uncertain.
+    /// Creates a read at `read`, with acknowledged versions up to `limit`.
+    ///
+    /// A limit below `read` leaves nothing uncertain.
     #[must_use]
     pub const fn new(read: Timestamp, limit: Timestamp) -> Self {
         Self { read, limit }
     }
 
-    /// A read that begins now, at the earliest that it can be: what is visible then is surely past,
-    /// and does not change any more once its committers are done.
+    /// Begins a read now, at the earliest that it can be.
+    ///
+    /// What is visible then is surely past, and does not change any more once its committers are
+    /// done.
     #[must_use]
     pub const fn began(now: &Interval) -> Self {
         Self::new(now.earliest(), now.latest())
     }
 
-    /// The read's timestamp.
+    /// Returns the read's timestamp.
     #[must_use]
     pub const fn read(&self) -> Timestamp {
         self.read
     }
 
-    /// The last timestamp that a version acknowledged before the read began can have.
+    /// Returns the last timestamp that a version acknowledged before can have.
     #[must_use]
     pub const fn limit(&self) -> Timestamp {
         self.limit
     }
 
-    /// The same read, moved up to see a version that was uncertain. The limit stays, so a read
-    /// restarts only as often as there are versions in its first window.
+    /// Moves the read up to see a version that was uncertain.
+    ///
+    /// The limit stays, so a read restarts only as often as there are versions in its first window.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -223,10 +234,11 @@ impl ReadWindow {
     /// ```
     #[must_use]
     pub fn restarted_at(&self, read: Timestamp) -> Self {
+        // Never back: a version that was visible before the restart has to stay visible.
         Self::new(self.read.max(read), self.limit)
     }
 
-    /// Whether the read sees a version of this timestamp.
+    /// Tells whether the read sees a version of this timestamp.
     pub fn of(&self, version: Timestamp) -> Visibility {
         if version <= self.read {
             Visibility::Visible

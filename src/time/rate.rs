@@ -23,6 +23,7 @@ use core::time::Duration;
 use super::claim::{Claim, LeapKind, RateBounds};
 use super::interval::Interval;
 use super::timestamp::Timestamp;
+use crate::words::words_struct;
 
 const BILLION: i128 = 1_000_000_000;
 const SECOND: i64 = 1_000_000_000;
@@ -40,7 +41,7 @@ const PAIR_SPAN: i64 = 60 * SECOND;
 const STRETCH: i64 = WINDOW / 15;
 
 /// How many claims are kept: one for each stretch that the window touches.
-pub(crate) const CAPACITY: usize = 16;
+const CAPACITY: usize = 16;
 
 /// Wider claims teach nothing: it may not be clear on which side of a leap second they lie.
 const WIDEST: Duration = Duration::from_secs(1);
@@ -61,7 +62,7 @@ pub(crate) struct RateLimits {
 pub struct LearnedRate {
     /// What is left of ±`max_drift`, the allowance for wander included.
     pub bounds: RateBounds,
-    /// How far apart the oldest and the newest claim are that it was learned from, at most 2000 s.
+    /// The span from the oldest to the newest claim used, at most 2000 s.
     pub window: Duration,
     /// How many claims it rests on.
     pub claims: usize,
@@ -73,17 +74,23 @@ pub(crate) struct Disproof {
     pub(crate) by: Duration,
 }
 
-/// The claims of a window's writes, thinned out, and what they have taught.
+/// A window's claims, thinned out, and what they have taught.
 ///
 /// Fixed in size. Dropping a claim loses sharpness, never truth: every pair holds by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RateHistory {
     /// In the order of their raw instants, the first `len` of them.
-    pub(crate) claims: [Claim; CAPACITY],
-    pub(crate) len: usize,
+    claims: [Claim; CAPACITY],
+    len: usize,
     /// The bounds as of the last claim that was learned from.
-    pub(crate) bounds: Option<RateBounds>,
+    bounds: Option<RateBounds>,
 }
+
+words_struct!(RateHistory {
+    claims,
+    len,
+    bounds
+});
 
 /// What a set of pairs proves about average rates, in ppb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,9 +132,13 @@ impl RateHistory {
         limits: &RateLimits,
     ) -> Result<Option<RateBounds>, Disproof> {
         self.forget_before(claim.raw().saturating_sub(WINDOW));
+        // The window moves on all the same: what is too old is forgotten by age, not by what
+        // replaces it.
         if claim.interval().width() > WIDEST {
             return Ok(None);
         }
+        // Held against what is kept before it is kept itself: a claim that disproves the assumption
+        // must not stay as evidence for it.
         let learned = self
             .averages(&claim)
             .map(|averages| averages.bounds(limits))
@@ -139,6 +150,8 @@ impl RateHistory {
                 Ok(bounds)
             }
             Err(disproof) => {
+                // One of the claims is false, or the rate left its band. Which one it was cannot be
+                // told, so none of them may teach any more.
                 self.reset();
                 Err(disproof)
             }
@@ -157,7 +170,7 @@ impl RateHistory {
         }
     }
 
-    /// What was learned last.
+    /// Returns what was learned last.
     pub(crate) fn learned(&self) -> Option<LearnedRate> {
         let kept = self.kept();
         let (first, last) = (kept.first()?, kept.last()?);
@@ -169,19 +182,20 @@ impl RateHistory {
     }
 
     fn forget_before(&mut self, raw: i64) {
+        // Ordered by their raw instants, so what is stale comes first.
         let stale = self.kept().iter().take_while(|c| c.raw() < raw).count();
         self.claims.rotate_left(stale);
         self.len -= stale;
     }
 
-    /// Of each stretch the first claim stays, unless a later one is less than half as wide: age
-    /// sharpens a pair as much as narrow ends do.
     fn keep(&mut self, claim: Claim) {
         let newest = self
             .len
             .checked_sub(1)
             .and_then(|last| self.claims.get_mut(last));
         if let Some(newest) = newest {
+            // Of each stretch the first claim stays, unless a later one is less than half as wide:
+            // age sharpens a pair as much as narrow ends do.
             let stretch = |c: &Claim| c.raw().div_euclid(STRETCH);
             if stretch(newest) >= stretch(&claim) {
                 let later = claim.raw() >= newest.raw();
@@ -191,6 +205,7 @@ impl RateHistory {
                 return;
             }
         }
+        // Cannot happen while stretches and capacity fit each other; the oldest goes then.
         if self.len == CAPACITY {
             self.claims.rotate_left(1);
             self.len -= 1;
@@ -201,9 +216,11 @@ impl RateHistory {
         }
     }
 
-    /// What all pairs of the window prove, those with `newest` included; `None` without a pair.
+    /// Returns what all pairs of the window prove, those with `newest` included.
     fn averages(&self, newest: &Claim) -> Option<Averages> {
         let kept = self.kept();
+        // At most 136 pairs of 17 claims, worked out at a write and never on a reading. Nothing is
+        // cached between writes, as a claim that leaves takes its pairs along.
         let among = kept.iter().enumerate().flat_map(|(at, earlier)| {
             let later = kept.iter().skip(at + 1);
             later.map(move |later| (earlier, later))
@@ -217,12 +234,13 @@ impl RateHistory {
 }
 
 impl Averages {
-    /// What two claims prove, if they are far enough apart.
     fn of(earlier: &Claim, later: &Claim) -> Option<Self> {
         let span = i128::from(later.raw()) - i128::from(earlier.raw());
         if span < i128::from(PAIR_SPAN) {
             return None;
         }
+        // A leap second between the two is no drift: without it a second in 60 would look like 16
+        // 666 ppm.
         let shift = leap_between(earlier, later);
         let ends = |claim: &Claim| {
             let ends = claim.interval();
@@ -232,39 +250,47 @@ impl Averages {
             )
         };
         let ((e1, l1), (e2, l2)) = (ends(earlier), ends(later));
+        // From the latest that it can have been to the earliest that it can be, and the other way
+        // round: the least and the most that true time can have gained.
         let least = (e2 - (l1 + shift) - span) * BILLION;
         let most = (l2 - (e1 + shift) - span) * BILLION;
         Some(Self {
+            // Rounded outward, so that the averages contain the true one.
             lo: least.div_euclid(span),
             hi: -(-most).div_euclid(span),
             span,
         })
     }
 
-    /// What both prove.
     fn and(self, other: Self) -> Self {
         Self {
+            // Both hold, so their intersection does.
             lo: self.lo.max(other.lo),
             hi: self.hi.min(other.hi),
             span: self.span.max(other.span),
         }
     }
 
-    /// What they leave of the rate at any moment, or that they leave nothing.
     fn bounds(self, limits: &RateLimits) -> Result<RateBounds, Disproof> {
         let drift = i128::from(limits.max_drift_ppb);
         let wander = i128::from(limits.max_wander_ppb);
+        // By how much the averages leave ±`max_drift`, or contradict each other even with the whole
+        // allowance for wander between them. Positive means disproof.
         let excess = (self.lo - drift)
             .max(-drift - self.hi)
             .max(self.lo - wander - self.hi);
         let bounds = (excess <= 0)
             .then(|| {
+                // The whole allowance on both sides: the window may have been spent at one edge of
+                // the band and the next hour at the other.
                 let lo = i32::try_from((self.lo - wander).max(-drift)).ok()?;
                 let hi = i32::try_from((self.hi + wander).min(drift)).ok()?;
                 RateBounds::new(lo, hi)
             })
             .flatten();
         bounds.ok_or_else(|| {
+            // As a time, which an operator can judge: by so much the claims miss each other over
+            // the longest pair.
             let missed = (excess.max(1) * self.span) / BILLION;
             Disproof {
                 by: Duration::from_nanos(u64::try_from(missed).unwrap_or(u64::MAX).max(1)),
@@ -273,8 +299,7 @@ impl Averages {
     }
 }
 
-/// By how much the scale of the later claim is ahead of the earlier one's, in ns: a leap second on
-/// the earlier one's scale has passed in between.
+/// Returns how far the later claim's scale is ahead, in ns, by a leap second in between.
 fn leap_between(earlier: &Claim, later: &Claim) -> i128 {
     match earlier.leap() {
         Some(leap)

@@ -4,6 +4,8 @@ use std::fmt::{self, Write as _};
 use std::str::{Chars, FromStr};
 use std::time::{Duration, SystemTime};
 
+use crate::words::words_struct;
+
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 const SECS_PER_DAY: i64 = 86_400;
 
@@ -69,6 +71,8 @@ pub struct Timestamp {
     nanos: i64,
 }
 
+words_struct!(Timestamp { nanos });
+
 impl Timestamp {
     /// The earliest timestamp, `i64::MIN` ns: 1677-09-21T00:12:43.145224192Z.
     ///
@@ -91,7 +95,9 @@ impl Timestamp {
     /// ```
     pub const UNIX_EPOCH: Timestamp = Timestamp::from_unix_nanos(0);
 
-    /// The timestamp of this many nanoseconds since the Unix epoch; every `i64` is one.
+    /// Creates a timestamp from nanoseconds since the Unix epoch.
+    ///
+    /// Every `i64` is one.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -103,45 +109,45 @@ impl Timestamp {
         Timestamp { nanos }
     }
 
-    /// The timestamp of this many microseconds since the Unix epoch.
+    /// Creates a timestamp from microseconds since the Unix epoch.
     ///
     /// # Errors
     ///
-    /// [`TimestampRangeError::BeyondTimestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// [`RangeError::Timestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
     ///
     /// assert_eq!(Timestamp::from_unix_micros(-5)?.unix_nanos(), -5_000);
     /// assert!(Timestamp::from_unix_micros(i64::MAX).is_err());
-    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
-    pub const fn from_unix_micros(micros: i64) -> Result<Timestamp, TimestampRangeError> {
+    pub const fn from_unix_micros(micros: i64) -> Result<Timestamp, RangeError> {
         Timestamp::from_units(micros, 1_000)
     }
 
-    /// The timestamp of this many milliseconds since the Unix epoch.
+    /// Creates a timestamp from milliseconds since the Unix epoch.
     ///
     /// # Errors
     ///
-    /// [`TimestampRangeError::BeyondTimestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// [`RangeError::Timestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
     ///
     /// assert_eq!(Timestamp::from_unix_millis(1_500)?.unix_nanos(), 1_500_000_000);
     /// assert!(Timestamp::from_unix_millis(i64::MIN).is_err());
-    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
-    pub const fn from_unix_millis(millis: i64) -> Result<Timestamp, TimestampRangeError> {
+    pub const fn from_unix_millis(millis: i64) -> Result<Timestamp, RangeError> {
         Timestamp::from_units(millis, 1_000_000)
     }
 
-    /// The timestamp of this many seconds since the Unix epoch.
+    /// Creates a timestamp from seconds since the Unix epoch.
     ///
     /// # Errors
     ///
-    /// [`TimestampRangeError::BeyondTimestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// [`RangeError::Timestamp`] outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -151,13 +157,13 @@ impl Timestamp {
     ///
     /// // Milliseconds handed over as seconds do not pass for a date.
     /// assert!(Timestamp::from_unix_secs(1_795_153_800_000).is_err());
-    /// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+    /// # Ok::<(), epsilon_clock::time::RangeError>(())
     /// ```
-    pub const fn from_unix_secs(secs: i64) -> Result<Timestamp, TimestampRangeError> {
+    pub const fn from_unix_secs(secs: i64) -> Result<Timestamp, RangeError> {
         Timestamp::from_units(secs, NANOS_PER_SEC)
     }
 
-    /// Nanoseconds since the Unix epoch, negative before it.
+    /// Returns the nanoseconds since the Unix epoch, negative before it.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -169,7 +175,7 @@ impl Timestamp {
         self.nanos
     }
 
-    /// This instant moved forward by `span`; `None` past [`Timestamp::MAX`].
+    /// Moves the instant forward by `span`; `None` past [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -188,7 +194,7 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved back by `span`; `None` before [`Timestamp::MIN`].
+    /// Moves the instant back by `span`; `None` before [`Timestamp::MIN`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -206,7 +212,9 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved by a signed span; `None` outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
+    /// Moves the instant by a signed span.
+    ///
+    /// `None` outside [`Timestamp::MIN`] to [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::{TimeDelta, Timestamp};
@@ -220,7 +228,7 @@ impl Timestamp {
         from_checked(self.nanos.checked_add(delta.nanos))
     }
 
-    /// This instant moved forward by `span`, or [`Timestamp::MAX`] where that lies past it.
+    /// Moves the instant forward by `span`, at most to [`Timestamp::MAX`].
     ///
     /// Right for a deadline ("no later than"); wrong for a bound on time, which it would make too early.
     ///
@@ -238,7 +246,7 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved back by `span`, or [`Timestamp::MIN`] where that lies before it.
+    /// Moves the instant back by `span`, at most to [`Timestamp::MIN`].
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -254,7 +262,9 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved by a signed span, stopping at [`Timestamp::MIN`] or [`Timestamp::MAX`].
+    /// Moves the instant by a signed span, within the range.
+    ///
+    /// It stops at [`Timestamp::MIN`] or [`Timestamp::MAX`].
     ///
     /// ```
     /// use epsilon_clock::{TimeDelta, Timestamp};
@@ -267,8 +277,9 @@ impl Timestamp {
         Timestamp::from_unix_nanos(self.nanos.saturating_add(delta.nanos))
     }
 
-    /// How far this instant lies after `origin`, negative when before it; `None` where the difference
-    /// exceeds an `i64` of nanoseconds (some 292 years).
+    /// Returns the signed span from `origin` to this instant.
+    ///
+    /// `None` where the difference exceeds an `i64` of nanoseconds (some 292 years).
     ///
     /// [`Timestamp::abs_diff`] is exact over the whole range.
     ///
@@ -287,7 +298,9 @@ impl Timestamp {
         }
     }
 
-    /// How far this instant lies after `origin`, stopping at [`TimeDelta::MIN`] or [`TimeDelta::MAX`].
+    /// Returns the signed span from `origin`, within [`TimeDelta`]'s range.
+    ///
+    /// It stops at [`TimeDelta::MIN`] or [`TimeDelta::MAX`].
     ///
     /// ```
     /// use epsilon_clock::{TimeDelta, Timestamp};
@@ -300,7 +313,9 @@ impl Timestamp {
         TimeDelta::from_nanos(self.nanos.saturating_sub(origin.nanos))
     }
 
-    /// How far apart two instants are, whichever comes first; exact over the whole range.
+    /// Returns the distance between two instants, in either order.
+    ///
+    /// Exact over the whole range.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -313,7 +328,7 @@ impl Timestamp {
         Duration::from_nanos(self.nanos.abs_diff(other.nanos))
     }
 
-    /// Whether this day, counted from 1970-01-01, is the first of a month.
+    /// Returns true if this day, counted from 1970-01-01, begins a month.
     pub(crate) fn day_begins_a_month(unix_days: i64) -> bool {
         Date::from_unix_days(unix_days).day == 1
     }
@@ -325,23 +340,26 @@ impl Timestamp {
         date.day == 1 && matches!(date.month, 1 | 7)
     }
 
-    const fn from_units(count: i64, nanos_per_unit: i64) -> Result<Timestamp, TimestampRangeError> {
+    const fn from_units(count: i64, nanos_per_unit: i64) -> Result<Timestamp, RangeError> {
         match count.checked_mul(nanos_per_unit) {
             Some(nanos) => Ok(Timestamp { nanos }),
-            None => Err(TimestampRangeError::BeyondTimestamp {
+            // In 128 bits the exact figure still fits, and it tells which unit was mistaken for
+            // which.
+            None => Err(RangeError::Timestamp {
                 unix_nanos: count as i128 * nanos_per_unit as i128,
             }),
         }
     }
 
-    /// The timestamp of whole seconds plus nanoseconds, which need not be less than a second.
+    /// Creates a timestamp from seconds plus nanoseconds, however many.
     ///
     /// In 128 bits, because the second that [`Timestamp::MIN`] lies in begins before it.
-    pub(crate) fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, TimestampRangeError> {
+    pub(crate) fn from_parts(secs: i128, nanos: i128) -> Result<Timestamp, RangeError> {
+        // In 128 bits, because the second that the least timestamp lies in begins before it.
         let unix_nanos = secs * i128::from(NANOS_PER_SEC) + nanos;
         i64::try_from(unix_nanos)
             .map(Timestamp::from_unix_nanos)
-            .map_err(|_| TimestampRangeError::BeyondTimestamp { unix_nanos })
+            .map_err(|_| RangeError::Timestamp { unix_nanos })
     }
 }
 
@@ -352,9 +370,10 @@ const fn from_checked(nanos: Option<i64>) -> Option<Timestamp> {
     }
 }
 
-/// The span in nanoseconds, if they fit: no longer span joins two timestamps.
 const fn whole_nanos(span: Duration) -> Option<u64> {
     match span.as_secs().checked_mul(1_000_000_000) {
+        // No longer span than this joins two timestamps, so what does not fit is out of range
+        // anyway.
         Some(nanos) => nanos.checked_add(span.subsec_nanos() as u64),
         None => None,
     }
@@ -407,7 +426,7 @@ impl TimeDelta {
     /// ```
     pub const MAX: TimeDelta = TimeDelta::from_nanos(i64::MAX);
 
-    /// The span of this many nanoseconds; every `i64` is one.
+    /// Creates a span from nanoseconds; every `i64` is one.
     ///
     /// ```
     /// assert_eq!(epsilon_clock::TimeDelta::from_nanos(-8).to_string(), "-8ns");
@@ -417,7 +436,7 @@ impl TimeDelta {
         TimeDelta { nanos }
     }
 
-    /// The span forward of this length; `None` where it is longer than [`TimeDelta::MAX`].
+    /// Creates a span forward; `None` where longer than [`TimeDelta::MAX`].
     ///
     /// ```
     /// use epsilon_clock::TimeDelta;
@@ -439,7 +458,7 @@ impl TimeDelta {
         }
     }
 
-    /// The span in nanoseconds, negative for a span back.
+    /// Returns the span in nanoseconds, negative for a span back.
     ///
     /// ```
     /// assert_eq!(epsilon_clock::TimeDelta::from_nanos(-8).nanos(), -8);
@@ -449,7 +468,7 @@ impl TimeDelta {
         self.nanos
     }
 
-    /// The length of the span without its sign; exact even for [`TimeDelta::MIN`].
+    /// Returns the length without its sign, exact even for [`TimeDelta::MIN`].
     ///
     /// ```
     /// use epsilon_clock::TimeDelta;
@@ -463,7 +482,7 @@ impl TimeDelta {
         Duration::from_nanos(self.nanos.unsigned_abs())
     }
 
-    /// Whether this is a span back; false for [`TimeDelta::ZERO`].
+    /// Returns true for a span back, false for [`TimeDelta::ZERO`].
     ///
     /// ```
     /// use epsilon_clock::TimeDelta;
@@ -480,6 +499,7 @@ impl TimeDelta {
 /// Exact, with `+` or `-` always there (zero is `+0ns`) and no trailing zeros after the point.
 impl fmt::Display for TimeDelta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Unsigned, as `i64::MIN` has no positive counterpart.
         let length = self.nanos.unsigned_abs();
         let (per_unit, mut places, unit) = match length {
             0..1_000 => (1, 0_usize, "ns"),
@@ -488,6 +508,7 @@ impl fmt::Display for TimeDelta {
             _ => (1_000_000_000, 9, "s"),
         };
         let (whole, mut part) = (length / per_unit, length % per_unit);
+        // Exact, and no digits that say nothing: `+1.5ms`, never `+1.500000ms`.
         while places > 0 && part % 10 == 0 {
             part /= 10;
             places -= 1;
@@ -503,10 +524,10 @@ impl fmt::Display for TimeDelta {
     }
 }
 
-/// An instant that the type asked for cannot hold.
+/// A value that the type asked for cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TimestampRangeError {
+pub enum RangeError {
     /// The instant lies before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
     #[error(
         "{unix_nanos} ns since the Unix epoch lies outside {min} to {max}, all that a timestamp holds; \
@@ -515,7 +536,7 @@ pub enum TimestampRangeError {
         max = Timestamp::MAX
     )]
     #[non_exhaustive]
-    BeyondTimestamp {
+    Timestamp {
         /// The instant asked for, in nanoseconds since the Unix epoch.
         unix_nanos: i128,
     },
@@ -527,7 +548,7 @@ pub enum TimestampRangeError {
         max = i64::MAX
     )]
     #[non_exhaustive]
-    BeyondTimeDelta {
+    TimeDelta {
         /// The span asked for, in nanoseconds.
         nanos: i128,
     },
@@ -537,9 +558,36 @@ pub enum TimestampRangeError {
          keep the timestamp, or hand over its nanoseconds"
     )]
     #[non_exhaustive]
-    BeyondSystemTime {
+    SystemTime {
         /// The instant that was to be converted.
         timestamp: Timestamp,
+    },
+    /// The instant lies outside what the physical part of a stamp holds.
+    #[error("{instant} lies outside {least} to {most}, all that a stamp of eight bytes holds")]
+    #[non_exhaustive]
+    Physical {
+        /// The instant asked for.
+        instant: Timestamp,
+        /// The first instant that a stamp can have.
+        least: Timestamp,
+        /// The last instant that a stamp can have.
+        most: Timestamp,
+    },
+    /// The instant is not a whole number of microseconds.
+    #[error("{instant} is not a whole number of microseconds: round it to the side that is safe")]
+    #[non_exhaustive]
+    Fraction {
+        /// The instant asked for.
+        instant: Timestamp,
+    },
+    /// The counter is larger than the stamp has room for.
+    #[error("the counter {logical} is larger than {most}: it would spill into the physical part")]
+    #[non_exhaustive]
+    Counter {
+        /// The counter asked for.
+        logical: u64,
+        /// The largest counter of such a stamp.
+        most: u64,
     },
 }
 
@@ -551,12 +599,14 @@ pub enum TimestampRangeError {
 ///
 /// let t = Timestamp::try_from(SystemTime::UNIX_EPOCH + Duration::from_secs(1))?;
 /// assert_eq!(t.unix_nanos(), 1_000_000_000);
-/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::RangeError>(())
 /// ```
 impl TryFrom<SystemTime> for Timestamp {
-    type Error = TimestampRangeError;
+    type Error = RangeError;
 
-    fn try_from(time: SystemTime) -> Result<Timestamp, TimestampRangeError> {
+    fn try_from(time: SystemTime) -> Result<Timestamp, RangeError> {
+        // `duration_since` fails before the epoch and hands over how long before: an answer as good
+        // as the other.
         let (sign, span) = match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(after) => (1, after),
             Err(before) => (-1, before.duration()),
@@ -577,19 +627,19 @@ impl TryFrom<SystemTime> for Timestamp {
 ///
 /// let time = SystemTime::try_from(Timestamp::from_unix_secs(-1)?)?;
 /// assert_eq!(time, SystemTime::UNIX_EPOCH - Duration::from_secs(1));
-/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::RangeError>(())
 /// ```
 impl TryFrom<Timestamp> for SystemTime {
-    type Error = TimestampRangeError;
+    type Error = RangeError;
 
-    fn try_from(timestamp: Timestamp) -> Result<SystemTime, TimestampRangeError> {
+    fn try_from(timestamp: Timestamp) -> Result<SystemTime, RangeError> {
         let span = timestamp.abs_diff(Timestamp::UNIX_EPOCH);
         if timestamp < Timestamp::UNIX_EPOCH {
             SystemTime::UNIX_EPOCH.checked_sub(span)
         } else {
             SystemTime::UNIX_EPOCH.checked_add(span)
         }
-        .ok_or(TimestampRangeError::BeyondSystemTime { timestamp })
+        .ok_or(RangeError::SystemTime { timestamp })
     }
 }
 
@@ -607,6 +657,7 @@ impl TryFrom<Timestamp> for SystemTime {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (secs, nanos) = (
+            // Euclidean, so that instants before 1970 count down to their second and up within it.
             self.nanos.div_euclid(NANOS_PER_SEC),
             self.nanos.rem_euclid(NANOS_PER_SEC),
         );
@@ -677,13 +728,14 @@ impl FromStr for Timestamp {
         reader.literal('Z', "`Z`")?;
         reader.end()?;
 
+        // Years up to 9999 overflow only at the conversion, which is checked.
         let days = Date { year, month, day }.unix_days();
         let secs = days * SECS_PER_DAY + hour * 3_600 + minute * 60 + second;
         Ok(Timestamp::from_parts(i128::from(secs), i128::from(nanos))?)
     }
 }
 
-/// Why a text is not a [`Timestamp`], and at which byte that shows.
+/// Why a text is not a timestamp, and at which byte.
 ///
 /// ```
 /// use epsilon_clock::Timestamp;
@@ -755,11 +807,13 @@ pub enum ParseTimestampError {
     },
     /// A real date and time, but before [`Timestamp::MIN`] or after [`Timestamp::MAX`].
     #[error(transparent)]
-    Range(#[from] TimestampRangeError),
+    Range(#[from] RangeError),
 }
 
 impl ParseTimestampError {
-    /// The byte at which the fault shows, counted from 0; 0 where the whole date is out of range.
+    /// Returns the byte at which the fault shows, counted from 0.
+    ///
+    /// It is 0 where the whole date is out of range.
     ///
     /// ```
     /// use epsilon_clock::Timestamp;
@@ -849,6 +903,8 @@ impl<'t> Reader<'t> {
 
     fn second(&mut self) -> Result<i64, ParseTimestampError> {
         let at = self.at;
+        // A 60 gets an error of its own: the text may be right, and it is Unix time that has no
+        // such instant.
         match self.field("second", 0, 59) {
             Err(ParseTimestampError::Field { value: 60, .. }) => {
                 Err(ParseTimestampError::LeapSecond { at })
@@ -909,7 +965,6 @@ impl Date {
     }
 }
 
-/// Days from 0001-01-01 to January 1 of `year`.
 const fn days_before_year(year: i64) -> i64 {
     let gone = year - 1;
     gone * 365 + gone.div_euclid(4) - gone.div_euclid(100) + gone.div_euclid(400)
@@ -928,7 +983,9 @@ const fn is_leap_year(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
-/// A line of text on the stack, so that `Display` can pad what it composed without allocating.
+/// A line of text on the stack.
+///
+/// With it `Display` can pad what it composed without allocating.
 pub(crate) struct Line {
     bytes: [u8; Line::CAPACITY],
     length: usize,
@@ -945,8 +1002,8 @@ impl Line {
         }
     }
 
-    /// So many decimal digits of a number, with leading zeros.
     fn write_digits(&mut self, mut number: u64, width: usize) -> fmt::Result {
+        // A line too long is an error to the formatter; nothing is cut.
         let end = self.length.checked_add(width).ok_or(fmt::Error)?;
         let free = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
         for place in free.iter_mut().rev() {

@@ -37,7 +37,7 @@ pub(crate) struct Line {
     span: i64,
     /// How well founded it is ([`ClockState::to_word`]), whether the middle can be told quickly, and
     /// at what pace it moves away from raw time.
-    standing: i64,
+    foundation: i64,
 }
 
 impl Line {
@@ -51,7 +51,7 @@ impl Line {
         rates: 0,
         floor: i64::MIN,
         span: 0,
-        standing: ClockState::Unavailable.to_word(),
+        foundation: ClockState::Unavailable.to_word(),
     };
 
     /// The line of a claim with an earliest end of at least `floor`, for `span` ns or less: it ends
@@ -80,7 +80,7 @@ impl Line {
             rates: (i64::from(lo) << 32) | (i64::from(hi) & 0xffff_ffff),
             floor: floor.map_or(i64::MIN, Timestamp::unix_nanos),
             span,
-            standing: state.to_word() | paced(lo, hi, span),
+            foundation: state.to_word() | paced(lo, hi, span),
         }
     }
 
@@ -154,9 +154,9 @@ impl Line {
     )]
     pub(crate) const fn middle(&self, elapsed: i64) -> Option<Timestamp> {
         let least = self.earliest + elapsed - (elapsed >> 2) - 1;
-        if self.standing & PACED != 0 && least > self.floor {
+        if self.foundation & PACED != 0 && least > self.floor {
             let half = (self.latest.wrapping_sub(self.earliest) as u64 >> 1) as i64;
-            let gained = ((elapsed >> 8) * (self.standing >> PACE_SHIFT)) >> 32;
+            let gained = ((elapsed >> 8) * (self.foundation >> PACE_SHIFT)) >> 32;
             Some(Timestamp::from_unix_nanos(
                 self.earliest + half + elapsed + gained,
             ))
@@ -166,8 +166,8 @@ impl Line {
     }
 
     /// How well founded it is so long after the claim's instant.
-    pub(crate) fn state(&self, elapsed: i64) -> ClockState {
-        ClockState::from_word(self.standing & (PACED - 1)).after_silence(elapsed)
+    pub(crate) fn state(&self, elapsed: i64) -> Option<ClockState> {
+        Some(ClockState::from_word(self.foundation & (PACED - 1))?.after_silence(elapsed))
     }
 
     /// Whether raw time lies before the claim's own instant, which it never should.
@@ -183,13 +183,13 @@ impl Line {
             self.rates,
             self.floor,
             self.span,
-            self.standing,
+            self.foundation,
         ]
     }
 
     #[inline]
     pub(crate) const fn from_words(words: [i64; Self::WORDS]) -> Self {
-        let [raw, earliest, latest, rates, floor, span, standing] = words;
+        let [raw, earliest, latest, rates, floor, span, foundation] = words;
         Self {
             raw,
             earliest,
@@ -197,7 +197,7 @@ impl Line {
             rates,
             floor,
             span,
-            standing,
+            foundation,
         }
     }
 }
@@ -311,7 +311,7 @@ mod tests {
             let exact = claim.carry(elapsed).unwrap().midpoint();
             let middle = line.middle(elapsed).unwrap();
             prop_assert!(middle.abs_diff(exact).as_nanos() <= 4, "{middle} for {exact}");
-            prop_assert_eq!(line.state(0), ClockState::Synchronized);
+            prop_assert_eq!(line.state(0), Some(ClockState::Synchronized));
         }
 
         /// A floor holds up the earliest end, and does nothing else.
@@ -324,6 +324,25 @@ mod tests {
             let expected = Interval::new(ends.earliest().max(floor), ends.latest()).ok();
             prop_assert_eq!(line.at(elapsed), expected);
         }
+    }
+
+    #[test]
+    fn a_line_tells_every_state() {
+        let claim = Claim::new(
+            0,
+            Interval::point(Timestamp::UNIX_EPOCH),
+            RateBounds::symmetric(1),
+        );
+        for state in [
+            ClockState::Synchronized,
+            ClockState::Inherited,
+            ClockState::Holdover,
+            ClockState::Assumed,
+            ClockState::Unavailable,
+        ] {
+            assert_eq!(Line::new(&claim, None, 9, state).state(0), Some(state));
+        }
+        assert_eq!(ClockState::from_word(5), None);
     }
 
     #[test]

@@ -66,37 +66,40 @@ impl<const N: usize> World<N> {
 
     /// Replaces the claim in force as a looker does; whether nobody was faster.
     fn replace(&self, earliest: i64) -> bool {
-        let found = self.latch.find();
+        let snapshot = self.latch.snapshot();
         let Some(draft) = self.latch.draft(PROCESS) else {
             return false;
         };
-        let Some(rc) = self.latch.close(found.head, || self.ticks.sample().raw) else {
+        let Some(rc) = self.latch.close(snapshot.head, || self.ticks.sample().raw) else {
             return false;
         };
         // The claims of this model move one nanosecond a tick.
-        let floor = found.cold[0] + rc;
+        let floor = snapshot.state[0] + rc;
         let next = line(earliest, 1_000, Some(floor));
-        draft.publish(found.head, &next, &[earliest, earliest])
+        draft.publish(snapshot.head, &next, &[earliest, earliest])
     }
 
     /// Replaces the claim without closing it, as a look does that changes nothing about the claim:
     /// the slots are then kept apart by the fences of `fill` and of the readers alone.
     fn republish(&self, earliest: i64) -> bool {
-        let found = self.latch.find();
+        let snapshot = self.latch.snapshot();
         let draft = self.latch.draft(PROCESS).unwrap();
-        draft.publish(found.head, &line(earliest, 1_000, None), &[earliest; 2])
+        draft.publish(snapshot.head, &line(earliest, 1_000, None), &[earliest; 2])
     }
 
     /// The interval that a reader would return.
     fn read(&self) -> Interval {
-        let caught = self.latch.read(|| self.ticks.sample());
-        let elapsed = caught.line.elapsed(caught.sample.raw).unwrap();
-        let interval = caught.line.at(elapsed).unwrap();
-        let Some(held_at) = caught.held_at else {
+        let reading = self.latch.read(|| self.ticks.sample());
+        let elapsed = reading.line.elapsed(reading.sample.raw).unwrap();
+        let interval = reading.line.at(elapsed).unwrap();
+        let Some(held_at) = reading.held_at else {
             return interval;
         };
-        let held = caught.line.elapsed(held_at.min(caught.sample.raw)).unwrap();
-        let earliest = caught.line.at(held).unwrap().earliest();
+        let held = reading
+            .line
+            .elapsed(held_at.min(reading.sample.raw))
+            .unwrap();
+        let earliest = reading.line.at(held).unwrap().earliest();
         Interval::new(earliest, interval.latest()).unwrap()
     }
 }
@@ -164,8 +167,8 @@ fn loom_a_line_is_never_torn() {
 #[test]
 fn loom_a_state_is_never_torn() {
     read_while_slots_are_reused(|world| {
-        let cold = world.latch.find().cold;
-        assert_eq!(cold[0], cold[1]);
+        let state = world.latch.snapshot().state;
+        assert_eq!(state[0], state[1]);
     });
 }
 
@@ -180,11 +183,11 @@ fn loom_the_slower_looker_changes_nothing() {
         };
         let mine = world.replace(70);
         let theirs = other.join().unwrap();
-        let found = world.latch.find();
-        let last = found.cold[0];
+        let snapshot = world.latch.snapshot();
+        let last = snapshot.state[0];
         // The first claim is generation 1, and each publication makes one more.
         assert_eq!(
-            found.head.generation(),
+            snapshot.head.generation(),
             1 + i64::from(mine) + i64::from(theirs)
         );
         match (mine, theirs) {
@@ -206,9 +209,11 @@ fn loom_a_looker_that_stops_after_closing_blocks_nobody() {
         let stopped = {
             let world = Arc::clone(&world);
             thread::spawn(move || {
-                let found = world.latch.find();
+                let snapshot = world.latch.snapshot();
                 let draft = world.latch.draft(PROCESS);
-                let _ = world.latch.close(found.head, || world.ticks.sample().raw);
+                let _ = world
+                    .latch
+                    .close(snapshot.head, || world.ticks.sample().raw);
                 // It never wakes up again, and never gives its slot back.
                 core::mem::forget(draft);
             })

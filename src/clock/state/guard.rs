@@ -1,6 +1,7 @@
 //! What suspends, steps and other disturbances do to what is known.
 
-use super::{Events, Serving, State};
+use super::{Answering, State};
+use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
 use crate::machine::{Disruption, Disturbance, Identity, Sandwich};
 use crate::time::{LeapKind, LeapSecond};
@@ -53,11 +54,11 @@ impl State {
     /// Real time has come to a leap second and gone on as if there were none: it was called off when no
     /// look could see that, or takes place elsewhere. Only a look can tell.
     fn leap_overdue(&self, clocks: &Sandwich) -> Option<(Self, Events)> {
-        if self.unexplained_second || !self.missed_leap(clocks.real) {
+        if self.unexplained.is_some() || !self.missed_leap(clocks.real) {
             return None;
         }
         let mut next = self.rebased(clocks, self.identity);
-        next.unexplained_second = true;
+        next.unexplained = Some(Disturbance::UnexplainedSecond);
         Some((next, Events::default()))
     }
 
@@ -101,12 +102,11 @@ impl State {
         }
     }
 
-    fn stop_serving(&mut self) {
-        if self.serving == Serving::Assumed {
-            self.floor = None;
+    /// Nothing serves from here on, and why is as the sources and the clocks have it now.
+    fn stop_serving(&mut self, policy: &Policy) {
+        if self.answering.contradiction().is_none() {
+            self.answering = Answering::nothing(self.why_nothing(policy));
         }
-        self.serving = Serving::Nothing;
-        self.assumed = None;
     }
 
     /// Raw time does not connect to what was known: every claim is void.
@@ -118,30 +118,24 @@ impl State {
         identity: Identity,
     ) -> (Self, Events) {
         let mut next = self.rebased(clocks, identity);
-        next.stop_serving();
-        next.disturbed = Some(cause);
-        next.unexplained_second = false;
+        next.voided = Some(cause);
+        next.unexplained = None;
         for record in next.sources.iter_mut().take(policy.source_count()) {
             record.void();
         }
         next.rate.reset();
-        if policy.assume_error.is_some() {
-            next.broken = Some(cause);
-        }
-        let events = Events {
-            voids: 1,
-            ..Events::default()
-        };
-        (next, events)
+        next.assumption.break_by(cause);
+        next.stop_serving(policy);
+        (next, Events::of(Count::Suspends))
     }
 
-    /// Real time was stepped, or a leap second took place; no claim was about real time.
+    /// Real time was stepped, or a leap second took place.
     fn stepped(&self, policy: &Policy, by: i64, clocks: &Sandwich) -> (Self, Events) {
         let mut next = self.rebased(clocks, self.identity);
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
         if let Some(leap) = leap.filter(|leap| self.is_that_leap(by, clocks.real, leap)) {
             next.leapt = Some(leap.boundary);
-            next.unexplained_second = false;
+            next.unexplained = None;
             return (next, Events::default());
         }
         let around_midnight = |real: i64| real.div_euclid(DAY);
@@ -149,19 +143,14 @@ impl State {
             && (around_midnight(self.seen_real.saturating_sub(2 * SECOND))
                 != around_midnight(clocks.real.saturating_add(2 * SECOND)))
         {
-            next.unexplained_second = true;
+            next.unexplained = Some(Disturbance::UnexplainedSecond);
         }
-        if self.serving == Serving::Assumed {
-            next.stop_serving();
+        next.assumption.break_by(Disturbance::Stepped);
+        match self.answering {
+            // No claim is about real time, but for one that only the caller vouched for.
+            Answering::From { .. } => {}
+            Answering::Assumed { .. } | Answering::Nothing { .. } => next.stop_serving(policy),
         }
-        if policy.assume_error.is_some() {
-            // Also while a source's claim still serves: it is real time that the caller vouched for.
-            next.broken = Some(Disturbance::Stepped);
-        }
-        let events = Events {
-            steps: 1,
-            ..Events::default()
-        };
-        (next, events)
+        (next, Events::of(Count::Steps))
     }
 }

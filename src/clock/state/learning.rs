@@ -24,7 +24,7 @@ impl State {
         }
         let mut evidence = None;
         for (index, (record, look)) in self.sources.iter_mut().zip(looks).enumerate() {
-            let Some(sync) = record.last.as_mut().filter(|_| is_write(look)) else {
+            let Some(sync) = record.word.claim_mut().filter(|_| is_write(look)) else {
                 continue;
             };
             match self.rate.learn(sync.claim, &policy.rate_limits()) {

@@ -2,10 +2,11 @@
 
 use core::time::Duration;
 
-use super::record::{SourceRecord, Verdict};
-use super::{Contradiction, Events, Serving, State, age, nanos};
+use super::record::SourceRecord;
+use super::{Answering, Assumption, Contradiction, State, Why, age, nanos};
+use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
-use crate::machine::Sandwich;
+use crate::machine::{Disturbance, Sandwich};
 use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SyncClaim};
 use crate::time::{Claim, ErrorBound, Interval, LeapSecond, Timestamp};
 
@@ -70,13 +71,14 @@ impl State {
         next.outlive(policy, clocks.raw);
         let mut evidence = None;
         for (index, (record, look)) in next.sources.iter_mut().zip(looks).enumerate() {
-            let verdict = record.hear(look);
-            let refused = record.refusal.is_some_and(|refusal| !refusal.is_absence());
-            events.refusals += u64::from(refused);
-            events.writes += u64::from(matches!(look.finding, Finding::Write(_)));
-            if let Verdict::Contradicts(by) = verdict {
-                evidence = evidence.max(Some((by, index)));
+            let missed_by = record.hear(look);
+            if record.refusal.is_some_and(|refusal| !refusal.is_absence()) {
+                events.note(Count::Refusals);
             }
+            if matches!(look.finding, Finding::Write(_)) {
+                events.note(Count::Writes);
+            }
+            evidence = evidence.max(missed_by.map(|by| (by, index)));
         }
         // What one source announced is on the scale of the others' new claims too.
         next.note_leap(looks);
@@ -84,18 +86,19 @@ impl State {
             .iter()
             .any(|look| matches!(look.finding, Finding::Write(_)))
         {
-            next.disturbed = None;
-            next.broken = None;
+            next.voided = None;
+            next.assumption.mend();
         }
-        if evidence.is_none() && next.contradiction.is_none() {
+        let contradicted = next.answering.contradiction().is_some();
+        if evidence.is_none() && !contradicted {
             evidence = next.learn(policy, looks, clocksource);
         }
         evidence = evidence.max(next.disagreement(policy, clocks.raw));
         if let Some((by, source)) = evidence {
-            events.contradictions += 1;
+            events.note(Count::Contradictions);
             next.contradict(policy, source, by);
-        } else if next.contradiction.is_some() && next.all_agree(policy) {
-            next.contradiction = None;
+        } else if contradicted && next.all_agree(policy) {
+            next.answering = Answering::nothing(Why::Unheard);
             for record in &mut next.sources {
                 record.drop_unconfirmed();
             }
@@ -105,8 +108,8 @@ impl State {
     }
 
     pub(super) fn contradict(&mut self, policy: &Policy, source: usize, by: Duration) {
-        self.contradiction = Some(Contradiction { source, by });
-        self.floor = None;
+        let contradiction = Contradiction { source, by };
+        self.answering = Answering::nothing(Why::Contradicted(contradiction));
         // Whichever claim was false, what was learned may rest on it.
         self.unlearn(policy);
         // Each source has to say the same thing twice from now on.
@@ -125,9 +128,10 @@ impl State {
     fn disagreement(&self, policy: &Policy, raw: i64) -> Option<(Duration, usize)> {
         // Once there is a contradiction, a source that no longer vouches cannot settle it, and the
         // others must not wait for it for ever.
-        let counts = |record: &SourceRecord| self.contradiction.is_none() || record.has_a_say();
+        let contradicted = self.answering.contradiction().is_some();
+        let counts = |record: &SourceRecord| !contradicted || record.has_a_say();
         let carried = |record: &SourceRecord| {
-            let claim = record.last.filter(|_| counts(record))?.claim;
+            let claim = record.word.claim().filter(|_| counts(record))?.claim;
             Some((claim.carry(raw).ok()?, claim.raw()))
         };
         let mut worst = None;
@@ -150,7 +154,7 @@ impl State {
         for look in looks {
             if let LeapNotice::Passed(leap) = look.leap {
                 self.leapt = Some(leap.boundary);
-                self.unexplained_second = false;
+                self.unexplained = None;
                 return;
             }
         }
@@ -166,12 +170,12 @@ impl State {
             .any(|look| matches!(look.finding, Finding::Write(_)));
         let told = anew || (witnesses.peek().is_some() && witnesses.all(can_tell_of_leaps));
         if told {
-            self.unexplained_second = false;
+            self.unexplained = None;
             if self.missed_leap(self.seen_real) {
                 self.drop_missed_leap();
             }
         } else if looks.iter().any(is_too_near) && self.knows_of_no_leap() {
-            self.unexplained_second = true;
+            self.unexplained = Some(Disturbance::UnexplainedSecond);
         }
     }
 
@@ -221,17 +225,15 @@ impl State {
             record.revise(revise);
         }
         self.rate.revise(revise);
-        if let Some(assumed) = &mut self.assumed {
-            assumed.claim = revise(assumed.claim);
+        if let Answering::Assumed { sync, .. } = &mut self.answering {
+            sync.claim = revise(sync.claim);
         }
     }
 
     /// The state once the caller has vouched for real time anew.
     pub(crate) fn vouched(&self, policy: &Policy, clocks: &Sandwich) -> Self {
-        let mut next = Self {
-            broken: None,
-            ..*self
-        };
+        let mut next = *self;
+        next.assumption.mend();
         next.choose(policy, clocks);
         next
     }
@@ -239,9 +241,14 @@ impl State {
     /// Chooses what serves: the narrowest claim of a source that vouches now, else the narrowest of
     /// one that did, else what the caller vouched for.
     fn choose(&mut self, policy: &Policy, clocks: &Sandwich) {
-        let before = self.serving;
+        if self.answering.contradiction().is_none() {
+            self.answering = self.chosen(policy, clocks);
+        }
+    }
+
+    fn chosen(&self, policy: &Policy, clocks: &Sandwich) -> Answering {
         let usable = |record: &SourceRecord| {
-            let claim = record.last?.claim;
+            let claim = record.word.claim()?.claim;
             if age(&claim, clocks.raw) > policy.max_age {
                 return None;
             }
@@ -249,33 +256,36 @@ impl State {
             let epsilon = carried.ok()?.epsilon();
             (epsilon <= policy.max_error).then_some((record.refusal.is_some(), epsilon))
         };
+        let from = |source| Answering::From {
+            source,
+            floor: None,
+        };
+        let nothing = || Answering::nothing(self.why_nothing(policy));
         let narrowest = self
             .in_use(policy)
             .enumerate()
             .filter_map(|(index, record)| Some((usable(record)?, index)))
             .min();
-        self.serving = match narrowest {
-            _ if self.contradiction.is_some() => Serving::Nothing,
-            Some((_, index)) => Serving::Source(index),
-            None if self.may_assume(policy) => match self.broken {
-                None => Serving::Assumed,
-                Some(_) => Serving::Nothing,
-            },
-            // A claim too old or too wide stays in force, so that this can be told; it answers no
-            // more.
-            None if self.in_force().is_some() && before != Serving::Assumed => before,
-            None => self
+        if let Some((_, index)) = narrowest {
+            return from(index);
+        }
+        let may_assume = self.none_reports_a_bound(policy);
+        match self.assumption {
+            Assumption::Holds if may_assume => {
+                return self
+                    .assume(policy, clocks)
+                    .map_or_else(nothing, |sync| Answering::Assumed { sync, floor: None });
+            }
+            Assumption::Broken(_) if may_assume => return nothing(),
+            Assumption::NotGiven | Assumption::Holds | Assumption::Broken(_) => {}
+        }
+        // A claim too old or too wide stays in force, so that this can be told; it answers no more.
+        match self.answering {
+            Answering::From { source, .. } if self.in_force().is_some() => from(source),
+            _ => self
                 .in_use(policy)
-                .position(|record| record.last.is_some())
-                .map_or(Serving::Nothing, Serving::Source),
-        };
-        self.assumed = (self.serving == Serving::Assumed)
-            .then(|| self.assume(policy, clocks))
-            .flatten();
-        let was_assumed = before == Serving::Assumed;
-        if was_assumed != (self.serving == Serving::Assumed) && self.serving != Serving::Nothing {
-            // Vouched and assumed claims are never mixed.
-            self.floor = None;
+                .position(|record| record.word.claim().is_some())
+                .map_or_else(nothing, from),
         }
     }
 
@@ -289,7 +299,10 @@ impl State {
         let real = Timestamp::from_unix_nanos(clocks.real);
         let interval = Interval::around(real, bound.total()).ok()?;
         let rate = policy.unlearned();
-        let leap: Option<LeapSecond> = self.assumed.and_then(|before| before.claim.leap());
+        let leap: Option<LeapSecond> = match self.answering {
+            Answering::Assumed { sync, .. } => sync.claim.leap(),
+            Answering::From { .. } | Answering::Nothing { .. } => None,
+        };
         let claim = Claim::new(clocks.raw, interval, rate)
             .with_leap(leap.filter(|leap| interval.latest() < leap.boundary));
         Some(SyncClaim { claim, bound })

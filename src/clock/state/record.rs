@@ -1,34 +1,57 @@
-//! What a clock keeps of one source, and how it tests what the source says against what it said.
+//! Per-source record: the last claim, and the evidence for or against it.
 
 use core::time::Duration;
 
 use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SourceMemory, SyncClaim};
 use crate::time::Claim;
-use crate::words::{WordReader, WordWriter, Words};
+use crate::words::{words_enum, words_struct};
 
 /// How far apart two writes must be at least to test the oscillator's rate: neighbours a few
 /// seconds apart leave room for any.
 const PAIR_SPAN: i64 = 60_000_000_000;
 
-/// Whether what a source says fits what it said before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::clock) enum Verdict {
-    Consistent,
-    /// The claims miss each other by so much.
-    Contradicts(Duration),
+/// What a source has said, as far as it counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Nothing yet: a bound that is there already may be taken over (A4).
+    #[default]
+    Unheard,
+    /// A claim that was there before the first look (A4).
+    Inherited(SyncClaim),
+    /// A claim from a write that was seen.
+    Own(SyncClaim),
+    /// What it said does not count any more, and only what it writes from now on will.
+    Voided,
 }
 
-/// One source's standing.
+words_enum!(Word { Unheard = 1, Inherited(sync) = 2, Own(sync) = 3, Voided = 4 });
+
+impl Word {
+    pub(crate) const fn claim(&self) -> Option<SyncClaim> {
+        match self {
+            Self::Inherited(sync) | Self::Own(sync) => Some(*sync),
+            Self::Unheard | Self::Voided => None,
+        }
+    }
+
+    pub(super) const fn claim_mut(&mut self) -> Option<&mut SyncClaim> {
+        match self {
+            Self::Inherited(sync) | Self::Own(sync) => Some(sync),
+            Self::Unheard | Self::Voided => None,
+        }
+    }
+
+    /// Voids a claim; a source that was never heard stays so.
+    const fn drop_claim(&mut self) {
+        if self.claim().is_some() {
+            *self = Self::Voided;
+        }
+    }
+}
+
+/// Whether what a source writes fits what it wrote before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SourceRecord {
-    /// The source's own words.
-    pub(crate) memory: SourceMemory,
-    /// Why it does not vouch now, if it does not.
-    pub(crate) refusal: Option<Refusal>,
-    /// Its last claim, unless a void took it.
-    pub(crate) last: Option<SyncClaim>,
-    /// Whether that claim was there before the first look (A4).
-    pub(crate) inherited: bool,
+struct Consistency {
     /// A write at least `PAIR_SPAN` older than `younger`, or none.
     older: Option<Claim>,
     /// A write at most twice `PAIR_SPAN` old.
@@ -37,68 +60,21 @@ pub(crate) struct SourceRecord {
     pair_outside: bool,
     /// Its last two claims agree; asked only while a contradiction lasts.
     agreed: bool,
-    /// It was disturbed, or has spoken: a first look is over.
-    first_look_over: bool,
 }
 
-impl SourceRecord {
-    /// Whether a bound that is there already may be taken over.
-    pub(in crate::clock) const fn may_inherit(&self) -> bool {
-        !self.first_look_over
-    }
+words_struct!(Consistency {
+    older,
+    younger,
+    pair_outside,
+    agreed,
+});
 
-    /// Takes note of what a look found.
-    pub(in crate::clock) fn hear(&mut self, look: &Look) -> Verdict {
-        let on_scale = |sync: SyncClaim| match look.leap {
-            LeapNotice::Pending(leap) => SyncClaim {
-                claim: sync.claim.with_leap(Some(leap)),
-                ..sync
-            },
-            LeapNotice::None | LeapNotice::Passed(_) => sync,
-        };
-        let nothing_said = Refusal::AwaitingWrite {
-            because: Awaiting::Disturbance,
-        };
-        match look.finding {
-            Finding::Write(sync) => {
-                self.refusal = None;
-                self.first_look_over = true;
-                self.inherited = false;
-                self.accept(on_scale(sync))
-            }
-            Finding::Inherited(sync) => {
-                self.refusal = None;
-                self.first_look_over = true;
-                // One that was inherited itself is taken over by a later one.
-                if self.last.is_none() || self.inherited {
-                    self.inherited = true;
-                    self.last = Some(on_scale(sync));
-                }
-                Verdict::Consistent
-            }
-            Finding::Nothing => {
-                self.refusal = self.last.is_none().then_some(nothing_said);
-                Verdict::Consistent
-            }
-            Finding::Refused(refusal) => {
-                self.refusal = Some(refusal);
-                Verdict::Consistent
-            }
-            Finding::Unsettled => {
-                if self.last.is_none() && self.refusal.is_none() {
-                    self.refusal = Some(Refusal::AwaitingWrite {
-                        because: Awaiting::Unsettled,
-                    });
-                }
-                Verdict::Consistent
-            }
-        }
-    }
-
-    fn accept(&mut self, sync: SyncClaim) -> Verdict {
-        let claim = sync.claim;
-        let neighbours = self.last.and_then(|last| last.claim.contradiction(&claim));
-        if self.last.is_some() {
+impl Consistency {
+    /// Tests a write against the claim before it and one at least a minute older; by how much it
+    /// misses the one that it misses more.
+    fn test(&mut self, last: Option<&Claim>, claim: Claim) -> Option<Duration> {
+        let neighbours = last.and_then(|last| last.contradiction(&claim));
+        if last.is_some() {
             self.agreed = neighbours.is_none();
         }
         let far_enough = |earlier: &Claim| claim.raw().saturating_sub(earlier.raw()) >= PAIR_SPAN;
@@ -111,51 +87,126 @@ impl SourceRecord {
             self.older = self.younger;
             self.younger = Some(claim);
         }
-        self.last = Some(sync);
-        neighbours
-            .max(pair)
-            .map_or(Verdict::Consistent, Verdict::Contradicts)
+        neighbours.max(pair)
+    }
+
+    /// What stands against the rate outlives a void: no write has refuted it.
+    const fn voided(self) -> Self {
+        Self {
+            older: None,
+            younger: None,
+            pair_outside: self.pair_outside,
+            agreed: false,
+        }
+    }
+}
+
+/// One source's standing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SourceRecord {
+    /// What the source itself remembers.
+    pub(crate) memory: SourceMemory,
+    /// Why it does not vouch now, if it does not.
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) word: Word,
+    consistency: Consistency,
+}
+
+words_struct!(SourceRecord {
+    memory,
+    refusal,
+    word,
+    consistency,
+});
+
+impl SourceRecord {
+    /// Returns true if a bound that is there already may be taken over.
+    pub(in crate::clock) const fn may_inherit(&self) -> bool {
+        matches!(self.word, Word::Unheard)
+    }
+
+    /// Takes note of what a look found; by how much its claim misses an earlier one, if it does.
+    pub(in crate::clock) fn hear(&mut self, look: &Look) -> Option<Duration> {
+        let on_scale = |sync: SyncClaim| match look.leap {
+            LeapNotice::Pending(leap) => SyncClaim {
+                claim: sync.claim.with_leap(Some(leap)),
+                ..sync
+            },
+            LeapNotice::None | LeapNotice::Passed(_) => sync,
+        };
+        let awaiting = |because| Some(Refusal::AwaitingWrite { because });
+        let has_claim = self.word.claim().is_some();
+        match look.finding {
+            Finding::Write(sync) => {
+                self.refusal = None;
+                let sync = on_scale(sync);
+                let last = self.word.claim().map(|last| last.claim);
+                self.word = Word::Own(sync);
+                return self.consistency.test(last.as_ref(), sync.claim);
+            }
+            Finding::Inherited(sync) => {
+                self.refusal = None;
+                // One that was inherited itself is taken over by a later one.
+                if !matches!(self.word, Word::Own(_)) {
+                    self.word = Word::Inherited(on_scale(sync));
+                }
+            }
+            Finding::Nothing if has_claim => self.refusal = None,
+            Finding::Nothing => self.refusal = awaiting(Awaiting::Disturbance),
+            Finding::Refused(refusal) => self.refusal = Some(refusal),
+            Finding::Unsettled => {
+                if !has_claim && self.refusal.is_none() {
+                    self.refusal = awaiting(Awaiting::Unsettled);
+                }
+            }
+        }
+        None
     }
 
     /// From here on two successive claims have to agree before a contradiction is over.
     pub(in crate::clock) const fn start_over(&mut self) {
-        self.agreed = false;
+        self.consistency.agreed = false;
     }
 
-    /// Whether nothing stands against this source, as far as a contradiction goes.
+    /// Returns true if nothing stands against this source, as far as a contradiction goes.
     pub(in crate::clock) const fn agrees(&self) -> bool {
-        self.agreed && !self.pair_outside
+        self.consistency.agreed && !self.consistency.pair_outside
     }
 
-    /// Whether the source has a say: it made a claim and stands by it.
+    /// Returns true if the source has a say: it made a claim and stands by it.
     pub(in crate::clock) const fn has_a_say(&self) -> bool {
-        self.last.is_some() && self.refusal.is_none()
+        self.word.claim().is_some() && self.refusal.is_none()
     }
 
-    /// Drops its claims of which this holds.
     pub(in crate::clock) fn drop_if(&mut self, unsound: impl Fn(&Claim) -> bool) {
-        self.last = self.last.filter(|last| !unsound(&last.claim));
-        self.older = self.older.filter(|claim| !unsound(claim));
-        self.younger = self.younger.filter(|claim| !unsound(claim));
+        if self.word.claim().is_some_and(|sync| unsound(&sync.claim)) {
+            self.word.drop_claim();
+        }
+        let Consistency { older, younger, .. } = &mut self.consistency;
+        for claim in [older, younger] {
+            *claim = claim.filter(|claim| !unsound(claim));
+        }
     }
 
     /// Drops a claim that nothing confirmed when a contradiction ended without this source.
     pub(in crate::clock) const fn drop_unconfirmed(&mut self) {
         if !self.agrees() {
-            self.last = None;
+            self.word.drop_claim();
         }
     }
 
     /// Changes the claims' scale, for a leap second.
     pub(in crate::clock) fn revise(&mut self, revise: impl Fn(Claim) -> Claim) {
         self.revise_last(&revise);
-        self.older = self.older.map(&revise);
-        self.younger = self.younger.map(&revise);
+        let Consistency { older, younger, .. } = &mut self.consistency;
+        for claim in [older, younger] {
+            *claim = claim.map(&revise);
+        }
     }
 
     /// Changes the bounds on the rate that the last claim is carried and compared with.
     pub(in crate::clock) fn revise_last(&mut self, revise: impl Fn(Claim) -> Claim) {
-        if let Some(last) = &mut self.last {
+        if let Some(last) = self.word.claim_mut() {
             last.claim = revise(last.claim);
         }
     }
@@ -163,45 +214,10 @@ impl SourceRecord {
     /// Raw time no longer connects: nothing that was said before counts, or is compared.
     pub(in crate::clock) const fn void(&mut self) {
         *self = Self {
-            memory: SourceMemory {
-                words: [0; SourceMemory::WORDS],
-            },
+            memory: SourceMemory::EMPTY,
             refusal: None,
-            last: None,
-            inherited: false,
-            older: None,
-            younger: None,
-            pair_outside: self.pair_outside,
-            agreed: false,
-            first_look_over: true,
+            word: Word::Voided,
+            consistency: self.consistency.voided(),
         };
-    }
-}
-
-impl Words for SourceRecord {
-    fn write(&self, to: &mut WordWriter<'_>) {
-        to.put(&self.memory);
-        to.put(&self.refusal);
-        to.put(&self.last);
-        to.put(&self.inherited);
-        to.put(&self.older);
-        to.put(&self.younger);
-        to.put(&self.pair_outside);
-        to.put(&self.agreed);
-        to.put(&self.first_look_over);
-    }
-
-    fn read(from: &mut WordReader<'_>) -> Self {
-        Self {
-            memory: from.take(),
-            refusal: from.take(),
-            last: from.take(),
-            inherited: from.take(),
-            older: from.take(),
-            younger: from.take(),
-            pair_outside: from.take(),
-            agreed: from.take(),
-            first_look_over: from.take(),
-        }
     }
 }

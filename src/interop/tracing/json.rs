@@ -49,7 +49,7 @@ pub struct LogJson<F> {
 }
 
 impl<F> LogJson<F> {
-    /// Wraps a format, which is to write JSON and no time of its own.
+    /// Wraps a format that writes JSON without a time of its own.
     #[must_use]
     pub const fn new(clock: Clock, format: F) -> Self {
         Self { clock, format }
@@ -107,6 +107,7 @@ impl<W: Write> Splice<W> {
                 interval.earliest().unix_nanos(),
                 interval.latest().unix_nanos(),
             )?,
+            // Null rather than left out: a reader that expects numbers then finds out at once.
             Err(_) => self
                 .to
                 .write_str(r#""earliest_ns":null,"latest_ns":null"#)?,
@@ -118,18 +119,22 @@ impl<W: Write> Splice<W> {
 impl<W: Write> Write for Splice<W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
+        // Formatters may begin with empty writes; the fields go where the first character is.
         if let (Place::Start, false) = (&self.at, rest.is_empty()) {
             self.fields()?;
             if let Some(inside) = rest.strip_prefix('{') {
                 self.at = Place::AfterFields;
                 rest = inside;
             } else {
+                // No object: the fields become one of their own in front of the line, so that
+                // nothing of it is lost.
                 self.at = Place::Inside;
                 self.to.write_str("} ")?;
             }
         }
         if let (Place::AfterFields, Some(first)) = (&self.at, rest.trim_start().chars().next()) {
             self.at = Place::Inside;
+            // An empty object takes no comma after the fields, or no reader would parse the line.
             if first != '}' {
                 self.to.write_char(',')?;
             }

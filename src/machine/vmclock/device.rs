@@ -31,13 +31,13 @@ impl VmClock {
         Ok(Self { page, layout })
     }
 
-    /// See [`Layout::glance`].
+    /// Reads the two words that matter as [`Layout::glance`] does.
     #[inline]
     pub(crate) fn glance(&self, zero: usize) -> Disruption {
         self.layout.glance(self.page.words(), zero)
     }
 
-    /// See [`Layout::read`].
+    /// Reads the page whole as [`Layout::read`] does.
     pub(crate) fn read(&self) -> Option<Disruption> {
         self.layout.read(self.page.words())
     }

@@ -1,4 +1,4 @@
-//! What the page means, and how it is read while somebody else writes it.
+//! What the page means, and how it is read while the hypervisor writes it.
 //!
 //! Layout and meaning are those of Linux's `vmclock-abi.h`; all fields are little-endian and aligned.
 //!
@@ -39,7 +39,7 @@ const FLAGS: usize = 3;
 const GENERATION: usize = 13;
 
 /// How often a settled reading is tried. The hypervisor writes some hundred bytes; a writer that was
-/// stopped in the middle of it must not hold up anybody here.
+/// stopped in the middle of it must not hold up a thread here.
 const ATTEMPTS: usize = 1_000;
 
 /// Which words of a page that was checked tell of disruptions.
@@ -78,13 +78,15 @@ impl Layout {
         })
     }
 
-    /// What it says now, whole: `None` while it is being written.
+    /// Reads what it says now, whole; `None` while it is being written.
     pub(super) fn read(self, page: &Page) -> Option<Disruption> {
         settled(page, || self.glance(page, 0))
     }
 
-    /// Two loads. Each word is whole; that they belong together is not promised, but whoever finds
-    /// either of them changed looks again by [`read`](Self::read).
+    /// Reads the two words that tell of disruptions, each whole.
+    ///
+    /// That they belong together is not promised, but a caller that finds either of them changed
+    /// looks again by [`read`](Self::read).
     ///
     /// `zero` is 0, known only once the clock has been read: the loads must not come before.
     #[inline]

@@ -57,7 +57,8 @@ impl Answer {
         };
         let age = i128::from(self.received.real) - i128::from(report.reference_time.unix_nanos());
         let seconds = |ns: i128| i64::try_from(ns / BILLION).unwrap_or(i64::MAX);
-        if -age > i128::from(AHEAD) + i128::from(bound) {
+        let off = i128::from(bound) + i128::from(report.correction.magnitude);
+        if -age > i128::from(AHEAD) + off {
             return Some(ChronyRefusal::FutureReference {
                 by_s: seconds(-age),
             });
@@ -67,25 +68,32 @@ impl Answer {
                 age_s: seconds(age),
             });
         }
-        None
+        report
+            .unsettled_by()
+            .map(|beyond_ppb| ChronyRefusal::Unsettled { beyond_ppb })
     }
 
-    /// The claim that the report makes; `None` if it leaves the range of timestamps.
-    pub(super) fn claim(&self, context: &LookContext<'_>) -> Option<SyncClaim> {
+    /// Makes the report's claim, `deviation_ns` being what the daemon wrote beside its bound; `None` if
+    /// that leaves the range of timestamps.
+    pub(super) fn claim(&self, context: &LookContext<'_>, deviation_ns: u64) -> Option<SyncClaim> {
         let bound = ErrorBound {
             reported_ns: self.report.bound_ns()?,
             rounding_ns: self.report.rounding_ns(),
             margin_ns: u64::try_from(context.daemon_margin.as_nanos()).unwrap_or(u64::MAX),
+            deviation_ns,
+            wander_ns: self.forecast_error(context),
             unseen_ns: self.strayed_ns,
             bracket_ns: self
                 .asked
                 .bracket()
                 .checked_add(self.hidden_ns)?
-                .checked_add(self.wander(context))?,
+                .checked_add(self.slewed(context))?,
             ..ErrorBound::default()
         };
-        let real = Timestamp::from_unix_nanos(self.asked.real);
-        let interval = Interval::around(real, bound.total()).ok()?;
+        // What is left to correct has a sign: UTC is around corrected time, not around real time.
+        let corrected = i64::try_from(self.corrected()).ok()?;
+        let interval =
+            Interval::around(Timestamp::from_unix_nanos(corrected), bound.total()).ok()?;
         let rate = RateBounds::symmetric(context.max_drift_ppb);
         Some(SyncClaim {
             claim: Claim::new(self.asked.raw, interval, rate),
@@ -99,8 +107,7 @@ impl Answer {
     /// clock has counted since then is compared with what raw time has counted since the instant.
     pub(super) fn updated_after(&self, raw: i64, context: &LookContext<'_>) -> bool {
         let report = &self.report;
-        let corrected = i128::from(self.asked.real) + i128::from(report.correction.signed());
-        let age = corrected - i128::from(report.reference_time.unix_nanos());
+        let age = self.corrected() - i128::from(report.reference_time.unix_nanos());
         let elapsed = i128::from(self.asked.raw) - i128::from(raw);
         // The corrected clock departs from raw time at the rate that chronyd reports, and by what
         // anybody else did to it.
@@ -110,16 +117,36 @@ impl Answer {
             self.strayed_ns,
             self.hidden_ns,
             self.asked.bracket(),
-            self.wander(context),
+            self.slewed(context),
         ];
         let latest = age + drift + blur.into_iter().map(i128::from).sum::<i128>();
         // Of an answer from before that instant nothing is later, whatever it says.
         elapsed > 0 && latest < elapsed
     }
 
+    /// Returns real time at the asking with what was left to correct, in ns since the Unix epoch.
+    fn corrected(&self) -> i128 {
+        i128::from(self.asked.real) + i128::from(self.report.correction.signed())
+    }
+
+    /// Returns how far a forecast of this age may be off, in ns.
+    ///
+    /// Between two updates chronyd lets its dispersion grow by its skew and 1 ppm. The skew is what it
+    /// does not know of the rate up to the update; how the rate moved since, it cannot know.
+    fn forecast_error(&self, context: &LookContext<'_>) -> u64 {
+        let age = self.corrected() - i128::from(self.report.reference_time.unix_nanos());
+        // A reference time that lies ahead was moved by a step: then any time since the update before.
+        let age = match u128::try_from(age) {
+            Ok(age) => age + u128::from(SAME_REFERENCE),
+            Err(_) => self.report.update_interval_ns.into(),
+        };
+        let error = age.saturating_mul(context.report_wander_ppb.into());
+        u64::try_from(error.div_ceil(1_000_000_000)).unwrap_or(u64::MAX)
+    }
+
     /// How far real time may have moved against UTC from the asking to the instant that the report is
     /// about, which was any until its arrival: 12.5 % is the fastest slew there is.
-    fn wander(&self, context: &LookContext<'_>) -> u64 {
+    fn slewed(&self, context: &LookContext<'_>) -> u64 {
         let span = self.received.raw.abs_diff(self.asked.raw);
         let drift = u128::from(span) * u128::from(context.max_drift_ppb);
         let drift = u64::try_from(drift.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
@@ -337,6 +364,8 @@ mod tests {
             },
             last_offset: Figure::default(),
             frequency_ppb: 0,
+            residual_ppb: -3,
+            skew_ppb: 40,
             root_delay_ns: 0,
             root_dispersion_ns: 0,
             update_interval_ns: 16 * SECOND.unsigned_abs(),

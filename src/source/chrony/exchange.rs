@@ -6,31 +6,39 @@ use core::time::Duration;
 use std::io;
 use std::net::UdpSocket;
 
-/// Somebody who passes a request on and brings the answer.
-pub(crate) trait Asker: fmt::Debug + Send + Sync {
-    /// Sends the request and waits for one datagram: how long it is, with its beginning in `answer`.
+/// Carries one request to a chronyd and brings its answer back; see [`ChronySource::transport`].
+///
+/// [`ChronySource`](super::ChronySource) asks over UDP. Another way there, or a chronyd that is played
+/// in a test, takes its place by implementing this; `ChronyReport` in
+/// `epsilon_clock::testing` (feature `test-util`) makes the answers.
+///
+/// [`ChronySource::transport`]: super::ChronySource::transport
+pub trait ChronyTransport: fmt::Debug + Send + Sync {
+    /// Sends the request, waits for one datagram, and returns its length.
+    ///
+    /// The datagram's beginning is put into `answer`; what does not fit is dropped, and the length is
+    /// at most that of `answer`.
     ///
     /// # Errors
     ///
-    /// Whatever kept an answer from coming in time.
-    fn ask(&self, request: &[u8], answer: &mut [u8]) -> io::Result<usize>;
+    /// Whatever kept an answer from coming within `timeout`.
+    fn exchange(&self, request: &[u8], answer: &mut [u8], timeout: Duration) -> io::Result<usize>;
 }
 
 /// Over UDP, from a fresh port each time: a late answer to an earlier request finds nobody.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Udp {
     address: SocketAddr,
-    timeout: Duration,
 }
 
 impl Udp {
-    pub(super) const fn new(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, timeout }
+    pub(super) const fn new(address: SocketAddr) -> Self {
+        Self { address }
     }
 }
 
-impl Asker for Udp {
-    fn ask(&self, request: &[u8], answer: &mut [u8]) -> io::Result<usize> {
+impl ChronyTransport for Udp {
+    fn exchange(&self, request: &[u8], answer: &mut [u8], timeout: Duration) -> io::Result<usize> {
         let from: IpAddr = match self.address {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -38,7 +46,7 @@ impl Asker for Udp {
         let socket = UdpSocket::bind((from, 0))?;
         // Connected: nobody else's datagrams come in, and an empty port is told at once.
         socket.connect(self.address)?;
-        socket.set_read_timeout(Some(self.timeout))?;
+        socket.set_read_timeout(Some(timeout))?;
         socket.send(request)?;
         socket.recv(answer)
     }

@@ -33,7 +33,7 @@ pub(super) fn look(
         .leap
         .due(now.real)
         .map_or(LeapNotice::None, LeapNotice::Pending);
-    *memory = known.store();
+    memory.store(&known);
     Look { finding, leap }
 }
 
@@ -43,7 +43,7 @@ fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Re
         raw: now.raw,
         may_inherit,
     };
-    let Some(mut known) = Remembered::load(memory) else {
+    let Some(mut known) = memory.load::<Remembered>() else {
         return Remembered::first(now, barrier(context.may_inherit));
     };
     let (real, boot) = (now.real_offset(), now.boot_offset());
@@ -59,7 +59,7 @@ fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Re
 /// Somebody is just putting an answer in, and it will be there at the next look. Or the thread that
 /// did is not there, in a forked child: then the mailbox stays shut, and its owner is silent.
 fn shut(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> Look {
-    let Some(known) = Remembered::load(memory) else {
+    let Some(known) = memory.load::<Remembered>() else {
         return Look::new(Finding::Unsettled);
     };
     let now = context.machine.sandwich();
@@ -91,6 +91,10 @@ fn judge(
     if !is_of_these_clocks(&answer, known) {
         return awaiting(Awaiting::Disturbance);
     }
+    let kernel = context.kernel_status();
+    if kernel.is_some_and(|kernel| !kernel.vouches(context.accept_unsync_flag)) {
+        return Finding::Refused(ChronyRefusal::KernelUnsynchronized.into());
+    }
     let kind = match answer.report.leap {
         Leap::Due(kind) => Some(kind),
         Leap::None | Leap::Unsynchronized => None,
@@ -113,13 +117,17 @@ fn judge(
     let vouched_since = beyond && answer.watched;
     if vouched_since {
         known.barrier = None;
-    } else if !may_inherit(context, known) {
+    } else if !may_inherit(kernel, known) {
         return awaiting(Awaiting::Disturbance);
     }
     if known.claimed == contents.serial {
         return Finding::Nothing;
     }
-    let Some(claim) = answer.claim(context) else {
+    // A daemon that leaves the kernel's bound alone leaves the deviation beside it alone as well.
+    let deviation = kernel
+        .filter(NtpStatus::reports_a_bound)
+        .map_or(0, |kernel| kernel.deviation_ns());
+    let Some(claim) = answer.claim(context, deviation) else {
         return awaiting(Awaiting::Disturbance);
     };
     known.claimed = contents.serial;
@@ -171,12 +179,9 @@ fn near_midnight(answer: &Answer, now: &Sandwich) -> bool {
 
 /// Whether a report counts though chronyd has not updated since the first look: nobody stepped the
 /// clock since it last did, or the kernel would have forgotten its NTP state.
-fn may_inherit(context: &LookContext<'_>, known: &Remembered) -> bool {
+fn may_inherit(kernel: Option<NtpStatus>, known: &Remembered) -> bool {
     known.barrier.is_some_and(|barrier| barrier.may_inherit)
-        && context
-            .machine
-            .ntp_status()
-            .is_ok_and(|status| (0..NtpStatus::MAXERROR_CAP).contains(&status.maxerror))
+        && kernel.is_some_and(|kernel| kernel.reports_a_bound())
 }
 
 #[cfg(test)]

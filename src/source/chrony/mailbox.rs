@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::answer::{Answer, Clocks, History};
-use super::exchange::Asker;
+use super::exchange::ChronyTransport;
 use super::refusal::ChronyRefusal;
 use super::report::{BUFFER_LEN, Malformed, Report, request};
 use crate::machine::{Machine, Sandwich};
@@ -91,10 +91,15 @@ impl Mailbox {
     }
 
     /// Asks, and keeps the cheapest of a few answers, if nothing happened to the clocks meanwhile.
-    pub(super) fn refresh(&self, asker: &dyn Asker, machine: &dyn Machine) {
+    pub(super) fn refresh(
+        &self,
+        transport: &dyn ChronyTransport,
+        timeout: Duration,
+        machine: &dyn Machine,
+    ) {
         let mut cheapest: Option<Exchange> = None;
         for attempt in 0..QUESTIONS {
-            let Some(exchange) = self.exchange(attempt, asker, machine) else {
+            let Some(exchange) = self.exchange(attempt, transport, timeout, machine) else {
                 break;
             };
             let cost = exchange.cost();
@@ -123,7 +128,8 @@ impl Mailbox {
     fn exchange(
         &self,
         attempt: usize,
-        asker: &dyn Asker,
+        transport: &dyn ChronyTransport,
+        timeout: Duration,
         machine: &dyn Machine,
     ) -> Option<Exchange> {
         let serial = self.open().map_or(0, |contents| contents.serial);
@@ -133,7 +139,9 @@ impl Mailbox {
         let disruption = machine.disruption()?;
         let asked = sharp(machine);
         let mut datagram = [0; BUFFER_LEN];
-        let length = asker.ask(&request(sequence, attempt), &mut datagram).ok()?;
+        let length = transport
+            .exchange(&request(sequence, attempt), &mut datagram, timeout)
+            .ok()?;
         let received = machine.sandwich();
         let undisturbed = machine.disruption() == Some(disruption)
             && received.raw >= asked.raw

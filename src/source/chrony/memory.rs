@@ -1,8 +1,8 @@
-//! What is remembered from one look at chronyd's answers to the next, and how it is written down.
+//! What is remembered from one look at chronyd's answers to the next.
 
 use crate::machine::{OffsetRange, Sandwich};
-use crate::source::SourceMemory;
 use crate::time::{LeapKind, LeapSecond, Timestamp};
+use crate::words::words_struct;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 
@@ -20,6 +20,15 @@ pub(super) struct Remembered {
     pub(super) leap: LeapFlag,
 }
 
+words_struct!(Remembered {
+    real_offset,
+    boot_offset,
+    opened,
+    claimed,
+    barrier,
+    leap,
+});
+
 /// What chronyd has to go beyond before its reports count: the clocks were disturbed, or never yet
 /// watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +39,8 @@ pub(super) struct Barrier {
     pub(super) may_inherit: bool,
 }
 
+words_struct!(Barrier { raw, may_inherit });
+
 /// The leap second that chronyd announces, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LeapFlag {
@@ -39,6 +50,8 @@ pub(super) struct LeapFlag {
     /// It was seen set on both sides of a midnight: the leap second is over.
     pub(super) stale: bool,
 }
+
+words_struct!(LeapFlag { kind, day, stale });
 
 impl LeapFlag {
     /// The flag after a report of this instant of real time.
@@ -85,85 +98,12 @@ impl Remembered {
             leap: LeapFlag::default(),
         }
     }
-
-    /// `None` before the first look, and after a void.
-    pub(super) fn load(memory: &SourceMemory) -> Option<Self> {
-        let [
-            present,
-            real_lo,
-            real_hi,
-            boot_lo,
-            boot_hi,
-            claimed,
-            barrier,
-            barrier_raw,
-            leap_kind,
-            leap_day,
-            leap_stale,
-            opened,
-            _,
-            _,
-            _,
-            _,
-        ] = memory.words;
-        let range = |lo, hi| OffsetRange { lo, hi };
-        (present != 0).then_some(Self {
-            real_offset: range(real_lo, real_hi),
-            boot_offset: range(boot_lo, boot_hi),
-            opened,
-            claimed,
-            barrier: (barrier != 0).then_some(Barrier {
-                raw: barrier_raw,
-                may_inherit: barrier == 2,
-            }),
-            leap: LeapFlag {
-                kind: match leap_kind {
-                    1 => Some(LeapKind::Inserted),
-                    2 => Some(LeapKind::Deleted),
-                    _ => None,
-                },
-                day: leap_day,
-                stale: leap_stale != 0,
-            },
-        })
-    }
-
-    pub(super) fn store(&self) -> SourceMemory {
-        let (standing, barrier_raw) = match self.barrier {
-            None => (0, 0),
-            Some(barrier) => (1 + i64::from(barrier.may_inherit), barrier.raw),
-        };
-        let leap_kind = match self.leap.kind {
-            None => 0,
-            Some(LeapKind::Inserted) => 1,
-            Some(LeapKind::Deleted) => 2,
-        };
-        SourceMemory {
-            words: [
-                1,
-                self.real_offset.lo,
-                self.real_offset.hi,
-                self.boot_offset.lo,
-                self.boot_offset.hi,
-                self.claimed,
-                standing,
-                barrier_raw,
-                leap_kind,
-                self.leap.day,
-                self.leap.stale.into(),
-                self.opened,
-                0,
-                0,
-                0,
-                0,
-            ],
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::SourceMemory;
 
     #[test]
     fn what_is_remembered_comes_back() {
@@ -179,15 +119,18 @@ mod tests {
                 stale: true,
             },
         };
-        assert_eq!(Remembered::load(&remembered.store()), Some(remembered));
+        let mut memory = SourceMemory::default();
+        assert_eq!(memory.load::<Remembered>(), None);
+        memory.store(&remembered);
+        assert_eq!(memory.load(), Some(remembered));
         for may_inherit in [false, true] {
             remembered.barrier = Some(Barrier {
                 raw: 7,
                 may_inherit,
             });
-            assert_eq!(Remembered::load(&remembered.store()), Some(remembered));
+            memory.store(&remembered);
+            assert_eq!(memory.load(), Some(remembered));
         }
-        assert_eq!(Remembered::load(&SourceMemory::default()), None);
     }
 
     #[test]

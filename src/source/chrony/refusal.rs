@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::words::words_enum;
+
 /// Why chronyd does not vouch for the clock, with what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(
@@ -55,6 +57,21 @@ pub enum ChronyRefusal {
         /// How far ahead, in s.
         by_s: i64,
     },
+    /// Its samples have left the line that it fits through them: its bound means nothing for now.
+    #[error(
+        "chronyd's samples have left its estimate of the frequency by {beyond_ppb} ppb more than its \
+         skew, as after a step by another program: wait for its next updates"
+    )]
+    Unsettled {
+        /// By how much the residual frequency exceeds the skew, in ppb.
+        beyond_ppb: i64,
+    },
+    /// The kernel calls its clock unsynchronised, whatever chronyd says.
+    #[error(
+        "chronyd vouches for a clock that the kernel calls unsynchronised: add `rtcsync` to \
+         chrony.conf, or use `accept_unsync_flag` if chronyd runs with `-x`"
+    )]
+    KernelUnsynchronized,
     /// Its clock is off by 16 s or more, or may be.
     #[error("chronyd's clock may be off by 16 s or more: wait for it, or let it step (`makestep`)")]
     TooWide,
@@ -74,33 +91,16 @@ pub enum ChronyRefusal {
     Malformed,
 }
 
-impl ChronyRefusal {
-    /// A kind and a figure, for the clock's own state.
-    pub(crate) const fn to_words(self) -> (i64, i64) {
-        match self {
-            Self::NoAnswer => (0, 0),
-            Self::Silent { for_ms } => (1, for_ms),
-            Self::Unsynchronized => (2, 0),
-            Self::LocalReference => (3, 0),
-            Self::StaleReference { age_s } => (4, age_s),
-            Self::FutureReference { by_s } => (5, by_s),
-            Self::TooWide => (6, 0),
-            Self::Denied { status } => (7, status),
-            Self::Malformed => (8, 0),
-        }
-    }
-
-    pub(crate) const fn from_words(kind: i64, figure: i64) -> Self {
-        match kind {
-            0 => Self::NoAnswer,
-            1 => Self::Silent { for_ms: figure },
-            2 => Self::Unsynchronized,
-            3 => Self::LocalReference,
-            4 => Self::StaleReference { age_s: figure },
-            5 => Self::FutureReference { by_s: figure },
-            6 => Self::TooWide,
-            7 => Self::Denied { status: figure },
-            _ => Self::Malformed,
-        }
-    }
-}
+words_enum!(ChronyRefusal {
+    NoAnswer = 1,
+    Silent { for_ms } = 2,
+    Unsynchronized = 3,
+    LocalReference = 4,
+    StaleReference { age_s } = 5,
+    FutureReference { by_s } = 6,
+    TooWide = 7,
+    Denied { status } = 8,
+    Malformed = 9,
+    Unsettled { beyond_ppb } = 10,
+    KernelUnsynchronized = 11,
+});

@@ -1,8 +1,18 @@
-//! The other side: replies as chronyd makes them, for tests and for daemons that are simulated.
+//! The other side: replies as chronyd makes them, for tests.
 
-use super::report::{ASK_TRACKING, REPLY, SUCCESS, TELL_TRACKING, VERSION};
+use super::report::{ASK_TRACKING, REPLY, REQUEST, SUCCESS, TELL_TRACKING, VERSION};
 use super::report::{Leap, REPLY_LEN, Report};
 use crate::time::LeapKind;
+
+/// Returns the sequence number of a request for a tracking report; `None` for anything else.
+#[cfg(feature = "test-util")]
+pub(crate) fn sequence_asked(request: &[u8]) -> Option<u32> {
+    let (header, rest) = request.split_first_chunk::<8>()?;
+    let asks = header.starts_with(&[VERSION, REQUEST])
+        && header.get(4..6) == Some(&ASK_TRACKING.to_be_bytes());
+    let sequence = rest.first_chunk().copied().map(u32::from_be_bytes);
+    sequence.filter(|_| asks)
+}
 
 /// A reply with these figures.
 pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
@@ -41,7 +51,12 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
         .chain(float(offset.negative, offset.magnitude, 1_000_000_000))
         .chain([0; 4])
         .chain(float(negative, report.frequency_ppb.unsigned_abs(), 1_000))
-        .chain([0; 8])
+        .chain(float(
+            report.residual_ppb < 0,
+            report.residual_ppb.unsigned_abs(),
+            1_000,
+        ))
+        .chain(float(false, report.skew_ppb, 1_000))
         .chain(float(false, report.root_delay_ns, 1_000_000_000))
         .chain(float(false, report.root_dispersion_ns, 1_000_000_000))
         .chain(float(false, report.update_interval_ns, 1_000_000_000));
@@ -52,7 +67,7 @@ pub(crate) fn reply(sequence: u32, report: &Report) -> [u8; REPLY_LEN] {
 }
 
 /// `numerator / unit` as a float of the protocol, rounded to the nearest as chronyd does.
-pub(super) fn float(negative: bool, numerator: u64, unit: u64) -> [u8; 4] {
+pub(crate) fn float(negative: bool, numerator: u64, unit: u64) -> [u8; 4] {
     const LARGEST: u128 = (1 << 24) - 1;
     let (numerator, unit) = (u128::from(numerator), u128::from(unit));
     // The largest exponent whose coefficient still has to be cut off is too small by one.

@@ -3,20 +3,24 @@
 use super::predictor::GROWTH_US;
 use crate::machine::NtpStatus;
 use crate::source::Writer;
+use crate::words::words_enum;
 
 /// The 16 µs that ntpd writes as both errors when it starts.
 const NTPD_PLACEHOLDER_US: i64 = 16;
 
 /// What earlier writes looked like.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Opinion {
     /// Nothing speaks against the writer.
+    #[default]
     Fair,
     /// The last write looked like one of those that mean nothing; the one before it did not.
     Suspicious,
     /// The writer reports no bound.
     Refused(Writer),
 }
+
+words_enum!(Opinion { Fair = 0, Suspicious = 1, Refused(writer) = 2 });
 
 /// What one status looks like, by itself.
 pub(super) enum Looks {

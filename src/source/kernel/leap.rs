@@ -5,6 +5,7 @@ use super::seen::Seen;
 use crate::machine::NtpStatus;
 use crate::source::LeapNotice;
 use crate::time::{LeapKind, LeapSecond, Timestamp};
+use crate::words::words_struct;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -14,13 +15,15 @@ const DAY: i64 = 86_400 * SECOND;
 const LEAP_VICINITY: i64 = 2 * SECOND;
 
 /// The leap flags, and which of them mean nothing any more.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LeapFlags {
     /// `STA_INS` and `STA_DEL` as last seen.
     pub(super) set: i32,
     /// Those of them that belong to a leap second which is over: daemons leave them set.
     pub(super) stale: i32,
 }
+
+words_struct!(LeapFlags { set, stale });
 
 impl LeapFlags {
     pub(super) fn after(self, seen: &Seen, baseline: Option<&Baseline>) -> Self {

@@ -1,12 +1,12 @@
-//! What is remembered from one look to the next, and how it is written down.
+//! What is remembered from one look at the kernel to the next.
 
 use super::fingerprint::Opinion;
 use super::leap::LeapFlags;
 use super::predictor::Baseline;
-use crate::machine::OffsetRange;
-use crate::source::{Awaiting, SourceMemory, Writer};
+use crate::source::Awaiting;
+use crate::words::words_struct;
 
-/// What is remembered between two looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Remembered {
     pub(super) baseline: Option<Baseline>,
     pub(super) opinion: Opinion,
@@ -15,85 +15,51 @@ pub(super) struct Remembered {
     pub(super) leap_flags: LeapFlags,
 }
 
-impl Remembered {
-    pub(super) fn load(memory: &SourceMemory) -> Self {
-        let [
-            present,
-            maxerror,
-            real,
-            raw,
-            mono_before,
-            mono_after,
-            offset_lo,
-            offset_hi,
-            adjustment_ppb,
-            tai,
-            opinion,
-            waiting,
-            waiting_figure,
-            leap_set,
-            leap_stale,
-            _,
-        ] = memory.words;
-        let flags = |word: i64| i32::try_from(word).unwrap_or(0);
-        Self {
-            baseline: (present != 0).then_some(Baseline {
-                maxerror,
-                real,
-                raw,
-                mono_before,
-                mono_after,
-                real_offset: OffsetRange {
-                    lo: offset_lo,
-                    hi: offset_hi,
-                },
-                adjustment_ppb,
-                tai,
-            }),
-            opinion: match opinion {
-                0 => Opinion::Fair,
-                1 => Opinion::Suspicious,
-                2 => Opinion::Refused(Writer::Timesyncd),
-                3 => Opinion::Refused(Writer::NtpdStarting),
-                _ => Opinion::Refused(Writer::PtpOrOpenntpd),
-            },
-            waiting: Awaiting::from_words(waiting, waiting_figure),
-            leap_flags: LeapFlags {
-                set: flags(leap_set),
-                stale: flags(leap_stale),
-            },
-        }
-    }
+words_struct!(Remembered {
+    baseline,
+    opinion,
+    waiting,
+    leap_flags
+});
 
-    pub(super) fn store(&self) -> SourceMemory {
-        let b = self.baseline.unwrap_or_default();
-        let opinion = match self.opinion {
-            Opinion::Fair => 0,
-            Opinion::Suspicious => 1,
-            Opinion::Refused(Writer::Timesyncd) => 2,
-            Opinion::Refused(Writer::NtpdStarting) => 3,
-            Opinion::Refused(Writer::PtpOrOpenntpd) => 4,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::OffsetRange;
+    use crate::source::{SourceMemory, Writer};
+
+    #[test]
+    fn what_is_remembered_comes_back() {
+        let mut remembered = Remembered {
+            baseline: Some(Baseline {
+                maxerror: 1,
+                real: 2,
+                raw: 3,
+                mono_before: 4,
+                mono_after: 5,
+                real_offset: OffsetRange { lo: 6, hi: 7 },
+                adjustment_ppb: 8,
+                tai: 9,
+            }),
+            opinion: Opinion::Fair,
+            waiting: Some(Awaiting::Slewing { rate_ppb: -10 }),
+            leap_flags: LeapFlags {
+                set: 0x10,
+                stale: 0x20,
+            },
         };
-        let (waiting, waiting_figure) = Awaiting::to_words(self.waiting);
-        SourceMemory {
-            words: [
-                self.baseline.is_some().into(),
-                b.maxerror,
-                b.real,
-                b.raw,
-                b.mono_before,
-                b.mono_after,
-                b.real_offset.lo,
-                b.real_offset.hi,
-                b.adjustment_ppb,
-                b.tai,
-                opinion,
-                waiting,
-                waiting_figure,
-                self.leap_flags.set.into(),
-                self.leap_flags.stale.into(),
-                0,
-            ],
+        let mut memory = SourceMemory::default();
+        assert_eq!(memory.load::<Remembered>(), None);
+        for opinion in [
+            Opinion::Suspicious,
+            Opinion::Refused(Writer::Timesyncd),
+            Opinion::Refused(Writer::PtpOrOpenntpd),
+        ] {
+            remembered.opinion = opinion;
+            memory.store(&remembered);
+            assert_eq!(memory.load(), Some(remembered));
         }
+        memory.store(&Remembered::default());
+        assert_eq!(memory.load(), Some(Remembered::default()));
     }
 }

@@ -3,6 +3,7 @@
 use super::seen::Seen;
 use crate::machine::{NtpStatus, OffsetRange};
 use crate::source::LookContext;
+use crate::words::words_struct;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -17,7 +18,7 @@ pub(super) const GROWTH_PPB: i64 = 500_000;
 const GROWTH_DELAY: i64 = 1_100_000_000;
 
 /// What the predictor needs of the last look.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Baseline {
     pub(super) maxerror: i64,
     pub(super) real: i64,
@@ -28,6 +29,17 @@ pub(super) struct Baseline {
     pub(super) adjustment_ppb: i64,
     pub(super) tai: i64,
 }
+
+words_struct!(Baseline {
+    maxerror,
+    real,
+    raw,
+    mono_before,
+    mono_after,
+    real_offset,
+    adjustment_ppb,
+    tai,
+});
 
 impl Baseline {
     pub(super) fn of(seen: &Seen) -> Self {

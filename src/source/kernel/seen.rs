@@ -28,6 +28,8 @@ const MAX_CONSTANT: i64 = 10;
 pub(super) struct Seen {
     pub(super) status: NtpStatus,
     pub(super) clocks: Sandwich,
+    /// What an `adjtime` slew has yet to work off, in ns.
+    adjtime_ns: u64,
     /// The tick and frequency correction in ppb.
     pub(super) adjustment_ppb: i64,
 }
@@ -38,6 +40,7 @@ impl Seen {
             let before = context.machine.ntp_status()?;
             let sample = context.machine.sample();
             let clocks = context.machine.sandwich();
+            let adjtime_us = context.machine.adjtime_remaining()?;
             let status = context.machine.ntp_status()?;
             // Coarse time and `maxerror` are moved on together. Where the processor that does it was
             // kept from running, as a virtual one may be for seconds, `maxerror` is overdue: not
@@ -50,6 +53,7 @@ impl Seen {
                 return Ok(Some(Self {
                     status,
                     clocks,
+                    adjtime_ns: adjtime_us.unsigned_abs().saturating_mul(1_000),
                     adjustment_ppb: adjustment_ppb(&status),
                 }));
             }
@@ -57,22 +61,19 @@ impl Seen {
         Ok(None)
     }
 
-    /// The phase in ns that the PLL has yet to slew, and what it may have slewed since the write.
+    /// The phase in ns that the kernel has yet to slew, and what it may have slewed since the write.
     ///
     /// ClockBound and ntpd leave it out of `maxerror`. The part of it that went in the second since
     /// the write makes the factor `1 + 1 / (2^(2 + constant) − 1)`.
+    ///
+    /// It counts whatever the flags say: `ntp_offset_chunk` works off what is left of an offset also
+    /// after a second daemon has cleared `STA_PLL`.
     pub(super) fn pending_phase(&self) -> u64 {
-        if !self.status.has(NtpStatus::STA_PLL) {
-            return 0;
-        }
-        let unit = if self.status.has(NtpStatus::STA_NANO) {
-            1
-        } else {
-            1_000
-        };
-        let offset = self.status.offset.unsigned_abs().saturating_mul(unit);
+        let offset = self.status.offset_ns();
         let shift = SHIFT_PLL + self.status.constant.clamp(0, MAX_CONSTANT);
-        offset.saturating_add(offset.div_ceil((1_u64 << shift) - 1))
+        offset
+            .saturating_add(offset.div_ceil((1_u64 << shift) - 1))
+            .saturating_add(self.adjtime_ns)
     }
 
     /// The claim that the status makes, apart from what happened unseen.
@@ -84,6 +85,7 @@ impl Seen {
                 .saturating_add(self.pending_phase()),
             rounding_ns: ROUNDING,
             margin_ns: u64::try_from(context.daemon_margin.as_nanos()).unwrap_or(u64::MAX),
+            deviation_ns: self.status.deviation_ns(),
             unseen_ns,
             bracket_ns: self.clocks.bracket(),
             ..ErrorBound::default()

@@ -64,7 +64,7 @@ pub(super) fn look(
         return Look::new(Finding::Unsettled);
     };
     let rate = RateBounds::symmetric(context.max_drift_ppb);
-    let mut known = Remembered::load(memory).unwrap_or_else(|| {
+    let mut known = memory.load().unwrap_or_else(|| {
         // What was asked while the clock was being built counts, unless the clocks were disturbed.
         let barrier = if context.may_inherit {
             i64::MIN
@@ -89,7 +89,7 @@ pub(super) fn look(
         rate,
         (judgement.in_doubt || nothing_connects).then_some(contents.serial),
     );
-    *memory = known.store();
+    memory.store(&known);
     Look {
         finding: judgement.finding,
         leap: judgement.leap,
@@ -102,7 +102,7 @@ const fn refused(refusal: NtpRefusal) -> Finding {
 
 /// The mailbox is locked: replies are being put in, unless it has been so for too long.
 fn locked(memory: &SourceMemory, raw: i64) -> Finding {
-    let opened = Remembered::load(memory).map_or(raw, |known| known.opened);
+    let opened = memory.load().map_or(raw, |known: Remembered| known.opened);
     let for_ns = raw.saturating_sub(opened);
     if for_ns <= LOCKED_FOR_GOOD {
         return Finding::Unsettled;

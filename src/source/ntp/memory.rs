@@ -1,7 +1,7 @@
 //! What is remembered from one look at the servers' replies to the next.
 
-use crate::source::SourceMemory;
-use crate::time::{Interval, LeapKind, LeapSecond, Timestamp};
+use crate::time::{Interval, LeapSecond};
+use crate::words::words_struct;
 
 /// How many servers there is room for.
 pub(super) const MAX_SERVERS: usize = 8;
@@ -36,117 +36,43 @@ impl Remembered {
             floors: [0; MAX_SERVERS],
         }
     }
-
-    /// Returns `None` before the first look, and after a void.
-    pub(super) fn load(memory: &SourceMemory) -> Option<Self> {
-        let [
-            flags,
-            barrier,
-            opened,
-            written,
-            claimed_at,
-            earliest,
-            latest,
-            boundary,
-            floors @ ..,
-        ] = memory.words;
-        let is_set = |flag: i64| flags & flag != 0;
-        let at = Timestamp::from_unix_nanos;
-        let kind = if is_set(DELETED) {
-            LeapKind::Deleted
-        } else {
-            LeapKind::Inserted
-        };
-        let interval = Interval::new(at(earliest), at(latest)).ok();
-        let serial = |word: i64| u64::try_from(word).unwrap_or(0);
-        is_set(PRESENT).then_some(Self {
-            barrier,
-            opened,
-            written: serial(written),
-            claim: interval
-                .filter(|_| is_set(CLAIMED))
-                .map(|interval| (claimed_at, interval)),
-            leap: is_set(LEAP).then_some(LeapSecond {
-                boundary: at(boundary),
-                kind,
-            }),
-            floors: floors.map(serial),
-        })
-    }
-
-    pub(super) fn store(&self) -> SourceMemory {
-        let word = |serial: u64| i64::try_from(serial).unwrap_or(i64::MAX);
-        let mut flags = PRESENT;
-        let (claimed_at, earliest, latest) = match self.claim {
-            None => (0, 0, 0),
-            Some((raw, interval)) => {
-                flags |= CLAIMED;
-                let (earliest, latest) = (interval.earliest(), interval.latest());
-                (raw, earliest.unix_nanos(), latest.unix_nanos())
-            }
-        };
-        let boundary = match self.leap {
-            None => 0,
-            Some(leap) => {
-                flags |= LEAP;
-                if leap.kind == LeapKind::Deleted {
-                    flags |= DELETED;
-                }
-                leap.boundary.unix_nanos()
-            }
-        };
-        let [a, b, c, d, e, f, g, h] = self.floors.map(word);
-        SourceMemory {
-            words: [
-                flags,
-                self.barrier,
-                self.opened,
-                word(self.written),
-                claimed_at,
-                earliest,
-                latest,
-                boundary,
-                a,
-                b,
-                c,
-                d,
-                e,
-                f,
-                g,
-                h,
-            ],
-        }
-    }
 }
 
-const PRESENT: i64 = 1;
-const CLAIMED: i64 = 2;
-const LEAP: i64 = 4;
-const DELETED: i64 = 8;
+words_struct!(Remembered {
+    barrier,
+    opened,
+    written,
+    claim,
+    leap,
+    floors
+});
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::SourceMemory;
+    use crate::time::{LeapKind, Timestamp};
 
     #[test]
     fn what_is_remembered_comes_back() {
-        assert_eq!(Remembered::load(&SourceMemory::default()), None);
+        let mut memory = SourceMemory::default();
+        assert_eq!(memory.load::<Remembered>(), None);
         let first = Remembered::first(i64::MIN, 7);
-        assert_eq!(Remembered::load(&first.store()), Some(first));
+        memory.store(&first);
+        assert_eq!(memory.load(), Some(first));
         for kind in [LeapKind::Inserted, LeapKind::Deleted] {
             let at = Timestamp::from_unix_nanos;
+            let boundary = at(7);
             let whole = Remembered {
                 barrier: 1,
                 opened: 2,
                 written: 3,
                 claim: Some((4, Interval::new(at(5), at(6)).unwrap())),
-                leap: Some(LeapSecond {
-                    boundary: at(7),
-                    kind,
-                }),
+                leap: Some(LeapSecond { boundary, kind }),
                 floors: [8, 9, 10, 11, 12, 13, 14, 15],
             };
-            assert_eq!(Remembered::load(&whole.store()), Some(whole));
+            memory.store(&whole);
+            assert_eq!(memory.load(), Some(whole));
         }
     }
 }

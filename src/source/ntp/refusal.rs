@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::words::words_enum;
+
 /// Why an NTP server, or all of them together, do not vouch for an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[cfg_attr(
@@ -150,84 +152,36 @@ pub enum NtpRefusal {
     NoSuspendClock,
 }
 
-impl NtpRefusal {
-    /// Returns a kind and a figure, for the clock's own state.
-    pub(crate) fn to_words(self) -> (i64, i64) {
-        match self {
-            Self::NoAnswer => (0, 0),
-            Self::Silent { for_s } => (1, for_s),
-            Self::TooFew { answered, needed } => (2, pack(answered, needed)),
-            Self::Disagree { agreeing, needed } => (3, pack(agreeing, needed)),
-            Self::Unsynchronized => (4, 0),
-            Self::RateLimited => (5, 0),
-            Self::Denied => (6, 0),
-            Self::Kiss { code } => (7, code.into()),
-            Self::Inconsistent => (8, 0),
-            Self::HeldTooLong => (9, 0),
-            Self::TooDistant { distance_ms } => (10, distance_ms),
-            Self::StaleReference { age_h } => (11, age_h),
-            Self::NoDispersion => (12, 0),
-            Self::LocalReference => (13, 0),
-            Self::Smoothed => (14, 0),
-            Self::BeyondRoundTrip { by_us } => (15, by_us),
-            Self::RawStoodStill => (16, 0),
-            Self::ContradictsItself => (17, 0),
-            Self::LeapUnsettled => (18, 0),
-            Self::NoSuspendClock => (19, 0),
-        }
-    }
-
-    pub(crate) fn from_words(kind: i64, figure: i64) -> Self {
-        let (first, second) = unpack(figure);
-        match kind {
-            1 => Self::Silent { for_s: figure },
-            2 => Self::TooFew {
-                answered: first,
-                needed: second,
-            },
-            3 => Self::Disagree {
-                agreeing: first,
-                needed: second,
-            },
-            4 => Self::Unsynchronized,
-            5 => Self::RateLimited,
-            6 => Self::Denied,
-            7 => Self::Kiss { code: second },
-            8 => Self::Inconsistent,
-            9 => Self::HeldTooLong,
-            10 => Self::TooDistant {
-                distance_ms: figure,
-            },
-            11 => Self::StaleReference { age_h: figure },
-            12 => Self::NoDispersion,
-            13 => Self::LocalReference,
-            14 => Self::Smoothed,
-            15 => Self::BeyondRoundTrip { by_us: figure },
-            16 => Self::RawStoodStill,
-            17 => Self::ContradictsItself,
-            18 => Self::LeapUnsettled,
-            19 => Self::NoSuspendClock,
-            _ => Self::NoAnswer,
-        }
-    }
-}
-
-fn pack(first: u32, second: u32) -> i64 {
-    // Counts of servers: far below 2³¹.
-    i64::from(first & 0x7fff_ffff) << 32 | i64::from(second)
-}
-
-fn unpack(figure: i64) -> (u32, u32) {
-    let part = |bits: i64| u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
-    (part(figure >> 32), part(figure))
-}
+words_enum!(NtpRefusal {
+    NoAnswer = 1,
+    Silent { for_s } = 2,
+    TooFew { answered, needed } = 3,
+    Disagree { agreeing, needed } = 4,
+    Unsynchronized = 5,
+    RateLimited = 6,
+    Denied = 7,
+    Kiss { code } = 8,
+    Inconsistent = 9,
+    HeldTooLong = 10,
+    TooDistant { distance_ms } = 11,
+    StaleReference { age_h } = 12,
+    NoDispersion = 13,
+    LocalReference = 14,
+    Smoothed = 15,
+    BeyondRoundTrip { by_us } = 16,
+    RawStoodStill = 17,
+    ContradictsItself = 18,
+    LeapUnsettled = 19,
+    NoSuspendClock = 20,
+});
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::SourceMemory;
 
     #[test]
-    fn every_refusal_comes_back_from_its_words() {
+    fn every_refusal_comes_back_from_memory_and_says_what_ends_it() {
         for refusal in [
             NtpRefusal::NoAnswer,
             NtpRefusal::Silent { for_s: 7 },
@@ -256,8 +210,9 @@ mod tests {
             NtpRefusal::LeapUnsettled,
             NtpRefusal::NoSuspendClock,
         ] {
-            let (kind, figure) = refusal.to_words();
-            assert_eq!(NtpRefusal::from_words(kind, figure), refusal);
+            let mut memory = SourceMemory::default();
+            memory.store(&refusal);
+            assert_eq!(memory.load(), Some(refusal));
             // Each says what would end it.
             let told = refusal.to_string();
             assert!(told.contains(": "), "{told}");

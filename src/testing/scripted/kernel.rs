@@ -32,8 +32,9 @@ impl Kernel {
         }
     }
 
-    /// What a call of `adjtimex` answers.
+    /// Returns what a call of `adjtimex` answers.
     pub(super) const fn reply(&self) -> NtpStatus {
+        // `TIME_ERROR` masks the leap state, as in Linux.
         let state = if self.verbatim {
             self.status.state
         } else if self.status.has(NtpStatus::STA_UNSYNC) {
@@ -52,7 +53,7 @@ impl Kernel {
         self.verbatim = true;
     }
 
-    /// Lets the kernel reply its own leap state again, after a daemon wrote something.
+    /// Lets the kernel reply its leap state again, after a write.
     pub(super) const fn written(&mut self) {
         self.verbatim = false;
     }
@@ -61,11 +62,12 @@ impl Kernel {
         self.grows = false;
     }
 
-    /// What setting the date does: nothing that was known of the error holds any more.
+    /// Forgets what was known of the error, as setting the date does.
     pub(super) const fn clear(&mut self) {
         self.status.maxerror = NtpStatus::MAXERROR_CAP;
         self.status.esterror = NtpStatus::MAXERROR_CAP;
         self.status.status |= NtpStatus::STA_UNSYNC;
+        // What was left to slew belonged to the time that was overwritten.
         self.status.offset = 0;
         self.leap_state = NtpStatus::TIME_OK;
         self.leap_at = i64::MAX;
@@ -82,8 +84,11 @@ impl Kernel {
         self.verbatim = false;
     }
 
-    /// A second of real time begins, `second` by the kernel's count; by how many seconds it leaps.
+    /// Begins a second of real time; returns by how many it leaps.
+    ///
+    /// `second` is its number by the kernel's count.
     pub(super) fn second(&mut self, second: i64) -> i64 {
+        // 500 µs at every second, capped at 16 s, whatever daemon wrote last: so Linux grows it.
         if self.grows {
             let grown = self.status.maxerror.saturating_add(GROWTH_US);
             self.status.maxerror = grown.min(NtpStatus::MAXERROR_CAP);
@@ -95,6 +100,7 @@ impl Kernel {
         let deletes = self.status.has(NtpStatus::STA_DEL);
         let midnight = second - second.rem_euclid(SECONDS_A_DAY) + SECONDS_A_DAY;
         match self.leap_state {
+            // The flag arms the leap at the next second, and it strikes at the end of the day.
             NtpStatus::TIME_OK if inserts => {
                 self.leap_state = NtpStatus::TIME_INS;
                 self.leap_at = midnight;
@@ -116,6 +122,7 @@ impl Kernel {
                 return 1;
             }
             NtpStatus::TIME_OOP => self.leap_state = NtpStatus::TIME_WAIT,
+            // Until the daemon takes the flag back: an old flag must not leap twice.
             NtpStatus::TIME_WAIT if !inserts && !deletes => self.leap_state = NtpStatus::TIME_OK,
             _ => {}
         }

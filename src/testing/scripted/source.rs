@@ -9,7 +9,7 @@ use crate::source::{Finding, Look, LookContext, Source, SourceMemory};
 /// What a source may do when it is looked at.
 type Answer = Box<dyn FnOnce(&LookContext<'_>) -> Look + Send>;
 
-/// A [`Source`] that plays back what a test lined up, one [`Look`] after the other.
+/// A [`Source`] that plays back what a test lined up.
 ///
 /// With nothing lined up it stands by what it said: [`Finding::Nothing`]. Handles are cheap to
 /// clone and share the line, so a test keeps one and gives one to the clock.
@@ -42,7 +42,7 @@ struct Line {
 }
 
 impl ScriptedSource {
-    /// A source of this name with nothing to say yet.
+    /// Creates a source of this name with nothing to say yet.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
         Self {
@@ -77,8 +77,9 @@ impl ScriptedSource {
         self.push_with(move |_| look);
     }
 
-    /// Lines up whatever a closure finds when the look comes, which may call back into the machine
-    /// or the clock.
+    /// Lines up what a closure finds when the look comes.
+    ///
+    /// It may call back into the machine or the clock.
     ///
     /// ```
     /// # use epsilon_clock::source::{Finding, Look};
@@ -93,13 +94,13 @@ impl ScriptedSource {
         self.lock().answers.push_back(Box::new(answer));
     }
 
-    /// How many answers are still lined up.
+    /// Returns how many answers are still lined up.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.lock().answers.len()
     }
 
-    /// How often the source was looked at.
+    /// Returns how often the source was looked at.
     #[must_use]
     pub fn looks(&self) -> u64 {
         self.lock().looks

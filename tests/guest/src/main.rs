@@ -17,7 +17,7 @@
 
 use std::io::Write;
 
-#[path = "../../host/mod.rs"]
+#[path = "../../support/host.rs"]
 mod host;
 
 mod chrony;

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The latch and the watch under every interleaving.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# In a directory of its own, or everything else would be built anew.
+export CARGO_TARGET_DIR=$target/loom RUSTFLAGS="--cfg loom"
+ran cargo test --locked --release --package epsilon-clock --lib --all-features loom_

@@ -1,0 +1,64 @@
+//! `epsilon doctor`: who disciplines the clock, whether to trust it, what epsilon to expect, and what to
+//! change, on one page.
+//!
+//! It watches for some seconds, reads what the kernel and a few files say, and changes nothing.
+
+mod advice;
+mod facts;
+mod page;
+mod seen;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use epsilon_clock::Clock;
+
+use crate::args::{seconds, unexpected, value};
+use crate::failure::{Failure, NO_INTERVAL};
+use crate::{output, terminal};
+
+pub use facts::{Facts, Place};
+pub use page::page;
+pub use seen::Seen;
+
+const HELP: &str = "\
+Tells on one page how good this machine's clock is, and what would make it better.
+
+Usage: epsilon doctor [OPTIONS]
+
+Options:
+      --watch SECONDS   how long to watch the clock, up to an hour [3]
+      --strict          exit with 2 where the clock gives no interval
+  -h, --help            print this
+
+Exit codes: 0 done; 2 no interval (with --strict); 64 bad arguments; 69 a clock is missing; 74 the
+output could not be written.
+";
+
+pub(crate) fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
+    let Some((watch, strict)) = options(parser)? else {
+        return output::print(HELP, ExitCode::SUCCESS);
+    };
+    let seen = Seen::of(&Clock::system()?, watch);
+    let refuses = strict && seen.status.interval.is_err();
+    let code = if refuses { NO_INTERVAL } else { 0 };
+    let page = page(&Facts::gather(Path::new("/")), &seen, terminal::width());
+    output::print(&page, ExitCode::from(code))
+}
+
+/// For how long to watch and whether `--strict` is given; `None` if only help was asked for.
+fn options(mut parser: lexopt::Parser) -> Result<Option<(Duration, bool)>, String> {
+    use lexopt::Arg::{Long, Short};
+
+    let (mut watch, mut strict) = (Duration::from_secs(3), false);
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Long("watch") => watch = value("--watch", &mut parser, seconds)?,
+            Long("strict") => strict = true,
+            Long("help") | Short('h') => return Ok(None),
+            _ => return Err(unexpected(argument)),
+        }
+    }
+    Ok(Some((watch, strict)))
+}

@@ -1,0 +1,195 @@
+//! The page: four questions and what is to be said to each.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use epsilon_clock::machine::NtpStatus;
+use epsilon_clock::source::Refusal;
+use epsilon_clock::{ClockError, ClockState, Status};
+
+use super::advice::advice;
+use super::facts::{Facts, Place};
+use super::seen::Seen;
+use crate::terminal::wrapped;
+use crate::units::rounded;
+
+/// The crate's default for what an oscillator may run off, in ppm (assumption A1).
+pub(super) const MAX_DRIFT_PPM: u64 = 200;
+
+/// Writes the page, with no line wider than `width` if its words allow.
+#[must_use]
+pub fn page(facts: &Facts, seen: &Seen, width: usize) -> String {
+    let mut out = String::new();
+    let section = |out: &mut String, title: &str, lines: Vec<String>| {
+        let _ = writeln!(out, "{title}");
+        for line in lines {
+            let _ = writeln!(out, "{}", wrapped(&line, "  ", "     ", width));
+        }
+        let _ = writeln!(out);
+    };
+    section(&mut out, "Who disciplines the clock", who(facts, seen));
+    section(&mut out, "Whether to trust it", vec![verdict(seen)]);
+    section(&mut out, "What epsilon to expect", expectation(seen));
+    let advice = advice(facts, seen);
+    let advice = if advice.is_empty() {
+        vec!["Nothing.".to_owned()]
+    } else {
+        (1..)
+            .zip(advice)
+            .map(|(number, line)| format!("{number}. {line}"))
+            .collect()
+    };
+    section(&mut out, "What to change", advice);
+    out
+}
+
+fn who(facts: &Facts, seen: &Seen) -> Vec<String> {
+    let mut lines = Vec::new();
+    let inside = match facts.place {
+        Place::Container => {
+            " among the processes of this container; the host's cannot be seen from here"
+        }
+        Place::MicroVm => " on this micro-VM, which has a kernel and a clock of its own",
+        Place::Machine => "",
+    };
+    lines.push(match facts.daemons.as_slice() {
+        [] => format!("No time daemon is to be seen{inside}."),
+        names => format!("Running: {}.", names.join(", ")),
+    });
+    lines.push(match &seen.kernel {
+        Ok(kernel) => kernel_in_words(kernel),
+        Err(error) => format!("The kernel does not tell: {error}."),
+    });
+    let mut machine = format!(
+        "Clock source: {}",
+        facts.clocksource.as_deref().unwrap_or("unknown")
+    );
+    if let Some(vendor) = &facts.guest {
+        let _ = write!(machine, "; a virtual machine ({vendor})");
+    }
+    if !facts.hardware_clocks.is_empty() {
+        let _ = write!(
+            machine,
+            "; clocks in hardware: {}",
+            facts.hardware_clocks.join(", ")
+        );
+    }
+    lines.push(format!("{machine}."));
+    lines
+}
+
+fn kernel_in_words(kernel: &NtpStatus) -> String {
+    let flag = if kernel.has(NtpStatus::STA_UNSYNC) {
+        "calls it unsynchronised"
+    } else {
+        "calls it synchronised"
+    };
+    let error = |us: i64| match us {
+        0..NtpStatus::MAXERROR_CAP => format!("{us} µs"),
+        _ => "unknown".to_owned(),
+    };
+    format!(
+        "The kernel {flag}: maximum error {}, estimated error {}, frequency corrected by {}{}.{} ppm.",
+        error(kernel.maxerror),
+        error(kernel.esterror),
+        if correction_ppb(kernel) < 0 {
+            "−"
+        } else {
+            "+"
+        },
+        correction_ppb(kernel).unsigned_abs() / 1000,
+        correction_ppb(kernel).unsigned_abs() / 100 % 10,
+    )
+}
+
+/// How much faster the kernel lets its clock run than the oscillator.
+pub(super) fn correction_ppb(kernel: &NtpStatus) -> i64 {
+    // `freq` counts 2⁻¹⁶ ppm, a tick of 10 000 µs more or less is 100 ppm.
+    let ticks = kernel.tick.saturating_sub(NtpStatus::NOMINAL_TICK);
+    let freq = kernel.freq.saturating_mul(1000) >> 16;
+    ticks.saturating_mul(100_000).saturating_add(freq)
+}
+
+fn verdict(seen: &Seen) -> String {
+    let status = &seen.status;
+    let source = status.source.unwrap_or("no source");
+    let age = status.age.map_or("some time".to_owned(), rounded);
+    let refusal = status
+        .refusal
+        .map_or(String::new(), |why| format!(" ({why})"));
+    match (status.interval, status.state) {
+        (Ok(_), ClockState::Synchronized) => {
+            format!(
+                "Yes. Its bound is vouched for through the {source}, {age} ago, before our eyes."
+            )
+        }
+        (Ok(_), ClockState::Inherited) => format!(
+            "Yes. The {source} had a bound when we first looked, {age} ago; its writer has not been \
+             seen at work yet (--watch longer), so a little is charged for what it may have done since."
+        ),
+        (Ok(_), ClockState::Holdover) => format!(
+            "For now. The last word about it is {age} old and carried on{refusal}; in {} there will \
+             be no interval any more.",
+            status.refuses_in.map_or("some time".to_owned(), rounded)
+        ),
+        (Ok(_), state) => format!("As far as you do: its state is {state}."),
+        (Err(why @ ClockError::Unvouched(Refusal::AwaitingWrite { .. })), _) => {
+            format!("Not yet. {}", sentence(&why.to_string()))
+        }
+        (Err(why), _) => format!("No. {}", sentence(&why.to_string())),
+    }
+}
+
+fn expectation(seen: &Seen) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let (Some((least, most)), Some(bound)) = (seen.epsilon, seen.status.bound) {
+        lines.push(format!(
+            "±{} to ±{} within the last {}.",
+            rounded(least),
+            rounded(most),
+            rounded(seen.span)
+        ));
+        let terms = bound.items().into_iter().filter(|(_, ns)| *ns > 0);
+        let terms: Vec<String> = terms
+            .map(|(name, ns)| format!("{name} {}", rounded(Duration::from_nanos(ns))))
+            .collect();
+        lines.push(format!("Its terms now: {}.", terms.join(", ")));
+    } else {
+        lines.push("None until somebody vouches for the clock.".to_owned());
+    }
+    let drift = drift_ppb(&seen.status);
+    let growth = |poll: u64| rounded(Duration::from_nanos(drift * poll));
+    let why = match seen.status.learned {
+        Some(_) => "what the clock has learned of its oscillator",
+        None => "max_drift, until the clock has learned of its oscillator",
+    };
+    lines.push(format!(
+        "Between a daemon's writes it grows by {} a second ({why}): by {} at a poll of 16 s, {} at \
+         64 s, {} at 1024 s. Just after a write it is what the daemon reports (half the round trip \
+         to its server, and more) and some 0.3 ms.",
+        growth(1),
+        growth(16),
+        growth(64),
+        growth(1024),
+    ));
+    lines.push("A commit-wait takes about twice epsilon, less the work done meanwhile.".to_owned());
+    lines
+}
+
+/// By how much epsilon grows, in ns a second: half of what is left open for the rate.
+fn drift_ppb(status: &Status) -> u64 {
+    let open = status.rate.map(|rate| {
+        let ends = i64::from(rate.hi_ppb()) - i64::from(rate.lo_ppb());
+        ends.unsigned_abs().div_ceil(2)
+    });
+    open.unwrap_or(MAX_DRIFT_PPM * 1000)
+}
+
+/// An error's text as a sentence.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars
+        .next()
+        .map_or(String::new(), |c| c.to_uppercase().to_string());
+    format!("{first}{}.", chars.as_str())
+}

@@ -1,0 +1,48 @@
+use std::io::{self, Write};
+
+use epsilon_clock::clock::SourceStatus;
+use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::{Clock, Status};
+
+/// Everything that is told of one reading.
+pub(super) struct Report {
+    /// The middle of the interval, or the machine's clock where there is none.
+    pub(super) estimate: String,
+    pub(super) status: Status,
+    pub(super) sources: Vec<SourceStatus>,
+    pub(super) kernel: Result<NtpStatus, NtpStatusError>,
+}
+
+impl Report {
+    pub(super) fn of(clock: &Clock) -> Self {
+        let status = clock.status();
+        let estimate = match status.interval {
+            Ok(interval) => interval.midpoint(),
+            Err(_) => clock.read().estimate,
+        };
+        Self {
+            estimate: estimate.to_string(),
+            status,
+            sources: clock.sources(),
+            kernel: clock.ntp_status(),
+        }
+    }
+
+    pub(super) fn reading(&self) -> String {
+        match self.status.interval {
+            Ok(interval) => interval.to_string(),
+            Err(_) => format!("{} ±?", self.estimate),
+        }
+    }
+
+    /// Writes one line: over the last one on a terminal, below it elsewhere.
+    pub(super) fn line(&self, out: &mut impl Write, terminal: bool) -> io::Result<()> {
+        // To the line's start; and, when it is written, clear what is left of the one before.
+        let (start, end) = if terminal {
+            ("\r", "\x1b[K")
+        } else {
+            ("", "\n")
+        };
+        write!(out, "{start}{}  {}{end}", self.reading(), self.status.state)
+    }
+}

@@ -1,0 +1,165 @@
+//! The report as a person reads it.
+
+use std::io::{self, Write};
+
+use epsilon_clock::source::Refusal;
+use epsilon_clock::time::{LearnedRate, RateBounds};
+use epsilon_clock::{ClockError, ClockState, ErrorBound};
+
+use super::kernel::{error_in_words, flags_in_words, state_in_words};
+use super::report::Report;
+use crate::terminal::{self, wrapped};
+use crate::units::{age, nanos};
+
+impl Report {
+    pub(super) fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        let width = terminal::width();
+        writeln!(out, "{}\n", self.reading())?;
+        let status = &self.status;
+        if let Ok(interval) = status.interval {
+            writeln!(out, "earliest  {}", interval.earliest())?;
+            writeln!(out, "latest    {}", interval.latest())?;
+            writeln!(out, "epsilon   {:?}", interval.epsilon())?;
+        }
+        writeln!(out, "state     {}", self.state_in_words())?;
+        if let (Some(claimed), Some(left)) = (status.age, status.refuses_in) {
+            let (claimed, left) = (age(claimed), age(left));
+            writeln!(
+                out,
+                "claim     {claimed} old, good for {left} if no other comes"
+            )?;
+        }
+        if let Some(rate) = status.rate {
+            write_rate(out, rate, status.learned)?;
+        }
+        if let Some(bound) = status.bound {
+            write_bound(out, &bound)?;
+        }
+        self.write_sources(out, width)?;
+        if let Err(error) = status.interval {
+            self.write_kernel(out)?;
+            writeln!(out, "\nWhy there is no interval")?;
+            writeln!(out, "{}", wrapped(&error.to_string(), "  ", "  ", width))?;
+            write_ways_out(out, &error, width)?;
+        }
+        Ok(())
+    }
+
+    fn state_in_words(&self) -> String {
+        let state = self.status.state;
+        let source = self.status.source.unwrap_or("unknown source");
+        match state {
+            ClockState::Synchronized => format!("{state}: the {source} vouches for the time"),
+            ClockState::Inherited => {
+                format!("{state}: the {source} vouched for the time before we looked")
+            }
+            ClockState::Holdover => format!("{state}: what the {source} said last is carried on"),
+            ClockState::Assumed => format!("{state}: nobody vouches for the time but you"),
+            _ => format!("{state}: nobody vouches for the time"),
+        }
+    }
+
+    /// Which source serves, and what the others would have said.
+    fn write_sources(&self, out: &mut impl Write, width: usize) -> io::Result<()> {
+        writeln!(out, "\nSources")?;
+        for source in &self.sources {
+            let serves = if source.serves { "; serves" } else { "" };
+            let said = match (source.interval, source.refusal) {
+                (Some(said), None) => format!("{said}{serves}"),
+                (Some(said), Some(why)) => format!("{said}{serves}, but: {why}"),
+                // Once on a page is enough.
+                (None, Some(why)) if self.is_told_below(why) => "refuses, see below".to_owned(),
+                (None, Some(why)) => why.to_string(),
+                (None, None) => "nothing yet".to_owned(),
+            };
+            let name = format!("  {:<8} ", source.name);
+            writeln!(out, "{}", wrapped(&said, &name, "           ", width))?;
+        }
+        writeln!(out, "  {:<8} {}", "vmclock", self.status.vmclock)
+    }
+
+    fn is_told_below(&self, refusal: Refusal) -> bool {
+        self.status.interval == Err(ClockError::Unvouched(refusal))
+    }
+
+    fn write_kernel(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "\nWhat the kernel says of its clock")?;
+        let status = match self.kernel {
+            Err(error) => return writeln!(out, "  {error}"),
+            Ok(status) => status,
+        };
+        let (state, flags) = (status.state, status.status);
+        let (largest, estimated) = (status.maxerror, status.esterror);
+        writeln!(out, "  largest error    {}", error_in_words(largest))?;
+        writeln!(out, "  estimated error  {}", error_in_words(estimated))?;
+        writeln!(out, "  state            {state}: {}", state_in_words(state))?;
+        let words = flags_in_words(&status);
+        writeln!(out, "  flags            {flags:#06x}: {words}")
+    }
+}
+
+/// How fast true time may run against raw time, and who says so.
+fn write_rate(
+    out: &mut impl Write,
+    rate: RateBounds,
+    learned: Option<LearnedRate>,
+) -> io::Result<()> {
+    let ppm = |ppb: i32| f64::from(ppb) / 1_000.0;
+    let (lo, hi) = (ppm(rate.lo_ppb()), ppm(rate.hi_ppb()));
+    write!(out, "drift     {lo:+.1} to {hi:+.1} ppm, ")?;
+    match learned {
+        Some(LearnedRate { claims, window, .. }) => {
+            writeln!(out, "learned from {claims} writes in {}", age(window))
+        }
+        None => writeln!(out, "which is assumed until it is learned"),
+    }
+}
+
+/// The bound, term by term.
+fn write_bound(out: &mut impl Write, bound: &ErrorBound) -> io::Result<()> {
+    let total = nanos(bound.total());
+    let row = |out: &mut dyn Write, name: &str, ns: u64| {
+        let all = u128::from(total.max(1));
+        let permille = (u128::from(ns) * 1000 + all / 2) / all;
+        let (micros, rest) = (ns / 1000, ns % 1000);
+        let (percent, tenth) = (permille / 10, permille % 10);
+        writeln!(
+            out,
+            "{name:<9} {micros:>9}.{rest:03} µs {percent:>4}.{tenth} %"
+        )
+    };
+    writeln!(out)?;
+    for (name, ns) in bound.items() {
+        row(out, name, ns)?;
+    }
+    row(out, "total", total)
+}
+
+/// What can be done about it.
+fn write_ways_out(out: &mut impl Write, error: &ClockError, width: usize) -> io::Result<()> {
+    let ways = match error {
+        ClockError::Unvouched(Refusal::UnsyncFlag { .. }) => [
+            "Have chrony clear the flag: add `rtcsync` to its configuration and restart it.",
+            "Believe the bound all the same, if you know who wrote it: --accept-unsync-flag.",
+        ],
+        ClockError::Unvouched(Refusal::AwaitingWrite { .. }) | ClockError::Disturbed { .. } => [
+            "Wait until the time daemon has heard from a server again: --watch.",
+            "See what it knows: `chronyc tracking` or `ntpq -p`.",
+        ],
+        ClockError::Unvouched(_) => [
+            "Have a time daemon vouch for the clock: run chrony with `rtcsync` in its \
+             configuration, or ntpd; for a container, on its host.",
+            "Vouch for it yourself, if you know how wrong it can be: --assume-error 50ms.",
+        ],
+        _ => [
+            "Put right what is named above; then the intervals come back.",
+            "See what the time daemon knows: `chronyc tracking` or `ntpq -p`.",
+        ],
+    };
+    writeln!(out, "\nTwo ways out")?;
+    for (number, way) in (1..).zip(ways) {
+        let number = format!("  {number}. ");
+        writeln!(out, "{}", wrapped(way, &number, "     ", width))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! A node: one machine of the world, and the handle that tests hold of it.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::chronyd::SimulatedTransport;
+
+use crate::config::Sources;
+use crate::fault::Fault;
+use crate::kernel::{Adjustment, Kernel};
+use crate::network::ns;
+
+use crate::hub::{Hub, Mark};
+use epsilon_clock::clock::{BuildError, Clock, ClockBuilder};
+use epsilon_clock::machine::{
+    Disruption, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich,
+};
+use epsilon_clock::source::{ChronySource, KernelSource};
+
+/// A machine in a [`World`](crate::World), whose clocks an ordinary [`Clock`] can read.
+///
+/// ```
+/// use epsilon_clock_sim::{Daemon, Fault, NodeConfig, Server, World};
+/// use std::time::Duration;
+///
+/// let world = World::new(1);
+/// let node = world.node(NodeConfig::with_daemon(Daemon::chrony(Server::near())));
+/// let clock = node.clock_with(|builder| builder.max_drift_ppb(50_000))?;
+/// world.advance(Duration::from_secs(30));
+/// assert!(clock.now().is_ok());
+/// // A step of real time moves no interval.
+/// node.strike(Fault::Step { by_ns: 3_600_000_000_000 });
+/// assert!(clock.now().is_ok_and(|now| now.earliest() <= world.now()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Node {
+    machine: Arc<SimulatedMachine>,
+}
+
+impl Node {
+    pub(crate) fn new(hub: Arc<Hub>, node: usize) -> Self {
+        Self {
+            machine: Arc::new(SimulatedMachine { hub, node }),
+        }
+    }
+
+    /// Its number among the world's nodes, from 0.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.machine.node
+    }
+
+    /// Its clocks, as a [`ClockBuilder`] takes them.
+    #[must_use]
+    pub fn machine(&self) -> Arc<dyn Machine> {
+        Arc::clone(&self.machine) as Arc<dyn Machine>
+    }
+
+    /// A clock of this node with every setting at its default.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the defaults are in their ranges.
+    pub fn clock(&self) -> Result<Clock, BuildError> {
+        self.clock_with(|builder| builder)
+    }
+
+    /// A clock of this node with other settings.
+    ///
+    /// [`RefreshPolicy::Background`](epsilon_clock::clock::RefreshPolicy::Background) is of no use here: its thread
+    /// would sleep, and so let time go by, as fast as it can.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] for settings outside their range.
+    pub fn clock_with(
+        &self,
+        settings: impl FnOnce(ClockBuilder) -> ClockBuilder,
+    ) -> Result<Clock, BuildError> {
+        let sources = self.machine.hub.lock().sources(self.index());
+        self.clock_asking(sources, settings)
+    }
+
+    /// The same with these sources, unless the settings name some.
+    pub(crate) fn clock_asking(
+        &self,
+        sources: Sources,
+        settings: impl FnOnce(ClockBuilder) -> ClockBuilder,
+    ) -> Result<Clock, BuildError> {
+        let builder = settings(Clock::builder()).machine(self.machine());
+        match sources {
+            _ if builder.names_sources() => builder,
+            Sources::Kernel => builder.source(KernelSource::new()),
+            Sources::Chrony => builder.source(self.chrony()),
+            Sources::KernelAndChrony => builder.source(KernelSource::new()).source(self.chrony()),
+        }
+        .build()
+    }
+
+    /// Its daemon's own report as a source of claims, asked by [`Clock::refresh`].
+    #[must_use]
+    pub fn chrony(&self) -> ChronySource {
+        let transport = SimulatedTransport {
+            hub: Arc::clone(&self.machine.hub),
+            node: self.machine.node,
+        };
+        ChronySource::new().transport(transport).by_hand()
+    }
+
+    /// Lets something happen to it now.
+    pub fn strike(&self, fault: Fault) {
+        self.machine.hub.lock().strike(self.index(), fault);
+    }
+
+    /// Writes to its kernel as a time daemon would, at no cost in time.
+    pub fn adjtimex(&self, adjustment: &Adjustment) {
+        self.machine.hub.lock().adjust(self.index(), adjustment);
+    }
+
+    /// Its kernel's NTP status now, at no cost in time and refused to nobody.
+    #[must_use]
+    pub fn ntp_status(&self) -> NtpStatus {
+        let core = self.machine.hub.lock();
+        core.machinery(self.index())
+            .map_or_else(NtpStatus::default, |machine| {
+                machine.kernel.status(core.now)
+            })
+    }
+
+    /// Its raw time now in ns, at no cost in time.
+    #[must_use]
+    pub fn raw(&self) -> i64 {
+        let core = self.machine.hub.lock();
+        core.machinery(self.index())
+            .map_or(0, |machine| machine.kernel.raw(core.now))
+    }
+
+    /// How its oscillator errs now: true seconds per raw second less one, in ppb.
+    #[must_use]
+    pub fn oscillator_ppb(&self) -> i64 {
+        let core = self.machine.hub.lock();
+        core.machinery(self.index())
+            .map_or(0, |machine| machine.kernel.oscillator_ppb())
+    }
+
+    /// How far its real time is ahead of UTC now, in ns.
+    #[must_use]
+    pub fn real_error_ns(&self) -> i64 {
+        let core = self.machine.hub.lock();
+        let utc = core.axis.stepped(core.now);
+        core.machinery(self.index()).map_or(0, |machine| {
+            machine.kernel.real(core.now).saturating_sub(utc)
+        })
+    }
+
+    /// What its daemon wrote last: `maxerror` in µs.
+    #[must_use]
+    pub fn last_maxerror_us(&self) -> Option<i64> {
+        let core = self.machine.hub.lock();
+        core.machinery(self.index())?
+            .last_write
+            .map(|(_, write)| write.maxerror_us)
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.machine.hub.lock().mark(self.index())
+    }
+
+    /// Does something without interruptions, such as asking a clock for its status in a report.
+    pub(crate) fn quietly<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let hub = &self.machine.hub;
+        let preemption = core::mem::take(&mut hub.lock().preemption);
+        let answer = ask();
+        hub.lock().preemption = preemption;
+        answer
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.machine.hub.lock().log()
+    }
+
+    /// What runs whenever one of its threads is interrupted: another thread's reading, say. It must
+    /// not call this method. Each call replaces what the last one named.
+    pub fn when_interrupted(&self, hook: impl Fn() + Send + Sync + 'static) {
+        let mut hooks = self.machine.hub.hooks();
+        let index = self.index();
+        hooks.hooks.retain(|(node, _)| *node != index);
+        hooks.hooks.push((index, Arc::new(hook)));
+    }
+}
+
+/// The clocks of a node.
+struct SimulatedMachine {
+    hub: Arc<Hub>,
+    node: usize,
+}
+
+impl fmt::Debug for SimulatedMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatedMachine")
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one read of a clock through the vDSO takes, in ns.
+const CLOCK_READ: (i64, i64) = (12, 40);
+/// What one of a coarse clock takes, in ns.
+const COARSE_READ: (i64, i64) = (3, 8);
+/// What half of an `adjtimex` call takes, in ns.
+const HALF_CALL: (i64, i64) = (200, 500);
+
+impl SimulatedMachine {
+    fn clock(&self, cost: (i64, i64), which: fn(&Kernel, i64) -> i64) -> i64 {
+        let core = self.hub.read(self.node, cost.0, cost.1);
+        core.machinery(self.node)
+            .map_or(0, |machine| which(&machine.kernel, core.now))
+    }
+}
+
+impl Machine for SimulatedMachine {
+    fn sample(&self) -> Sample {
+        Sample {
+            coarse: self.clock(COARSE_READ, Kernel::coarse),
+            raw: self.clock(CLOCK_READ, Kernel::raw),
+        }
+    }
+
+    fn sandwich(&self) -> Sandwich {
+        Sandwich {
+            mono_before: self.clock(CLOCK_READ, Kernel::mono),
+            boot: self.clock(CLOCK_READ, Kernel::boot),
+            real: self.clock(CLOCK_READ, Kernel::real),
+            raw: self.clock(CLOCK_READ, Kernel::raw),
+            mono_after: self.clock(CLOCK_READ, Kernel::mono),
+        }
+    }
+
+    fn ntp_status(&self) -> Result<NtpStatus, NtpStatusError> {
+        let core = self.hub.read(self.node, HALF_CALL.0, HALF_CALL.1);
+        let answer = match core.machinery(self.node) {
+            // Taken under the kernel's lock: all of it at one instant.
+            Some(machine) if core.now >= machine.refused_until => {
+                Ok(machine.kernel.status(core.now))
+            }
+            _ => Err(NtpStatusError::Refused { errno: 1 }),
+        };
+        drop(core);
+        drop(self.hub.read(self.node, HALF_CALL.0, HALF_CALL.1));
+        answer
+    }
+
+    fn disruption(&self) -> Option<Disruption> {
+        let core = self.hub.lock();
+        Some(Disruption {
+            marker: core.machinery(self.node).map_or(0, |m| m.marker),
+            generation: 0,
+        })
+    }
+
+    fn coarse_tick(&self) -> Duration {
+        let core = self.hub.lock();
+        let tick = core
+            .machinery(self.node)
+            .map_or(0, |machine| machine.kernel.tick_ns());
+        Duration::from_nanos(tick.unsigned_abs())
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            pid: u32::try_from(self.node).map_or(u32::MAX, |node| node.saturating_add(1)),
+            time_namespace: 0,
+        }
+    }
+
+    fn sleep(&self, span: Duration) {
+        let mut core = self.hub.lock();
+        let to = core.now.saturating_add(ns(span));
+        core.advance(to);
+        core.wait_while_busy(self.node);
+    }
+}

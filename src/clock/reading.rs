@@ -1,0 +1,269 @@
+//! Reading a clock: the hot path, the careful one, and the guard that compares the clocks.
+
+use super::latch::{LatchReading, Line};
+use super::policy::RefreshPolicy;
+use super::shared::Shared;
+use super::state::State;
+use super::status::ClockState;
+use crate::clock::error::ClockError;
+use crate::machine::{Disturbance, GUARD_WIDTH_LIMIT, sharp_sandwich};
+use crate::time::{Interval, Timestamp};
+
+/// How often a reading starts anew because the clock was republished under it.
+pub(super) const ROUNDS: usize = 16;
+
+/// A claim whose earliest end has been held for so long, in ns, was left by a looker that stopped.
+const HELD_TOO_LONG: i64 = 1_000_000;
+
+/// What comparing the clocks came to.
+enum Guarded {
+    /// Nothing had happened to them since the claim that was read was published.
+    Calm,
+    /// Something happened; the reading has to start anew.
+    Changed,
+    /// They could not be compared.
+    Interrupted,
+}
+
+/// The best estimate of UTC at a raw instant, with the interval around it or why there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Estimate {
+    /// The interval's middle; without an interval, the machine's real time.
+    pub(crate) best: Timestamp,
+    pub(crate) raw: i64,
+    pub(crate) interval: Result<Interval, ClockError>,
+}
+
+/// One reading of the hot path, of which the interval and its middle are worked out if asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HotReading {
+    line: Line,
+    elapsed: i64,
+}
+
+impl HotReading {
+    /// The raw instant that it is about.
+    #[inline]
+    pub(crate) const fn raw(&self) -> i64 {
+        self.line.raw_at(self.elapsed)
+    }
+
+    /// The raw instant of the claim that answers.
+    #[inline]
+    pub(crate) const fn claimed_at(&self) -> i64 {
+        self.line.raw()
+    }
+
+    #[inline]
+    pub(crate) fn interval(&self) -> Option<Interval> {
+        self.line.at(self.elapsed)
+    }
+
+    /// The interval's middle, which mostly takes less than the interval does.
+    #[inline]
+    pub(crate) fn middle(&self) -> Option<Timestamp> {
+        match self.line.middle(self.elapsed) {
+            Some(middle) => Some(middle),
+            None => Some(self.interval()?.midpoint()),
+        }
+    }
+
+    pub(super) fn state(&self) -> Option<ClockState> {
+        self.line.state(self.elapsed)
+    }
+}
+
+/// An interval with the state it was computed from.
+pub(super) struct Answer {
+    pub(super) state: State,
+    pub(super) raw: i64,
+    pub(super) interval: Result<Interval, ClockError>,
+}
+
+/// The hot path: no syscall, lock or allocation. `None` if anything is out of the ordinary.
+#[allow(
+    clippy::inline_always,
+    reason = "a call and its result in memory cost a nanosecond"
+)]
+impl Shared {
+    #[inline(always)]
+    pub(super) fn now_plainly(&self) -> Option<Interval> {
+        self.instant_plainly()?.interval()
+    }
+
+    #[inline(always)]
+    pub(super) fn instant_plainly(&self) -> Option<HotReading> {
+        // Loaded before the claim, and compared after the clock was read: see `Watch::disruption`.
+        let disruption = self.watch.disruption();
+        let (line, sample) = self.latch.read_open(|| self.machine.sample())?;
+        let elapsed = line.elapsed(sample.raw)?;
+        let undisturbed =
+            self.watch.is_calm(&sample) && self.machine.is_undisrupted(disruption, sample.raw);
+        undisturbed.then_some(HotReading { line, elapsed })
+    }
+}
+
+/// The careful path, where anything may be out of the ordinary.
+impl Shared {
+    /// Checks the clocks, looks if that is due, and reads; starts anew where the clock changed.
+    #[cold]
+    pub(super) fn now_carefully(&self) -> Result<Interval, ClockError> {
+        let mut looked = false;
+        for _ in 0..ROUNDS {
+            let Some(reading) = self.read_checked(&mut looked)? else {
+                continue;
+            };
+            if reading.held_at.is_none() {
+                let plain = reading.line.elapsed(reading.sample.raw);
+                if let Some(interval) = plain.and_then(|elapsed| reading.line.at(elapsed)) {
+                    return Ok(interval);
+                }
+            }
+            if let Some(answer) = self.answer(&reading) {
+                return answer.interval;
+            }
+        }
+        Err(interrupted())
+    }
+
+    /// The interval together with the state behind it, for reports.
+    pub(super) fn consult(&self) -> Result<Answer, ClockError> {
+        let mut looked = false;
+        for _ in 0..ROUNDS {
+            let Some(reading) = self.read_checked(&mut looked)? else {
+                continue;
+            };
+            if let Some(answer) = self.answer(&reading) {
+                return Ok(answer);
+            }
+        }
+        Err(interrupted())
+    }
+
+    /// Reads the clock, checks it and looks where that is due; `None` to start anew.
+    fn read_checked(&self, looked: &mut bool) -> Result<Option<LatchReading>, ClockError> {
+        let disruption = self.watch.disruption();
+        let reading = self.latch.read(|| self.machine.sample());
+        let raw = reading.sample.raw;
+        let disrupted = self.machine.as_dyn().disruption() != Some(disruption);
+        if !self.watch.is_calm(&reading.sample) || disrupted || reading.line.begins_after(raw) {
+            match self.guard(&reading) {
+                Guarded::Calm => {}
+                Guarded::Changed => return Ok(None),
+                Guarded::Interrupted => return Err(interrupted()),
+            }
+        }
+        let held_for = reading.held_at.map_or(0, |rc| raw.saturating_sub(rc));
+        if held_for > HELD_TOO_LONG {
+            self.watch.hasten();
+        }
+        // One look in a reading is enough: where a look takes longer than the look interval, on a
+        // busy machine for one, the next would be due before this reading is done, and so on for ever.
+        let may_look = self.policy.refresh == RefreshPolicy::Inline && !*looked;
+        if may_look && self.watch.take_look(raw) {
+            *looked = true;
+            self.look();
+            return Ok(None);
+        }
+        Ok(Some(reading))
+    }
+
+    fn answer(&self, reading: &LatchReading) -> Option<Answer> {
+        let snapshot = self.latch.snapshot();
+        // A state published later may rest on a floor that this sample is older than.
+        if snapshot.head != reading.head {
+            return None;
+        }
+        let state = State::from_words(&snapshot.state)?;
+        let raw = reading.sample.raw;
+        Some(Answer {
+            state,
+            raw,
+            interval: state.answer(&self.policy, raw, reading.held_at),
+        })
+    }
+
+    /// Compares the machine's clocks with what they were when the claim was published.
+    fn guard(&self, reading: &LatchReading) -> Guarded {
+        let snapshot = self.latch.snapshot();
+        if snapshot.head != reading.head {
+            // What was read may have been voided: only the state it belongs to can tell.
+            return Guarded::Changed;
+        }
+        let Some(state) = State::from_words(&snapshot.state) else {
+            return Guarded::Interrupted;
+        };
+        let machine = self.machine.as_dyn();
+        // Read after the state, so that raw time cannot seem to run backwards.
+        let clocks = sharp_sandwich(machine);
+        let Some(disruption) = machine.disruption() else {
+            return Guarded::Interrupted;
+        };
+        match state.guard(&self.policy, &clocks, disruption, || machine.identity()) {
+            Some((next, events)) => {
+                self.publish(snapshot.head, &state, next, &events);
+                self.watch.hasten();
+                Guarded::Changed
+            }
+            None if clocks.width() > GUARD_WIDTH_LIMIT => Guarded::Interrupted,
+            None => {
+                self.watch.rests_on(disruption);
+                self.watch.checked(&reading.sample);
+                Guarded::Calm
+            }
+        }
+    }
+
+    /// How much raw time has to pass until `instant` is surely past; `Some(0)` if it is, and `None`
+    /// if it never will be.
+    ///
+    /// As far as the claim in force goes: another one can move the instant either way, which is why
+    /// a waiting caller looks again.
+    pub(super) fn until_past(&self, instant: Timestamp) -> Result<Option<u64>, ClockError> {
+        let answer = self.consult()?;
+        if answer.interval?.after(instant) {
+            return Ok(Some(0));
+        }
+        let due = answer
+            .state
+            .in_force()
+            .and_then(|sync| sync.claim.past_at(instant));
+        // At least 1: the claim may say so already while its earliest end is held for a moment.
+        Ok(due.map(|due| due.saturating_sub(answer.raw).max(1).unsigned_abs()))
+    }
+
+    /// The best estimate there is, whether or not any source vouches for it.
+    #[cold]
+    pub(super) fn estimate(&self) -> Estimate {
+        let refusal = match self.consult() {
+            Ok(Answer {
+                raw,
+                interval: Ok(interval),
+                ..
+            }) => {
+                return Estimate {
+                    best: interval.midpoint(),
+                    raw,
+                    interval: Ok(interval),
+                };
+            }
+            Ok(Answer {
+                interval: Err(refusal),
+                ..
+            })
+            | Err(refusal) => refusal,
+        };
+        let clocks = self.clocks();
+        Estimate {
+            best: Timestamp::from_unix_nanos(clocks.real),
+            raw: clocks.raw,
+            interval: Err(refusal),
+        }
+    }
+}
+
+const fn interrupted() -> ClockError {
+    ClockError::Disturbed {
+        cause: Disturbance::Interrupted,
+    }
+}

@@ -1,0 +1,138 @@
+//! What a clock tells of itself: readings for logs, and the state for operators.
+
+use core::time::Duration;
+
+use super::reading::Answer;
+use super::shared::Shared;
+use super::state::{Answering, age};
+use super::status::{ClockState, Reading, SourceStatus, Status};
+use crate::source::SyncClaim;
+use crate::time::{ErrorBound, Timestamp};
+
+impl Shared {
+    pub(super) fn read(&self) -> Reading {
+        let plain = self
+            .instant_plainly()
+            .and_then(|reading| Some((reading.interval()?, reading.state()?)));
+        if let Some((interval, state)) = plain {
+            return Reading {
+                estimate: interval.midpoint(),
+                interval: Ok(interval),
+                state,
+            };
+        }
+        let (interval, state) = match self.consult() {
+            Ok(answer) => (answer.interval, answer.founded_on()),
+            Err(error) => (Err(error), ClockState::Unavailable),
+        };
+        let estimate = match &interval {
+            Ok(interval) => interval.midpoint(),
+            Err(_) => Timestamp::from_unix_nanos(self.machine.as_dyn().sandwich().real),
+        };
+        Reading {
+            estimate,
+            interval,
+            state,
+        }
+    }
+
+    pub(super) fn sources(&self) -> Vec<SourceStatus> {
+        let Ok(Answer { state, raw, .. }) = self.consult() else {
+            return Vec::new();
+        };
+        let names = self.policy.sources.iter().map(|source| source.name());
+        names
+            .zip(&state.sources)
+            .enumerate()
+            .map(|(index, (name, record))| {
+                let last = record.word.claim();
+                SourceStatus {
+                    name,
+                    serves: matches!(state.answering, Answering::From { source, .. } if source == index),
+                    interval: last.and_then(|last| last.claim.carry(raw).ok()),
+                    bound: last.map(|last| bound_at(&last, raw)),
+                    age: last.map(|last| age(&last.claim, raw)),
+                    refusal: record.refusal,
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let counters = self.counters.totals();
+        let answer = match self.consult() {
+            Ok(answer) => answer,
+            Err(error) => {
+                return Status {
+                    state: ClockState::Unavailable,
+                    interval: Err(error),
+                    bound: None,
+                    source: None,
+                    age: None,
+                    rate: None,
+                    refuses_in: None,
+                    refusal: None,
+                    learned: None,
+                    vmclock: self.machine.vmclock(),
+                    counters,
+                };
+            }
+        };
+        let Answer {
+            state,
+            raw,
+            interval,
+        } = &answer;
+        let in_force = state.in_force();
+        Status {
+            state: answer.founded_on(),
+            interval: *interval,
+            bound: in_force.map(|sync| bound_at(&sync, *raw)),
+            source: match state.answering {
+                Answering::From { source, .. } => Some(self.policy.source_name(source)),
+                Answering::Assumed { .. } | Answering::Nothing { .. } => None,
+            },
+            age: in_force.map(|sync| age(&sync.claim, *raw)),
+            rate: in_force.map(|sync| sync.claim.rate()),
+            refuses_in: in_force.map(|sync| {
+                let claim = sync.claim.with_leap(None);
+                let ageless = state.answering.is_assumed();
+                let end = claim
+                    .raw()
+                    .saturating_add(self.policy.plain_span(&claim, ageless));
+                Duration::from_nanos(end.saturating_sub(*raw).max(0).unsigned_abs())
+            }),
+            refusal: state.refusal(&self.policy),
+            learned: state.rate.learned(),
+            vmclock: self.machine.vmclock(),
+            counters,
+        }
+    }
+}
+
+impl Answer {
+    /// How well founded the answer is.
+    fn founded_on(&self) -> ClockState {
+        match (self.interval, self.state.in_force()) {
+            (Ok(_), Some(sync)) => {
+                let elapsed = self.raw.saturating_sub(sync.claim.raw());
+                self.state.founded_on().after_silence(elapsed)
+            }
+            _ => ClockState::Unavailable,
+        }
+    }
+}
+
+/// The terms of a claim's width at raw instant `raw`.
+fn bound_at(sync: &SyncClaim, raw: i64) -> ErrorBound {
+    // Half of what the ends move apart, each of them rounded outward.
+    let rate = sync.claim.rate();
+    let elapsed = i128::from(raw) - i128::from(sync.claim.raw());
+    let down = (elapsed * i128::from(rate.lo_ppb())).div_euclid(1_000_000_000);
+    let up = -(-elapsed * i128::from(rate.hi_ppb())).div_euclid(1_000_000_000);
+    let drift = (up - down).unsigned_abs().div_ceil(2);
+    ErrorBound {
+        drift_ns: u64::try_from(drift).unwrap_or(u64::MAX),
+        ..sync.bound
+    }
+}

@@ -1,0 +1,162 @@
+//! What a clock answers from, or why it does not answer and what would end that.
+
+use core::time::Duration;
+
+use crate::clock::error::ClockError;
+use crate::clock::policy::Policy;
+use crate::machine::Disturbance;
+use crate::source::{Refusal, SyncClaim};
+use crate::time::Timestamp;
+use crate::words::{words_enum, words_struct};
+
+/// What every call is answered from.
+///
+/// A floor is what the earliest end must not fall behind, since `after` was told of it (T3); only
+/// [`State::succeed`](super::State::succeed) decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answering {
+    /// The last claim of the source with this index.
+    From {
+        source: usize,
+        floor: Option<Timestamp>,
+    },
+    /// What the caller vouched for.
+    Assumed {
+        sync: SyncClaim,
+        floor: Option<Timestamp>,
+    },
+    /// Nothing: every call is an error. What was promised before a void outlives it.
+    Nothing {
+        why: Why,
+        promised: Option<Timestamp>,
+    },
+}
+
+words_enum!(Answering {
+    From { source, floor } = 1,
+    Assumed { sync, floor } = 2,
+    Nothing { why, promised } = 3,
+});
+
+impl Answering {
+    pub(crate) const fn nothing(why: Why) -> Self {
+        Self::Nothing {
+            why,
+            promised: None,
+        }
+    }
+
+    pub(crate) const fn is_assumed(&self) -> bool {
+        matches!(self, Self::Assumed { .. })
+    }
+
+    pub(crate) const fn contradiction(&self) -> Option<Contradiction> {
+        match self {
+            Self::Nothing {
+                why: Why::Contradicted(contradiction),
+                ..
+            } => Some(*contradiction),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn floor(&self) -> Option<Timestamp> {
+        match self {
+            Self::From { floor, .. } | Self::Assumed { floor, .. } => *floor,
+            Self::Nothing { promised, .. } => *promised,
+        }
+    }
+
+    pub(super) const fn set_floor(&mut self, to: Option<Timestamp>) {
+        match self {
+            Self::From { floor, .. } | Self::Assumed { floor, .. } => *floor = to,
+            Self::Nothing { promised, .. } => *promised = to,
+        }
+    }
+}
+
+/// Why there is nothing to answer from; each variant names the event that ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// No source was looked at yet. Ends with the first look that gets through.
+    Unheard,
+    /// Two claims cannot both be true. Ends when each source that has a say has said the same thing
+    /// twice.
+    Contradicted(Contradiction),
+    /// Raw time no longer connects to what was claimed. Ends with a source's next write.
+    Disturbed(Disturbance),
+    /// What the caller vouched for no longer holds. Ends when the caller vouches again, or a source
+    /// does.
+    AssumptionBroken(Disturbance),
+    /// No source vouches. Ends with what the refusal asks for.
+    Refused(Refusal),
+}
+
+words_enum!(Why {
+    Unheard = 1,
+    Contradicted(contradiction) = 2,
+    Disturbed(cause) = 3,
+    AssumptionBroken(cause) = 4,
+    Refused(refusal) = 5,
+});
+
+impl Why {
+    pub(super) fn error(&self, policy: &Policy) -> ClockError {
+        match *self {
+            Self::Unheard => ClockError::Disturbed {
+                cause: Disturbance::Interrupted,
+            },
+            Self::Contradicted(Contradiction { source, by }) => ClockError::Contradicted {
+                from: policy.source_name(source),
+                by,
+            },
+            Self::Disturbed(cause) => ClockError::Disturbed { cause },
+            Self::AssumptionBroken(cause) => ClockError::AssumptionBroken { cause },
+            Self::Refused(refusal) => ClockError::Unvouched(refusal),
+        }
+    }
+}
+
+/// Two claims that cannot both be true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contradiction {
+    /// The source of the later one.
+    pub(crate) source: usize,
+    /// How far they miss each other.
+    pub(crate) by: Duration,
+}
+
+words_struct!(Contradiction { source, by });
+
+/// Whether the caller vouches for real time (`assume_error`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Assumption {
+    NotGiven,
+    Holds,
+    /// Until the caller vouches again or a source writes.
+    Broken(Disturbance),
+}
+
+words_enum!(Assumption { NotGiven = 1, Holds = 2, Broken(cause) = 3 });
+
+impl Assumption {
+    pub(crate) const fn of(policy: &Policy) -> Self {
+        match policy.assume_error {
+            None => Self::NotGiven,
+            Some(_) => Self::Holds,
+        }
+    }
+
+    /// Breaks it, also while a source's claim serves: it is real time that the caller vouched for.
+    pub(super) const fn break_by(&mut self, cause: Disturbance) {
+        if !matches!(self, Self::NotGiven) {
+            *self = Self::Broken(cause);
+        }
+    }
+
+    pub(super) const fn mend(&mut self) {
+        if matches!(self, Self::Broken(_)) {
+            *self = Self::Holds;
+        }
+    }
+}

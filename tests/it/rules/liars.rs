@@ -1,0 +1,158 @@
+//! Writers that report no bound, and honest ones that look like them for once.
+
+use epsilon_clock::machine::NtpStatus;
+use epsilon_clock::source::{Awaiting, Refusal, Writer};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::{Clock, ClockError, ClockState};
+
+use super::{millis, read_truly, secs, synchronized};
+
+fn write(machine: &ScriptedMachine, maxerror: i64, esterror: i64, flags: i32) {
+    machine.edit_status(|status| {
+        status.maxerror = maxerror;
+        status.esterror = esterror;
+        status.status = flags;
+    });
+}
+
+#[track_caller]
+fn is_refused(clock: &Clock, named: Writer) {
+    let refusal = clock.status().refusal;
+    assert!(
+        matches!(refusal, Some(Refusal::NoBound { writer, .. }) if writer == named),
+        "{refusal:?}"
+    );
+}
+
+const PLL: i32 = NtpStatus::STA_PLL;
+
+/// What they write, and who they are.
+const LIARS: [(i64, i64, i32, Writer); 6] = [
+    (0, 0, PLL, Writer::Timesyncd),
+    (0, 0, PLL | NtpStatus::STA_NANO, Writer::Timesyncd),
+    (0, 4, 0, Writer::PtpOrOpenntpd),
+    (0, 16_000_000, 0, Writer::PtpOrOpenntpd),
+    (24, 4_992, 0, Writer::PtpOrOpenntpd),
+    (16, 16, PLL, Writer::NtpdStarting),
+];
+
+#[test]
+fn liars_are_refused_by_name_at_the_first_look() {
+    for (maxerror, esterror, flags, writer) in LIARS {
+        let machine = ScriptedMachine::default();
+        write(&machine, maxerror, esterror, flags);
+        let clock = machine.clock().unwrap();
+        let refusal = Refusal::NoBound {
+            writer,
+            maxerror_us: maxerror,
+            esterror_us: esterror,
+        };
+        assert_eq!(clock.now(), Err(ClockError::Unvouched(refusal)));
+        // And they stay refused as their figure grows.
+        machine.advance(secs(20));
+        clock.now().unwrap_err();
+        is_refused(&clock, writer);
+        // An honest daemon takes over.
+        machine.write_maxerror(1_003);
+        machine.edit_status(|status| status.status &= !PLL);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+    }
+}
+
+#[test]
+fn liars_are_refused_by_name_when_they_are_seen_writing() {
+    for (maxerror, esterror, flags, writer) in LIARS {
+        let (machine, clock) = synchronized();
+        machine.advance(secs(2));
+        write(&machine, maxerror, esterror, flags);
+        machine.advance(millis(300));
+        // The honest claim of before is carried on; the liar's never serves.
+        read_truly(&machine, &clock).unwrap();
+        is_refused(&clock, writer);
+        assert_eq!(clock.status().state, ClockState::Holdover);
+        assert_eq!(clock.status().counters.writes, 1);
+    }
+}
+
+#[test]
+fn a_liars_figure_that_has_grown_is_not_inherited() {
+    for (maxerror, esterror, flags) in [(3_500, 0, PLL), (3_500, 4, 0), (3_500, 0, 0)] {
+        let machine = ScriptedMachine::default();
+        write(&machine, maxerror, esterror, flags);
+        let clock = machine.clock().unwrap();
+        let because = Awaiting::Suspicious { maxerror_us: 3_500 };
+        let refusal = Refusal::AwaitingWrite { because };
+        assert_eq!(clock.now(), Err(ClockError::Unvouched(refusal)));
+        machine.advance(secs(3));
+        assert!(clock.now().is_err());
+        // Not held against an honest writer.
+        machine.write_maxerror(1_003);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+    }
+    let machine = ScriptedMachine::default();
+    write(&machine, 3_516, 16, PLL);
+    let clock = machine.clock().unwrap();
+    assert!(clock.now().is_err());
+    is_refused(&clock, Writer::NtpdStarting);
+}
+
+#[test]
+fn an_esterror_that_maxerror_has_outgrown_is_still_the_residue_of_a_zero() {
+    let machine = ScriptedMachine::default();
+    let clock = machine.clock().unwrap();
+    machine.advance(millis(300));
+    write(&machine, 0, 300, 0);
+    machine.advance(secs(1));
+    assert_eq!(machine.status().maxerror, 500);
+    clock.now().unwrap_err();
+    assert_eq!(clock.status().counters.writes, 0);
+}
+
+#[test]
+fn one_suspicious_write_is_held_back_and_two_in_a_row_are_refused() {
+    for (esterror, flags, writer) in [(0, PLL, Writer::Timesyncd), (7, 0, Writer::PtpOrOpenntpd)] {
+        let (machine, clock) = synchronized();
+        machine.advance(secs(2));
+        write(&machine, 500, esterror, flags);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+        let held = clock.status();
+        let because = Awaiting::Suspicious { maxerror_us: 500 };
+        assert_eq!(held.refusal, Some(Refusal::AwaitingWrite { because }));
+        assert_eq!(held.counters.writes, 1);
+        machine.advance(secs(4));
+        read_truly(&machine, &clock).unwrap();
+        assert_eq!(clock.status().refusal, held.refusal, "still held back");
+        assert_eq!(clock.status().state, ClockState::Holdover);
+        write(&machine, 1_000, esterror, flags);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+        is_refused(&clock, writer);
+        assert_eq!(clock.status().counters.writes, 1);
+    }
+}
+
+#[test]
+fn an_honest_write_between_two_suspicious_ones_resets_the_suspicion() {
+    let (machine, clock) = synchronized();
+    for round in 0..3 {
+        machine.advance(secs(4));
+        write(&machine, 500, 7, 0);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+        let refusal = clock.status().refusal;
+        assert!(
+            matches!(refusal, Some(Refusal::AwaitingWrite { .. })),
+            "{refusal:?}"
+        );
+        machine.advance(secs(4));
+        machine.write_maxerror(1_003 + round);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+        assert_eq!(clock.status().refusal, None);
+        assert_eq!(clock.status().state, ClockState::Synchronized);
+    }
+    assert_eq!(clock.status().counters.writes, 4);
+}
