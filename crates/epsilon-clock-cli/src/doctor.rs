@@ -6,6 +6,7 @@
 mod advice;
 mod facts;
 mod page;
+mod rates;
 mod seen;
 
 use std::path::Path;

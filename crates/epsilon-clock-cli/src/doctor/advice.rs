@@ -5,7 +5,7 @@ use std::time::Duration;
 use epsilon_clock::source::{Awaiting, Refusal};
 
 use super::facts::{Facts, Place};
-use super::page::{MAX_DRIFT_PPM, correction_ppb};
+use super::rates::{MAX_DRIFT_PPM, correction_ppb};
 use super::seen::Seen;
 use crate::units::rounded;
 

@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::source::Refusal;
-use epsilon_clock::{ClockError, ClockState, Status};
+use epsilon_clock::{ClockError, ClockState};
 
 use super::advice::advice;
 use super::facts::{Facts, Place};
+use super::rates::{correction_ppb, drift_ppb};
 use super::seen::Seen;
 use crate::terminal::wrapped;
 use crate::units::rounded;
-
-/// The crate's default for what an oscillator may run off, in ppm (assumption A1).
-pub(super) const MAX_DRIFT_PPM: u64 = 200;
 
 /// Writes the page, with no line wider than `width` if its words allow.
 #[must_use]
@@ -102,14 +100,6 @@ fn kernel_in_words(kernel: &NtpStatus) -> String {
     )
 }
 
-/// How much faster the kernel lets its clock run than the oscillator.
-pub(super) fn correction_ppb(kernel: &NtpStatus) -> i64 {
-    // `freq` counts 2⁻¹⁶ ppm, a tick of 10 000 µs more or less is 100 ppm.
-    let ticks = kernel.tick.saturating_sub(NtpStatus::NOMINAL_TICK);
-    let freq = kernel.freq.saturating_mul(1000) >> 16;
-    ticks.saturating_mul(100_000).saturating_add(freq)
-}
-
 fn verdict(seen: &Seen) -> String {
     let status = &seen.status;
     let source = status.source.unwrap_or("no source");
@@ -174,15 +164,6 @@ fn expectation(seen: &Seen) -> Vec<String> {
     ));
     lines.push("A commit-wait takes about twice epsilon, less the work done meanwhile.".to_owned());
     lines
-}
-
-/// By how much epsilon grows, in ns a second: half of what is left open for the rate.
-fn drift_ppb(status: &Status) -> u64 {
-    let open = status.rate.map(|rate| {
-        let ends = i64::from(rate.hi_ppb()) - i64::from(rate.lo_ppb());
-        ends.unsigned_abs().div_ceil(2)
-    });
-    open.unwrap_or(MAX_DRIFT_PPM * 1000)
 }
 
 /// An error's text as a sentence.
