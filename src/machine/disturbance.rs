@@ -25,6 +25,8 @@ pub enum Disturbance {
     UnexplainedSecond,
     /// The hypervisor tells that it paused, migrated or restored the machine (vmclock).
     Disrupted,
+    /// Raw time stood still while time passed elsewhere, as several servers' replies prove.
+    RawStoodStill,
     /// The clocks could not be compared, because the reader was interrupted each time it tried.
     Interrupted,
 }
@@ -37,6 +39,7 @@ words_enum!(Disturbance {
     UnexplainedSecond = 5,
     Interrupted = 6,
     Disrupted = 7,
+    RawStoodStill = 8,
 });
 
 impl fmt::Display for Disturbance {
@@ -48,6 +51,7 @@ impl fmt::Display for Disturbance {
             Self::Moved => "the process changed or moved to another time namespace",
             Self::UnexplainedSecond => "the clock jumped by a second around midnight UTC",
             Self::Disrupted => "the hypervisor paused, migrated or restored the machine",
+            Self::RawStoodStill => "the machine stood still, and its clocks did not show it",
             Self::Interrupted => "the clocks could not be compared for interruptions",
         })
     }

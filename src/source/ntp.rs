@@ -9,7 +9,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::{Look, LookContext, Source, SourceMemory};
+use super::{Look, LookContext, Source, SourceMemory, Standing};
 use crate::machine::Machine;
 
 mod bucket;
@@ -251,17 +251,6 @@ impl NtpSource {
         self.mailbox.report()
     }
 
-    /// Returns true if the source may stand against others: if more than one server would have to
-    /// lie to make it false, or where [`guard`](Self::guard) says so.
-    #[must_use]
-    pub fn can_veto(&self) -> bool {
-        match self.veto {
-            Veto::IfOutvotable => self.rules().max_faulty >= 1,
-            Veto::Always => true,
-            Veto::Never => false,
-        }
-    }
-
     fn rules(&self) -> Rules {
         let votes = Votes::of(&self.servers);
         Rules {
@@ -356,6 +345,16 @@ impl Source for NtpSource {
     /// A reply announces a leap second, and is silent about one that is over.
     fn tells_of_leaps(&self) -> bool {
         false
+    }
+
+    /// A judge where more than one server would have to lie to make the source false, or where
+    /// [`guard`](Self::guard) says so.
+    fn standing(&self) -> Standing {
+        match self.veto {
+            Veto::IfOutvotable if self.rules().max_faulty >= 1 => Standing::Judge,
+            Veto::Always => Standing::Judge,
+            Veto::IfOutvotable | Veto::Never => Standing::Helper,
+        }
     }
 }
 
@@ -646,12 +645,16 @@ mod tests {
     }
 
     #[test]
-    fn a_source_has_a_veto_if_it_can_be_outvoted_itself() {
+    fn v1_a_source_is_a_judge_if_it_can_be_outvoted_itself() {
         let world = World::new(0);
-        assert!(!source(&world, 2).can_veto());
-        assert!(source(&world, 3).can_veto());
-        assert!(source(&world, 1).guard().can_veto());
-        assert!(!source(&world, 3).never_vetoes().can_veto());
+        assert_eq!(source(&world, 2).standing(), Standing::Helper);
+        assert_eq!(source(&world, 3).standing(), Standing::Judge);
+        assert_eq!(source(&world, 3).max_faulty(0).standing(), Standing::Helper);
+        assert_eq!(source(&world, 1).guard().standing(), Standing::Judge);
+        assert_eq!(
+            source(&world, 3).never_vetoes().standing(),
+            Standing::Helper
+        );
     }
 
     #[test]

@@ -154,6 +154,10 @@ impl SourceRecord {
             Finding::Nothing if has_claim => self.refusal = None,
             Finding::Nothing => self.refusal = awaiting(Awaiting::Disturbance),
             Finding::Refused(refusal) => self.refusal = Some(refusal),
+            Finding::Void(_) => {
+                self.word.drop_claim();
+                self.refusal = awaiting(Awaiting::Disturbance);
+            }
             Finding::Unsettled => {
                 if !has_claim && self.refusal.is_none() {
                     self.refusal = awaiting(Awaiting::Unsettled);

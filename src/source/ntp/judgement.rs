@@ -10,6 +10,7 @@ use super::refusal::NtpRefusal;
 use super::server::{Heard, OLDEST, Situation, Testimony, weigh};
 use super::settings::{NtpServer, Votes};
 use super::status::{NtpServerState, NtpServerStatus};
+use crate::machine::Disturbance;
 use crate::source::{
     Awaiting, Finding, LeapNotice, Look, LookContext, Refusal, SourceMemory, SyncClaim,
 };
@@ -144,7 +145,7 @@ pub(super) fn judge(
         known.barrier = known.barrier.max(until);
         known.claim = None;
         return Judgement {
-            finding: refused(NtpRefusal::RawStoodStill),
+            finding: Finding::Void(Disturbance::RawStoodStill),
             leap: LeapNotice::None,
             states: panel.states(&testimonies, None),
             in_doubt: true,
@@ -833,7 +834,7 @@ mod tests {
             ..TRIP
         };
         let honest = |port| Trip { port, ..TRIP };
-        let stood_still = refused(NtpRefusal::RawStoodStill);
+        let stood_still = Finding::Void(Disturbance::RawStoodStill);
         let mut known = first();
         let frozen: [&[Trip]; 3] = [&[jumps(1, 7)], &[jumps(2, 7)], &[honest(3)]];
         let judgement = judge_at(TRIP.came_at, &frozen, 1, &mut known);

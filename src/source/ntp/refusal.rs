@@ -126,12 +126,6 @@ pub enum NtpRefusal {
         /// By how much, in µs.
         by_us: i64,
     },
-    /// Several servers say so at once: it was this machine.
-    #[error(
-        "more time passed at several NTP servers than raw time counted here, so this machine stood \
-         still unseen: intervals resume with the servers' next replies"
-    )]
-    RawStoodStill,
     /// The server's replies exclude each other.
     #[error(
         "the NTP server's replies exclude each other, so its clock jumped or its bound is false: it \
@@ -169,10 +163,9 @@ words_enum!(NtpRefusal {
     LocalReference = 14,
     Smoothed = 15,
     BeyondRoundTrip { by_us } = 16,
-    RawStoodStill = 17,
-    ContradictsItself = 18,
-    LeapUnsettled = 19,
-    NoSuspendClock = 20,
+    ContradictsItself = 17,
+    LeapUnsettled = 18,
+    NoSuspendClock = 19,
 });
 
 #[cfg(test)]
@@ -205,7 +198,6 @@ mod tests {
             NtpRefusal::LocalReference,
             NtpRefusal::Smoothed,
             NtpRefusal::BeyondRoundTrip { by_us: 2_770_000 },
-            NtpRefusal::RawStoodStill,
             NtpRefusal::ContradictsItself,
             NtpRefusal::LeapUnsettled,
             NtpRefusal::NoSuspendClock,
