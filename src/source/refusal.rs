@@ -21,8 +21,8 @@ pub enum Refusal {
     /// The kernel's clock is not synchronised by anybody.
     #[error(
         "the kernel's clock is not synchronised (maxerror {maxerror_us} µs; anything below 16 s \
-         would count): run chronyd with `rtcsync`, or vouch for the clock yourself with \
-         `assume_error`"
+         would count): run chronyd with `rtcsync`, ask NTP servers with `NtpSource`, or vouch for \
+         the clock yourself with `assume_error`"
     )]
     Unsynchronized {
         /// What the kernel reports, in µs; from 16 s on, or below 0, it means nothing.
@@ -41,8 +41,8 @@ pub enum Refusal {
     /// Somebody sets the clock, but whoever it is reports no honest bound.
     #[error(
         "the clock's error bound was written by what looks like {writer}, which does not report \
-         one (maxerror {maxerror_us} µs, esterror {esterror_us} µs): use chrony or ntpd, or vouch \
-         for the clock yourself with `assume_error`"
+         one (maxerror {maxerror_us} µs, esterror {esterror_us} µs): use chrony or ntpd, ask NTP \
+         servers with `NtpSource`, or vouch for the clock yourself with `assume_error`"
     )]
     NoBound {
         /// Who probably wrote it.
@@ -67,7 +67,8 @@ pub enum Refusal {
     /// The NTP status cannot be had.
     #[error(
         "{0}: allow `adjtimex` (systemd: no `ProtectClock=`, containers: the default seccomp \
-         profile), or vouch for the clock yourself with `assume_error`"
+         profile), ask NTP servers with `NtpSource`, or vouch for the clock yourself with \
+         `assume_error`"
     )]
     Status(#[from] NtpStatusError),
 }
