@@ -130,6 +130,7 @@ mod reader;
 mod regression;
 mod scenario;
 mod tally;
+mod timeserver;
 mod update;
 mod world;
 
@@ -150,4 +151,5 @@ pub use random::Random;
 pub use reader::Reader;
 pub use scenario::{Expectation, Scenario};
 pub use tally::Tally;
+pub use timeserver::{Serves, TimeServer};
 pub use world::World;
