@@ -21,6 +21,8 @@ mod mailbox;
 mod memory;
 mod names;
 mod packet;
+#[cfg(feature = "test-util")]
+mod probe;
 mod proof;
 mod refusal;
 mod schedule;
@@ -40,6 +42,8 @@ use judgement::Rules;
 use mailbox::{Limits, Mailbox};
 use memory::MAX_SERVERS;
 pub use packet::Reply;
+#[cfg(feature = "test-util")]
+pub use probe::probe;
 pub use refusal::NtpRefusal;
 use settings::Votes;
 pub use settings::{NtpServer, NtpSettingsError};

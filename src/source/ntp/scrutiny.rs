@@ -60,6 +60,8 @@ pub(super) fn examine(
         return Err(match reply.reference_id {
             RATE => NtpRefusal::RateLimited,
             DENY | RESTRICTED => NtpRefusal::Denied,
+            // No letters: chronyd that has no server yet.
+            0 => NtpRefusal::Unsynchronized,
             code => NtpRefusal::Kiss { code },
         });
     }
@@ -249,6 +251,15 @@ mod tests {
                     ..honest()
                 },
                 NtpRefusal::Kiss { code: 7 },
+            ),
+            (
+                Reply {
+                    stratum: 0,
+                    leap: 3,
+                    reference_id: 0,
+                    ..honest()
+                },
+                NtpRefusal::Unsynchronized,
             ),
             // A kiss comes before the leap indicator, and that before everything else.
             (
