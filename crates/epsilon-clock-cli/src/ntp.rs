@@ -32,7 +32,7 @@ impl Servers {
         self.accept_local = true;
     }
 
-    pub(crate) const fn are_named(&self) -> bool {
+    pub(crate) fn are_named(&self) -> bool {
         !self.named.is_empty()
     }
 

@@ -83,6 +83,7 @@ impl World {
 
     /// Adds an NTP server, which the nodes' clocks ask that do ([`Sources::Ntp`](crate::Sources::Ntp));
     /// returns its address.
+    #[must_use]
     pub fn time_server(&self, server: TimeServer) -> SocketAddr {
         let mut core = self.hub.lock();
         core.time_servers.push(server);
