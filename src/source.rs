@@ -85,19 +85,19 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Returns its standing among other sources: [`Standing::Judge`] by default.
+    /// Returns its role among other sources: [`Role::Judge`] by default.
     ///
     /// It follows from how the source was set up and never changes. A source that does not vouch now
-    /// has no say, whatever its standing.
-    fn standing(&self) -> Standing {
-        Standing::Judge
+    /// has no say, whatever its role.
+    fn role(&self) -> Role {
+        Role::Judge
     }
 }
 
 /// What a source may do to the claims of others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Standing {
+pub enum Role {
     /// Its claims stand against any other's: two judges that exclude each other end all intervals.
     ///
     /// For a source that no single liar behind it can make false, or that its user trusts as much as
@@ -195,7 +195,7 @@ pub enum Finding {
     Unsettled,
     /// The source found out what the machine's clocks hide: nothing from before this look counts.
     ///
-    /// It voids the source's own claims. A [`Standing::Judge`]'s says as much of every other claim,
+    /// It voids the source's own claims. A [`Role::Judge`]'s says as much of every other claim,
     /// since all of them are carried along one raw time.
     Void(Disturbance),
 }

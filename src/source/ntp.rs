@@ -9,7 +9,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::{Look, LookContext, Source, SourceMemory, Standing};
+use super::{Look, LookContext, Role, Source, SourceMemory};
 use crate::machine::Machine;
 
 mod bucket;
@@ -353,11 +353,11 @@ impl Source for NtpSource {
 
     /// A judge where more than one server would have to lie to make the source false, or where
     /// [`guard`](Self::guard) says so.
-    fn standing(&self) -> Standing {
+    fn role(&self) -> Role {
         match self.veto {
-            Veto::IfOutvotable if self.rules().max_faulty >= 1 => Standing::Judge,
-            Veto::Always => Standing::Judge,
-            Veto::IfOutvotable | Veto::Never => Standing::Helper,
+            Veto::IfOutvotable if self.rules().max_faulty >= 1 => Role::Judge,
+            Veto::Always => Role::Judge,
+            Veto::IfOutvotable | Veto::Never => Role::Helper,
         }
     }
 }
@@ -651,14 +651,11 @@ mod tests {
     #[test]
     fn v1_a_source_is_a_judge_if_it_can_be_outvoted_itself() {
         let world = World::new(0);
-        assert_eq!(source(&world, 2).standing(), Standing::Helper);
-        assert_eq!(source(&world, 3).standing(), Standing::Judge);
-        assert_eq!(source(&world, 3).max_faulty(0).standing(), Standing::Helper);
-        assert_eq!(source(&world, 1).guard().standing(), Standing::Judge);
-        assert_eq!(
-            source(&world, 3).never_vetoes().standing(),
-            Standing::Helper
-        );
+        assert_eq!(source(&world, 2).role(), Role::Helper);
+        assert_eq!(source(&world, 3).role(), Role::Judge);
+        assert_eq!(source(&world, 3).max_faulty(0).role(), Role::Helper);
+        assert_eq!(source(&world, 1).guard().role(), Role::Judge);
+        assert_eq!(source(&world, 3).never_vetoes().role(), Role::Helper);
     }
 
     #[test]

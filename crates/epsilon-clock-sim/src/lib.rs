@@ -110,6 +110,7 @@
 //! [`RefreshPolicy::Background`](epsilon_clock::clock::RefreshPolicy::Background) thread would sleep here, and so
 //! let time go by as fast as it can: use the others.
 
+mod asking;
 mod axis;
 mod broken;
 mod campaign;

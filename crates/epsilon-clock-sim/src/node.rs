@@ -11,8 +11,9 @@ use crate::fault::Fault;
 use crate::kernel::{Adjustment, Kernel};
 use crate::network::ns;
 
+use crate::asking::SimulatedServers;
 use crate::hub::{Hub, Mark};
-use crate::timeserver::{self, SimulatedServers};
+use crate::timeserver;
 use epsilon_clock::clock::{BuildError, Clock, ClockBuilder};
 use epsilon_clock::machine::{
     Disruption, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich,
