@@ -29,7 +29,7 @@ const BILLION: i128 = 1_000_000_000;
 /// let turn = Timestamp::from_unix_secs(2_085_978_496)?;
 /// assert_eq!(Stamp::at(turn).to_bits(), 0);
 /// assert_eq!(Stamp::from_bits(1 << 32).earliest(), Timestamp::from_unix_secs(2_085_978_497)?);
-/// # Ok::<(), epsilon_clock::time::TimestampRangeError>(())
+/// # Ok::<(), epsilon_clock::time::RangeError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stamp(u64);
