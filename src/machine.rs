@@ -37,6 +37,15 @@ pub(crate) use sys::zero_after;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 use sys::without_signals;
 
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::random;
+
+/// Fails: the standard library gives no random bits.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+pub(crate) fn random(_buffer: &mut [u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Starts a thread of the crate's own, which takes no signals that are sent to the process: they are
 /// for the program, which may wait for them in one thread and has blocked them in the others.
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
@@ -201,6 +210,12 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// Read after the clocks on every reading: a pause before they were read must show in it.
     fn disruption(&self) -> Option<Disruption> {
         Some(Disruption::default())
+    }
+
+    /// Whether boot time counts sleep that raw and monotonic time do not, so that a suspend can be
+    /// told from a step; by default it does.
+    fn tells_suspends(&self) -> bool {
+        true
     }
 
     /// Makes the calling thread's sleeps as punctual as the system lets it; by default nothing.

@@ -311,6 +311,13 @@ impl ClockBuilder {
                 })
             }
         };
+        for source in &self.policy.sources {
+            let checked = source.check(machine.as_dyn());
+            checked.map_err(|reason| BuildError::Source {
+                source_name: source.name(),
+                reason: reason.to_string(),
+            })?;
+        }
         let refresh = self.policy.refresh;
         let shared = Arc::new(Shared::new(machine, self.policy));
         if refresh != RefreshPolicy::Manual {

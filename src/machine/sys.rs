@@ -173,6 +173,28 @@ pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
+/// Fills the buffer with random bits of the kernel's generator, which must be ready: never waits.
+///
+/// By its number: glibc has had a function for it only since 2.25, Linux the call since 3.17.
+pub(crate) fn random(buffer: &mut [u8]) -> io::Result<()> {
+    let length = buffer.len();
+    // SAFETY: the call writes at most `length` bytes through the pointer, which comes from a live
+    // exclusive reference to a slice of that length.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_getrandom,
+            buffer.as_mut_ptr(),
+            length,
+            libc::GRND_NONBLOCK,
+        )
+    };
+    if usize::try_from(written) == Ok(length) {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Makes the kernel wake the calling thread on time.
 ///
 /// By default it may do so 50 µs late, in order to wake several threads at once.

@@ -83,7 +83,7 @@ impl Source for KernelSource {
             Finding::Write(_) | Finding::Inherited(_) => None,
             Finding::Nothing | Finding::Unsettled => before.waiting,
             Finding::Refused(Refusal::AwaitingWrite { because }) => Some(because),
-            Finding::Refused(_) => Some(Awaiting::Disturbance),
+            Finding::Refused(_) | Finding::Void(_) => Some(Awaiting::Disturbance),
         };
         memory.store(&Remembered {
             baseline: Some(Baseline::of(&observed)),

@@ -14,6 +14,8 @@ use crate::kernel::{Adjustment, Kernel, SECOND};
 use crate::network::{Server, ns};
 use crate::oscillator::Running;
 use crate::random::Random;
+use crate::timeserver::TimeServer;
+use epsilon_clock::source::ntp::Budget;
 
 /// How many happenings are kept for reports.
 const REMEMBERED: usize = 16;
@@ -94,6 +96,7 @@ impl Hub {
             sequence: 0,
             notables: BinaryHeap::new(),
             nodes: Vec::new(),
+            time_servers: Vec::new(),
             preemption: Preemption::default(),
             log: VecDeque::new(),
             happenings: 0,
@@ -260,6 +263,8 @@ pub(crate) struct Machinery {
     hypervisor: Hypervisor,
     /// What its vmclock says.
     pub(crate) marker: u64,
+    /// What may still be asked of NTP servers, whatever clock asks.
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// Everything in a world.
@@ -273,6 +278,7 @@ pub(crate) struct Core {
     sequence: u64,
     pub(crate) notables: BinaryHeap<Reverse<i64>>,
     nodes: Vec<Machinery>,
+    pub(crate) time_servers: Vec<TimeServer>,
     pub(crate) preemption: Preemption,
     log: VecDeque<Happened>,
     happenings: u64,
@@ -318,6 +324,7 @@ impl Core {
             sources: config.sources,
             hypervisor: config.hypervisor,
             marker: 0,
+            budget: Arc::default(),
         });
         self.plan_count(index);
         self.start_daemon(index);

@@ -415,6 +415,7 @@ fn reason(error: &ClockError) -> &'static str {
             Refusal::AwaitingWrite { .. } => "awaiting a write",
             Refusal::Status(_) => "status refused",
             Refusal::Chrony(_) => "chrony refused",
+            Refusal::Ntp(_) => "ntp refused",
             _ => "refused",
         },
         ClockError::TooOld { .. } => "too old",

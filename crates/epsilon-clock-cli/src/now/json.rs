@@ -6,6 +6,7 @@ use epsilon_clock::{ErrorBound, Interval};
 
 use super::report::Report;
 use crate::json::Json;
+use crate::ntp;
 use crate::units::nanos;
 
 impl Report {
@@ -47,7 +48,18 @@ impl Report {
                 "refusal",
                 status.refusal.map(|refusal| refusal.to_string()).into(),
             ),
-            ("kernel", self.kernel.as_ref().ok().map(kernel).into()),
+            (
+                "ntp_servers",
+                Json::List(self.servers.iter().map(ntp::as_json).collect()),
+            ),
+            (
+                "kernel",
+                self.kernel
+                    .as_ref()
+                    .and_then(|status| status.as_ref().ok())
+                    .map(kernel)
+                    .into(),
+            ),
             ("counters", counters(&status.counters)),
         ])
     }
