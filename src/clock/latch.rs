@@ -194,6 +194,10 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
     pub(crate) fn read_open(&self, sample: impl FnOnce() -> Sample) -> Option<(Line, Sample)> {
         let head = self.load_head();
         let line = self.slot(head, 0).load_line();
+        // Not worth a clock read: whoever is told why there is no interval reads the clock once more.
+        if line.never_answers() {
+            return None;
+        }
         let sample = sample();
         // Pairs with the release fence in `fill`: the gate is not looked at before the words above.
         fence(Ordering::Acquire);

@@ -4,12 +4,12 @@ use super::latch::{Head, LatchReading, Line};
 use super::policy::RefreshPolicy;
 use super::scratch::Scratch;
 use super::shared::Shared;
-use super::state::{Basis, DIGEST_WORDS, Digest, State};
+use super::state::{BASIS_WORDS, Basis, DIGEST_WORDS, Digest, State};
 use super::status::ClockState;
 use crate::clock::error::ClockError;
 use crate::machine::{Disruption, Disturbance, Sandwich};
 use crate::time::{Interval, Timestamp};
-use crate::words::WordReader;
+use crate::words::{WordReader, Words};
 
 /// How often a reading starts anew because the clock was republished under it.
 pub(super) const ROUNDS: usize = 16;
@@ -196,13 +196,12 @@ impl Shared {
     // Not inlined, nor is `guard`: what they unpack would lie on the stack under a look as well.
     #[inline(never)]
     fn answer(&self, reading: &LatchReading) -> Option<Answer> {
-        let (head, digest) = self.digest()?;
+        let (head, basis) = self.prefix::<Basis, BASIS_WORDS>()?;
         // A state published later may rest on a floor that this sample is older than.
         if head != reading.head {
             return None;
         }
         let raw = reading.sample.raw;
-        let basis = digest.basis;
         let interval = basis.answer(&self.policy, raw, reading.held_at);
         Some(Answer {
             basis,
@@ -211,11 +210,12 @@ impl Shared {
         })
     }
 
-    /// Returns what stands before the state in the current slot, and the `head` that it is current under.
+    /// Returns the value of so many words that stands first in the current slot, and the `head` that it is
+    /// current under.
     ///
-    /// `None` where the words are no digest, which those of a slot always are.
-    fn digest(&self) -> Option<(Head, Digest)> {
-        let mut words = [0; DIGEST_WORDS];
+    /// `None` where the words are no such value, which those of a slot always are.
+    fn prefix<T: Words, const N: usize>(&self) -> Option<(Head, T)> {
+        let mut words = [0; N];
         let head = self.latch.copy_state(&mut words);
         Some((head, WordReader::new(&words).take()?))
     }
@@ -223,7 +223,7 @@ impl Shared {
     /// Compares the machine's clocks with what they were when the claim was published.
     #[inline(never)]
     fn guard(&self, reading: &LatchReading) -> Guarded {
-        let Some((head, digest)) = self.digest() else {
+        let Some((head, digest)) = self.prefix::<Digest, DIGEST_WORDS>() else {
             return Guarded::Interrupted;
         };
         if head != reading.head {

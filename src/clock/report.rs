@@ -27,7 +27,7 @@ impl Shared {
         };
         let estimate = match &interval {
             Ok(interval) => interval.midpoint(),
-            Err(_) => Timestamp::from_unix_nanos(self.machine.as_dyn().sandwich().real),
+            Err(_) => Timestamp::from_unix_nanos(self.machine.real()),
         };
         Reading {
             estimate,

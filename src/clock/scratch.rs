@@ -5,12 +5,13 @@
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
+use super::latch::SLOTS;
 use super::state::{MAX_SOURCES, SLOT_WORDS, State};
 use crate::source::{Finding, Look, SourceMemory};
 
-/// How many there are. More than one is in use at a time only where a handler interrupts a looker, where
-/// readers find the clocks disturbed at once, or where lookers were stopped: each keeps one meanwhile.
-const SCRATCHES: usize = 4;
+/// How many there are: as many as the latch has slots, so that lookers that were stopped, each with a slot
+/// in hand, leave the others room here as well.
+const SCRATCHES: usize = SLOTS;
 
 /// One looker's room.
 #[derive(Clone, Debug)]

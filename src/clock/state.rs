@@ -29,7 +29,7 @@ use step::OpenStep;
 
 pub(crate) use answering::{Answering, Assumption, Contradiction, Party, Why};
 
-pub(crate) use digest::{Basis, DIGEST_WORDS, Digest};
+pub(crate) use digest::{BASIS_WORDS, Basis, DIGEST_WORDS, Digest};
 
 pub(crate) use guard::SUSPEND_RESOLUTION;
 

@@ -54,7 +54,7 @@ impl PortableMachine {
         i64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(UNREADABLE)
     }
 
-    fn real() -> i64 {
+    pub(crate) fn real() -> i64 {
         Timestamp::try_from(SystemTime::now()).map_or(UNREADABLE, Timestamp::unix_nanos)
     }
 }

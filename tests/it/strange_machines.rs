@@ -210,13 +210,14 @@ impl Machine for Mad {
 /// Whatever a machine says, an answer or an error comes of it: nothing overflows, and nothing hangs.
 #[test]
 fn mad_machines_bring_down_nothing() {
-    let seeds = if std::env::var_os("EPSILON_CLOCK_LONG").is_some() {
-        400
+    // Every third one has an assumed error, every fifth one the widest limits.
+    let (seeds, rounds) = if std::env::var_os("EPSILON_CLOCK_LONG").is_some() {
+        (1..=400, 20)
     } else {
-        8
+        (3..=5, 4)
     };
     let mut answered = 0;
-    for seed in 1..=seeds {
+    for seed in seeds {
         for manner in 0..MANNERS {
             let machine = Arc::new(Mad {
                 seed: (u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15) | 1).into(),
@@ -235,7 +236,7 @@ fn mad_machines_bring_down_nothing() {
                     .max_drift_ppb(100_000_000);
             }
             let clock = builder.build().unwrap();
-            for _ in 0..10 {
+            for _ in 0..rounds {
                 answered += u32::from(clock.now().is_ok());
                 use_everything(&clock, RemoteTimestamp::from_bits(machine.next()));
             }

@@ -23,6 +23,9 @@ const LEAP_VICINITY: i64 = 2_000_000_000;
 /// The words that a digest fills.
 pub(crate) const DIGEST_WORDS: usize = Digest::WORDS;
 
+/// The words that what is answered from fills, the first of a digest's.
+pub(crate) const BASIS_WORDS: usize = Basis::WORDS;
+
 /// What readings are answered from, and what the clocks are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Digest {
