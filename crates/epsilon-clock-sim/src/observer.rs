@@ -246,7 +246,11 @@ impl Observer {
         let Ok(stamped) = hybrid.tick_with_interval() else {
             return;
         };
-        let now = self.true_time();
+        let mark = self.node.mark();
+        if mark.leap_to_come {
+            return;
+        }
+        let now = Timestamp::from_unix_nanos(mark.unix);
         let mut ledger = lock(&self.ledger);
         let ledger = &mut *ledger;
         ledger.wire = Some(stamped.timestamp);
