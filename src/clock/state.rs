@@ -19,13 +19,14 @@ mod floor;
 mod guard;
 mod learning;
 mod look;
+mod open_step;
 mod record;
 #[cfg(test)]
 mod round_trip;
 mod step;
 
+use open_step::OpenStep;
 use record::{SourceRecord, Word};
-use step::OpenStep;
 
 pub(crate) use answering::{Answering, Assumption, Contradiction, Party, Why};
 

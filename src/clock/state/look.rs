@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use super::open_step::OpenStep;
 use super::record::{SourceRecord, Trial};
-use super::step::OpenStep;
 use super::{Answering, Assumption, Contradiction, Party, State, Why, age, nanos};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
