@@ -90,6 +90,9 @@ const COST_ALLOWANCE: i64 = 4;
 pub(crate) struct ReadingCost(i64);
 
 impl ReadingCost {
+    /// What is assumed before it was measured: a machine of the usual pace.
+    pub(crate) const UNKNOWN: Self = Self(0);
+
     /// So little, in ns, that no limit depends on it.
     const NEGLIGIBLE: i64 = 100_000;
 

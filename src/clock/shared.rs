@@ -28,8 +28,9 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(machine: AnyMachine, policy: Policy) -> Self {
         let any = machine.as_dyn();
+        // First of all, so that what happens to the clocks from here on shows.
+        let clocks = sharp_sandwich(any, ReadingCost::UNKNOWN);
         let reading_cost = ReadingCost::of(any);
-        let clocks = sharp_sandwich(any, reading_cost);
         // While it is being changed there is nothing to rest on; the first look finds what it is then.
         let disruption = any.disruption().unwrap_or_default();
         let assumption = Assumption::of(&policy);
