@@ -218,15 +218,35 @@ fn of_errors(depths: &mut Depths) {
     });
     let (machine, clock) = taught();
     machine.advance(Duration::from_secs(70));
-    machine.step(epsilon_clock::TimeDelta::from_nanos(20_000_000));
-    let _ = clock.now();
-    machine.advance(Duration::from_secs(70));
+    machine.set_slew_ppb(20_000_000);
+    for _ in 0..4 {
+        machine.advance(ms(250));
+        let _ = clock.look();
+    }
+    machine.set_slew_ppb(0);
+    machine.advance(Duration::from_secs(1));
+    let _ = clock.look();
     machine.write_maxerror(3);
     let _ = clock.look();
     depths.measure("contradicted", &clock, || {
         settle(&clock, |error| {
             matches!(error, ClockError::Contradicted { .. })
         });
+    });
+}
+
+/// A step out of the interval, and the write that vindicates what was known before.
+fn of_open_steps(depths: &mut Depths) {
+    let (machine, clock) = taught();
+    depths.measure("stepped away", &clock, || {
+        machine.set_date(epsilon_clock::TimeDelta::from_nanos(300_000_000));
+        machine.advance(ms(20));
+        let error = clock.now().unwrap_err();
+        assert!(matches!(error, ClockError::Disturbed { .. }), "{error:?}");
+    });
+    depths.measure("a write under an open step", &clock, || {
+        machine.write_bound(310_003, 7);
+        machine.advance(ms(260));
     });
 }
 
@@ -241,5 +261,6 @@ fn a_reading_fits_a_signal_stack_on_every_path() {
     of_this_machine(&mut depths);
     of_disturbances(&mut depths);
     of_errors(&mut depths);
+    of_open_steps(&mut depths);
     depths.judge();
 }
