@@ -71,7 +71,7 @@ impl Scratches {
             .iter()
             .find_map(|scratch| match scratch.try_lock() {
                 Ok(scratch) => Some(scratch),
-                // A source panicked in it. Whoever takes it next fills it anew.
+                // A source panicked in it. The next thread that takes it fills it anew.
                 Err(TryLockError::Poisoned(scratch)) => Some(scratch.into_inner()),
                 Err(TryLockError::WouldBlock) => None,
             })

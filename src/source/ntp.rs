@@ -62,7 +62,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// NTP servers as a [`Source`]: asks them itself, from raw time, without root, and sets no clock.
 ///
-/// For hosts where nobody reports an honest bound: systemd-timesyncd, containers, ntpd-rs. Where
+/// For hosts where no daemon reports an honest bound: systemd-timesyncd, containers, ntpd-rs. Where
 /// chronyd runs its own report is ten times narrower: [`ChronySource`](super::ChronySource).
 ///
 /// There are no default servers: name your own, your provider's, or some of the pool's as its terms
@@ -92,12 +92,12 @@ const TICK: Duration = Duration::from_secs(1);
 /// - **N1, server distance.** Each server that is counted as true was, when it sent its reply, no
 ///   further from UTC than it says (root delay, root dispersion, precision), plus
 ///   [`margin`](Self::margin) and [`wander_ppb`](NtpServer::wander_ppb) since its last correction,
-///   and did not send the reply before that, to its precision. This speaks of whoever answered: a
-///   middlebox that answers for a server is the server.
+///   and did not send the reply before that, to its precision. This speaks of the host that
+///   answered: a middlebox that answers for a server is the server.
 /// - **N2, rate.** A1 over the round trip, and while an exchange is carried on.
 /// - **N3, few liars.** At any instant at most [`max_faulty`](Self::max_faulty) of the named servers
 ///   have a false exchange in memory (the last eight, up to 2000 s old). A forged or redirected reply
-///   is a false one: nobody on the path, nor the resolver, forges more than that many.
+///   is a false one: no host on the path, nor the resolver, forges more than that many.
 /// - **N4, raw time counts.** A3 between request and reply, and after.
 /// - **N5, one timescale.** A5, for all servers and all clocks that are compared; an announced leap
 ///   second takes place.

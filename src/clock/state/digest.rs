@@ -82,7 +82,7 @@ impl Basis {
         }
     }
 
-    /// The interval at raw instant `raw`, its earliest end held at `held_at` if that is earlier.
+    /// Returns the interval at `raw`, its earliest end held at `held_at` if that is earlier.
     pub(crate) fn answer(
         &self,
         policy: &Policy,
@@ -104,8 +104,8 @@ impl Basis {
             return Err(ClockError::TooOld { age, max_age });
         }
         let mut interval = claim.carry(raw)?;
-        // A deleted second between the ends makes the interval look wider by a second that nobody
-        // lived through.
+        // A deleted second between the ends makes the interval look wider by a second that
+        // never elapsed.
         let epsilon = claim.with_leap(None).carry(raw)?.epsilon();
         if epsilon > policy.max_error {
             let max_error = policy.max_error;
@@ -123,7 +123,7 @@ impl Basis {
         })
     }
 
-    /// How well founded an answer at raw instant `raw` is.
+    /// Returns how well founded an answer at raw instant `raw` is.
     pub(crate) fn state(&self, raw: i64) -> ClockState {
         match self {
             Self::Nothing(_) => ClockState::Unavailable,
@@ -133,7 +133,7 @@ impl Basis {
         }
     }
 
-    /// The claim that answers.
+    /// Returns the claim that answers.
     pub(crate) const fn claim(&self) -> Option<&Claim> {
         match self {
             Self::Claim { claim, .. } => Some(claim),

@@ -233,9 +233,8 @@ impl State {
         worst
     }
 
-    /// Refuses each helper whose claim excludes a judge's that counts: the clock goes on with the judge, as
-    /// it would have done without the helper.
     fn overrule_helpers(&mut self, policy: &Policy, raw: i64) {
+        // The clock goes on with the judge, as it would have done without the helper.
         for helper in 0..policy.source_count() {
             if policy.is_judge(helper) {
                 continue;
@@ -253,7 +252,6 @@ impl State {
         }
     }
 
-    /// Returns a source's claim carried to `raw`, unless it is too old to have a say.
     fn usable_at(&self, policy: &Policy, index: usize, raw: i64) -> Option<Interval> {
         let claim = self.sources.get(index)?.word.claim()?.claim;
         if raw > policy.last_use(&claim) {
@@ -262,9 +260,9 @@ impl State {
         claim.carry(raw).ok()
     }
 
-    /// Whether real time has leapt as the claims in force have it, once a look has come so far as to
-    /// tell; until then an unexplained second stays so, and there is no interval.
     fn settle_second(&mut self, policy: &Policy, looks: &[Look]) {
+        // Until a look has come so far as to tell whether real time leapt, an unexplained second
+        // stays so, and there is no interval.
         for look in looks {
             if let LeapNotice::Passed(leap) = look.leap {
                 self.leapt = Some(leap.boundary);
@@ -300,9 +298,9 @@ impl State {
         }
     }
 
-    /// Drops the claims that have a leap second on their scale which did not take place here. It may
-    /// have done so elsewhere, so only what is written from now on says where UTC is.
     fn drop_missed_leap(&mut self) {
+        // The leap second did not take place here but may have elsewhere, so only what is written
+        // from now on says where UTC is.
         let leapt = self.leapt;
         for record in &mut self.sources {
             record.drop_if(|claim| {
@@ -380,9 +378,9 @@ impl State {
                 && (self.answering.contradiction().is_some() || self.step.is_some()))
     }
 
-    /// Chooses what serves: the narrowest claim of a source that vouches now, else the narrowest of
-    /// one that did, else what the caller vouched for.
     fn choose(&mut self, policy: &Policy, clocks: &Sandwich) {
+        // The narrowest claim of a source that vouches now serves, else the narrowest of one that
+        // did, else what the caller vouched for.
         if self.answering.contradiction().is_none() {
             self.answering = self.chosen(policy, clocks);
         }

@@ -44,8 +44,8 @@ impl Word {
         }
     }
 
-    /// Voids a claim; a source that was never heard stays so.
     const fn drop_claim(&mut self) {
+        // A source that was never heard stays so.
         if self.claim().is_some() {
             *self = Self::Voided;
         }
@@ -117,8 +117,8 @@ impl Consistency {
         neighbours.max(pair)
     }
 
-    /// What stands against the rate outlives a void: no write has refuted it.
     const fn voided(self) -> Self {
+        // What stands against the rate outlives a void: no write has refuted it.
         Self {
             older: None,
             younger: None,

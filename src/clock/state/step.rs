@@ -73,11 +73,9 @@ impl State {
         self.answering = Answering::nothing(Why::Disturbed(cause));
     }
 
-    /// Returns how far real time lies from every usable claim; `None` if one of them holds it.
-    ///
-    /// The widest of the claims that agree decides: else a step of half a millisecond inside the
-    /// kernel's bound, but outside chronyd's report, would cost a poll and prevent nothing.
     fn distance(&self, policy: &Policy, real: Timestamp, raw: i64) -> Option<Duration> {
+        // The widest of the claims that agree decides: else a step of half a millisecond inside the
+        // kernel's bound, but outside chronyd's report, would cost a poll and prevent nothing.
         let mut least = None::<Duration>;
         for record in self.in_use(policy) {
             let Some(SyncClaim { claim, .. }) = record.word.claim() else {

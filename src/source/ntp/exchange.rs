@@ -92,8 +92,8 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Reads them; `None` while the hypervisor changes what it tells.
     fn read(machine: &dyn Machine) -> Option<Self> {
+        // There is none while the hypervisor changes what it tells.
         Some(Self {
             disruption: machine.disruption()?,
             identity: machine.identity(),
@@ -197,7 +197,7 @@ fn receive(
 ) -> Result<(Reply, i64), Loss> {
     let deadline = sent.saturating_add(i64::try_from(PATIENCE.as_nanos()).unwrap_or(i64::MAX));
     let mut now = sent;
-    // What is no reply to us is passed over: whoever sends it cannot keep the reply out.
+    // What is no reply to us is passed over: its sender cannot keep the reply out.
     for _ in 0..STRANGERS {
         let left = u64::try_from(deadline.saturating_sub(now)).unwrap_or(0);
         if left == 0 {
@@ -216,7 +216,6 @@ fn receive(
     Err(Loss::NoReply)
 }
 
-/// Reads the clocks at as nearly one instant as a few tries allow.
 fn sharp(machine: &dyn Machine) -> Sandwich {
     let mut sharpest = machine.sandwich();
     for _ in 1..TRIES {

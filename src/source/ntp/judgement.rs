@@ -98,8 +98,8 @@ const fn refused(refusal: NtpRefusal) -> Finding {
     Finding::Refused(Refusal::Ntp(refusal))
 }
 
-/// The mailbox is locked: replies are being put in, unless it has been so for too long.
 fn locked(memory: &SourceMemory, raw: i64) -> Finding {
+    // Replies are being put in, unless the mailbox has been locked for too long.
     let opened = memory.load().map_or(raw, |known: Remembered| known.opened);
     let for_ns = raw.saturating_sub(opened);
     if for_ns <= LOCKED_FOR_GOOD {
@@ -226,11 +226,6 @@ impl Panel {
         }
     }
 
-    /// Returns the stretch that all but `max_faulty` of the *representatives* contain.
-    ///
-    /// Not of the configured servers: whoever silences two honest ones of five would make three out of
-    /// three agree on what two liars say. With fewer representatives the stretch is wider, never
-    /// false.
     fn agree(
         &self,
         testimonies: &[Testimony],
@@ -238,6 +233,9 @@ impl Panel {
         situation: &Situation,
         heard: &[Heard],
     ) -> Result<Agreed, NtpRefusal> {
+        // All but `max_faulty` of the *representatives* must agree, not of the configured servers:
+        // an attacker who silences two honest ones of five would make three out of three agree on
+        // what two liars say. With fewer representatives the stretch is wider, never false.
         let raw = self
             .members
             .iter()
@@ -324,9 +322,9 @@ fn shortfall(
     }
 }
 
-/// Returns the end of a round in which more time passed at several servers than here: then raw time
-/// stood still. One server that says so is at fault itself, unless it is the only one.
 fn stood_still(testimonies: &[Testimony], rules: &Rules) -> Option<i64> {
+    // Where more time passed at several servers than here, raw time stood still. One server that
+    // says so is at fault itself, unless it is the only one.
     let impossible = || testimonies.iter().flat_map(|t| &t.impossible);
     let is_alone = testimonies.len() == 1;
     let enough = |round: u64| {
@@ -340,7 +338,6 @@ fn stood_still(testimonies: &[Testimony], rules: &Rules) -> Option<i64> {
         .max()
 }
 
-/// Makes the agreement a claim, if enough of it is new.
 fn conclude(
     agreed: &Agreed,
     panel: &Panel,
@@ -422,7 +419,6 @@ fn itemised(panel: &Panel, interval: &Interval, rules: &Rules) -> ErrorBound {
     }
 }
 
-/// Returns what is known of each server.
 fn report(
     contents: &Contents,
     servers: &[NtpServer],

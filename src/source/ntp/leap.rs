@@ -1,4 +1,4 @@
-//! Leap seconds: who must announce one, when nobody is asked, and when nobody is believed.
+//! Leap seconds: who must announce one, when no server is asked, and when none is believed.
 
 use crate::time::{Claim, Interval, LeapKind, LeapSecond, Timestamp};
 
@@ -41,7 +41,7 @@ pub(super) fn elected(
     };
     let day = |instant: Timestamp| instant.unix_nanos().div_euclid(DAY);
     let next = day(now.latest()).checked_add(1)?;
-    // On both sides of a midnight nobody can tell of which day it is the end.
+    // On both sides of a midnight this host cannot tell of which day it is the end.
     if day(now.earliest()) != day(now.latest()) || !Timestamp::day_begins_a_month(next) {
         return None;
     }

@@ -72,8 +72,8 @@ impl Default for Mailbox {
     }
 }
 
-/// Takes a lock if it is free. What it guards is whole at any time, and nothing panics with it.
 fn try_lock<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    // What the lock guards is whole at any time, and nothing panics with it.
     match lock.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -128,7 +128,7 @@ impl Mailbox {
         transport: &Arc<dyn Transport>,
         machine: &dyn Machine,
     ) {
-        // Somebody else is asking.
+        // Another thread is asking.
         let Some(mut asking) = try_lock(&self.asking) else {
             return;
         };
@@ -191,12 +191,12 @@ fn randoms(transport: &dyn Transport, count: usize) -> std::io::Result<Vec<u64>>
     (0..count).map(|_| transport.random_bits()).collect()
 }
 
-/// Asks servers, at once where the transport can be waited on by several threads.
 fn ask_all(
     machine: &dyn Machine,
     transport: &dyn Transport,
     due: &[(usize, std::net::SocketAddr)],
 ) -> Vec<Outcome> {
+    // At once only where several threads can wait on the transport.
     if !transport.is_concurrent() || due.len() < 2 {
         let one = |(_, address): &(usize, _)| ask(machine, transport, *address);
         return due.iter().map(one).collect();
@@ -209,7 +209,7 @@ fn ask_all(
                 thread.spawn_scoped(scope, move || ask(machine, transport, *address))
             })
             .collect();
-        // One that could not be started asked nobody.
+        // One that could not be started asked no server.
         let lost = Err(super::exchange::Loss::Disturbed);
         threads
             .into_iter()

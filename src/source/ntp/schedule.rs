@@ -31,7 +31,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Starts one: a server of somebody else's is asked at a random instant of the next two seconds.
+    /// Starts one: another operator's server is asked at a random instant of the next two seconds.
     pub(super) fn new(raw: i64, shortest: Duration, own: bool, random: u64) -> Self {
         let shortest = nanos(shortest);
         let wait = if own { 0 } else { share(FIRST_WITHIN, random) };
@@ -116,12 +116,10 @@ impl Schedule {
     }
 }
 
-/// Returns the interval that follows: doubled where a claim grows by no more than its own half width
-/// over two of the doubled ones' halves, halved where it grows by more over one.
-///
-/// Growth over `2 I` against the width to double, over `I` to halve: between the two it stays, and so
-/// it does not flap.
 fn stretched(interval: i64, shortest: i64, half_width_ns: u64, rate: RateBounds) -> i64 {
+    // The interval doubles where a claim grows by no more than its own half width over two of the
+    // doubled ones' halves, and halves where it grows by more over one. Between the two it stays,
+    // and so it does not flap.
     let fastest = i128::from(
         rate.hi_ppb()
             .unsigned_abs()
@@ -141,14 +139,12 @@ fn stretched(interval: i64, shortest: i64, half_width_ns: u64, rate: RateBounds)
     next.clamp(shortest.min(longest), longest)
 }
 
-/// Returns a span that is up to a tenth longer or shorter.
 fn jittered(span: i64, random: u64) -> i64 {
     let tenth = span / 10;
     span.saturating_sub(tenth)
         .saturating_add(share(tenth.saturating_mul(2), random))
 }
 
-/// Returns a random share of a span.
 fn share(span: i64, random: u64) -> i64 {
     let share = (u128::from(span.unsigned_abs()) * u128::from(random)) >> 64;
     i64::try_from(share).unwrap_or(0)

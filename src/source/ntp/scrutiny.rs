@@ -148,13 +148,13 @@ fn distance(reply: &Reply, server: &NtpServer, precision_ns: u64, age_ns: u64) -
         .saturating_add(wander_ns)
 }
 
-/// Returns a 16.16 figure in ns, rounded up.
 fn short_nanos(units: u32) -> u64 {
+    // A 16.16 figure in seconds, rounded up.
     (u64::from(units) * 1_000_000_000).div_ceil(1 << 16)
 }
 
-/// Returns a power of two of seconds in ns, rounded up; 2⁻³² s at least.
 fn precision_nanos(precision: i8) -> u64 {
+    // A power of two of seconds, rounded up; 2⁻³² s at least.
     let exponent = precision.clamp(FINEST, COARSEST).unsigned_abs();
     1_000_000_000_u64.div_ceil(1 << exponent)
 }

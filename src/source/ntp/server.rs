@@ -175,8 +175,8 @@ impl Server {
     }
 }
 
-/// Keeps the last eight, and none from before another clock source counted raw time.
 fn keep(exchanges: &mut Vec<Exchange>, exchange: Exchange) {
+    // The last eight, and none from before another clock source counted raw time.
     let clocksource = exchange.clocks.surroundings.clocksource;
     exchanges.retain(|kept| kept.clocks.surroundings.clocksource == clocksource);
     if exchanges.len() >= KEPT {
@@ -185,9 +185,9 @@ fn keep(exchanges: &mut Vec<Exchange>, exchange: Exchange) {
     exchanges.push(exchange);
 }
 
-/// Returns half the width of the narrowest, when it was fresh: one that an attacker delayed does not
-/// stretch the interval between requests.
 fn least_half_width(exchanges: &[Exchange], rate: RateBounds) -> u64 {
+    // The narrowest, as wide as it was when fresh: an exchange that an attacker delayed does not
+    // stretch the interval between requests.
     let fresh = exchanges
         .iter()
         .filter_map(|exchange| proof::claim(exchange, rate))
@@ -248,7 +248,7 @@ pub(super) struct Testimony {
 ///
 /// The exchanges are compared, each new one with all before it, and never intersected: one true
 /// exchange in a narrow intersection with a false one would be lost. Choosing among true ones is
-/// sound whoever chooses, and so for an attacker who delays what he likes.
+/// sound for any chooser, and so for an attacker who delays what he likes.
 pub(super) fn weigh(
     heard: &Heard,
     situation: &Situation,

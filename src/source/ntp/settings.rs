@@ -11,7 +11,7 @@ use super::timescale::{self, Timescale};
 /// NTP's port.
 const PORT: u16 = 123;
 
-/// How often a server of somebody else's is asked at most, and the default: ntpd's and chrony's
+/// How often another operator's server is asked at most, and the default: ntpd's and chrony's
 /// `minpoll 6`. The pool's terms ask for no more.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(64);
 
@@ -74,7 +74,7 @@ pub enum NtpSettingsError {
         /// What was given.
         given: String,
     },
-    /// There is nobody to ask.
+    /// No server was named.
     #[error(
         "no NTP server was named: add one with `server`; there is no default, and never will be"
     )]
@@ -105,7 +105,7 @@ pub enum NtpSettingsError {
          that does smear, or `allow_mixed_timescales()`"
     )]
     MixedTimescales,
-    /// A server that is somebody else's is charged too little.
+    /// Another operator's server is charged too little.
     #[error("wander_ppb below {least} is for servers of one's own: say `own()`, or charge it")]
     WanderNotCharged {
         /// The least that may be charged.
@@ -156,7 +156,7 @@ impl NtpServer {
 
     /// Lets the server be asked up to once a second, because it is one's own.
     ///
-    /// One of somebody else's is asked once in 64 s at most, after the first four times.
+    /// Another operator's server is asked once in 64 s at most, after the first four times.
     pub const fn own(mut self) -> Self {
         self.own = true;
         self

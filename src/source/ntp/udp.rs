@@ -10,7 +10,7 @@ use super::exchange::{Channel, Transport};
 /// One for all clocks of the process.
 static BUDGET: Budget = Budget::new();
 
-/// UDP, from a fresh port for each request: a late reply to an earlier one finds nobody.
+/// UDP, from a fresh port for each request: a late reply to an earlier one finds no socket.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Udp;
 
