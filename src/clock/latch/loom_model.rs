@@ -22,6 +22,8 @@ const PROCESS: u32 = 1;
 /// kind show with two, and without a bound three threads take hours.
 fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
+    // A reader copies a slot word by word while it may be filled anew.
+    builder.max_branches = 20_000;
     builder.preemption_bound = Some(preemptions);
     builder.check(run);
 }

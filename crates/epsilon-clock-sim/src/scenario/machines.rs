@@ -27,6 +27,9 @@ pub(crate) static ALL: [Scenario; 8] = [
                 }
             }
         },
+    )
+    .refusing(
+        "a step out of the interval is one's own fault or the stepper's, until it is settled",
     ),
     Scenario::honest(
         "slews",
