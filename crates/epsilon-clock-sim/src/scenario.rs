@@ -24,6 +24,10 @@ mod oscillators;
 mod servers;
 mod sources;
 
+/// Why a clock refuses under steps by another hand, whatever its daemon.
+const SETTLING: &str =
+    "a step out of the interval is one's own fault or the stepper's, until it is settled";
+
 /// What a scenario expects of every clock in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {

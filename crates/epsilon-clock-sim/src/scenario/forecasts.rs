@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use super::{Scenario, Stage};
+use super::{SETTLING, Scenario, Stage};
 use crate::config::{NodeConfig, Sources};
 use crate::daemon::Daemon;
 use crate::fault::Fault;
@@ -202,8 +202,6 @@ pub(crate) static ALL: [Scenario; 18] = [
     ),
 ];
 
-const SETTLING: &str =
-    "a step out of the interval is one's own fault or the stepper's, until it is settled";
 const STEPPED_LEAP: &str =
     "nothing tells a stepped leap second from a step but chronyd's next write";
 

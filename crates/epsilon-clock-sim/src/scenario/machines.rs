@@ -1,6 +1,6 @@
 //! Scenarios of machines: stepped and slewed, suspended, paused, refused, and all of it at once.
 
-use super::{Scenario, Stage, poll_of};
+use super::{SETTLING, Scenario, Stage, poll_of};
 use crate::config::NodeConfig;
 use crate::daemon::{Daemon, Manner};
 use crate::fault::{Fault, Notice, Wake};
@@ -28,9 +28,7 @@ pub(crate) static ALL: [Scenario; 8] = [
             }
         },
     )
-    .refusing(
-        "a step out of the interval is one's own fault or the stepper's, until it is settled",
-    ),
+    .refusing(SETTLING),
     Scenario::honest(
         "slews",
         "somebody beside the daemon slews the clock, by up to 83 333 ppm",
