@@ -118,7 +118,9 @@ pub(crate) static ALL: [Scenario; 8] = [
                 everything(stage);
             }
         },
-    ),
+    )
+    // Steps by another hand are among the rest.
+    .refusing(SETTLING),
     Scenario::breaking(
         "silent-vm-pause",
         "the machine is not run for a while, its counter neither, and nobody tells it",
