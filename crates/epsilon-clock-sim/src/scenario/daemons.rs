@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Scenario, Stage, poll_of};
+use super::{SETTLING, Scenario, Stage, poll_of};
 use crate::config::NodeConfig;
 use crate::daemon::{Daemon, Manner};
 use crate::fault::Fault;
@@ -222,7 +222,8 @@ pub(crate) static ALL: [Scenario; 17] = [
             stage.sometime(30, 900, &node, Fault::Step { by_ns: 3 * SECOND });
             stage.ordinary(daemon);
         },
-    ),
+    )
+    .refusing(SETTLING),
     Scenario::refused(
         "liars",
         "timesyncd, ptp4l, openntpd, busybox, ntpd without a server: nobody reports a bound",

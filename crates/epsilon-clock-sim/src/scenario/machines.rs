@@ -108,7 +108,8 @@ pub(crate) static ALL: [Scenario; 8] = [
                 stage.sometime(5, 900, &node, Fault::Step { by_ns });
             }
         },
-    ),
+    )
+    .refusing(SETTLING),
     Scenario::honest(
         "everything",
         "all of it at once, but slews by somebody else",

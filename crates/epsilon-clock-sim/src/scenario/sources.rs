@@ -1,6 +1,6 @@
 //! Scenarios of other sources than the kernel: chronyd's own report, and a vmclock.
 
-use super::{Scenario, Stage, poll_of};
+use super::{SETTLING, Scenario, Stage, poll_of};
 use crate::config::{Hypervisor, NodeConfig, Sources};
 use crate::daemon::{Daemon, Manner};
 use crate::fault::{Fault, Notice, Wake};
@@ -17,7 +17,8 @@ pub(crate) static ALL: [Scenario; 4] = [
                 reporting(stage, Sources::KernelAndChrony);
             }
         },
-    ),
+    )
+    .refusing(SETTLING),
     Scenario::honest(
         "chrony-report-alone",
         "the same with nobody asked but chronyd",
