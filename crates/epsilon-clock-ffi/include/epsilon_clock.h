@@ -351,7 +351,7 @@ typedef struct ec_clock_status {
   uint64_t age_ns;
   // In how long there will be no interval any more if no source vouches again, in ns.
   uint64_t refuses_in_ns;
-  // Half the interval, in ns: the sum of the seven terms that follow.
+  // Half the interval, in ns: the sum of the nine terms that follow.
   uint64_t bound_ns;
   // What the source reported, in ns.
   uint64_t reported_ns;
@@ -359,6 +359,10 @@ typedef struct ec_clock_status {
   uint64_t rounding_ns;
   // `daemon_margin_ns`, in ns.
   uint64_t margin_ns;
+  // Three times the deviation that the daemon wrote beside its bound, in ns.
+  uint64_t deviation_ns;
+  // What chronyd's forecast may miss since its last update, in ns.
+  uint64_t wander_ns;
   // What may have happened between the source's write and the look that found it, in ns.
   uint64_t unseen_ns;
   // What reading several clocks one after the other may have hidden, in ns.
@@ -762,7 +766,7 @@ EC_STATIC_ASSERT(sizeof(ec_interval) == 16, "ec_interval");
 EC_STATIC_ASSERT(sizeof(ec_reading) == 32, "ec_reading");
 EC_STATIC_ASSERT(sizeof(ec_options) == 80, "ec_options");
 EC_STATIC_ASSERT(sizeof(ec_hlc_options) == 48, "ec_hlc_options");
-EC_STATIC_ASSERT(sizeof(ec_clock_status) == 192, "ec_clock_status");
+EC_STATIC_ASSERT(sizeof(ec_clock_status) == 208, "ec_clock_status");
 EC_STATIC_ASSERT(sizeof(ec_lease) == 16, "ec_lease");
 EC_STATIC_ASSERT(sizeof(ec_fence) == 8, "ec_fence");
 EC_STATIC_ASSERT(sizeof(ec_error) == 4, "ec_error");

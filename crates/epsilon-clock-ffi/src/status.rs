@@ -113,7 +113,7 @@ pub struct ec_clock_status {
     pub age_ns: u64,
     /// In how long there will be no interval any more if no source vouches again, in ns.
     pub refuses_in_ns: u64,
-    /// Half the interval, in ns: the sum of the seven terms that follow.
+    /// Half the interval, in ns: the sum of the nine terms that follow.
     pub bound_ns: u64,
     /// What the source reported, in ns.
     pub reported_ns: u64,
@@ -121,6 +121,10 @@ pub struct ec_clock_status {
     pub rounding_ns: u64,
     /// `daemon_margin_ns`, in ns.
     pub margin_ns: u64,
+    /// Three times the deviation that the daemon wrote beside its bound, in ns.
+    pub deviation_ns: u64,
+    /// What chronyd's forecast may miss since its last update, in ns.
+    pub wander_ns: u64,
     /// What may have happened between the source's write and the look that found it, in ns.
     pub unseen_ns: u64,
     /// What reading several clocks one after the other may have hidden, in ns.
@@ -147,8 +151,8 @@ pub struct ec_clock_status {
     pub refusals: u64,
 }
 
-const FIRST_STATUS: usize = 192;
-const _: () = assert!(size_of::<ec_clock_status>() == 192 && align_of::<ec_clock_status>() == 8);
+const FIRST_STATUS: usize = 208;
+const _: () = assert!(size_of::<ec_clock_status>() == 208 && align_of::<ec_clock_status>() == 8);
 
 /// Tells how a clock is doing; `size` is `sizeof(ec_clock_status)` of the caller's header.
 ///
@@ -193,6 +197,8 @@ pub unsafe extern "C" fn ec_status(
             reported_ns: term(|b| b.reported_ns),
             rounding_ns: term(|b| b.rounding_ns),
             margin_ns: term(|b| b.margin_ns),
+            deviation_ns: term(|b| b.deviation_ns),
+            wander_ns: term(|b| b.wander_ns),
             unseen_ns: term(|b| b.unseen_ns),
             bracket_ns: term(|b| b.bracket_ns),
             drift_ns: term(|b| b.drift_ns),

@@ -441,7 +441,7 @@ static void readings(void) {
   GIVES(EC_OK, ec_status(clock, &status, sizeof status));
   CHECK(strcmp(status.source, "kernel") == 0 && status.error == EC_OK && status.looks > 0);
   CHECK(status.bound_ns == status.reported_ns + status.rounding_ns + status.margin_ns +
-                               status.unseen_ns + status.bracket_ns + status.drift_ns +
+                               status.deviation_ns + status.wander_ns + status.unseen_ns + status.bracket_ns + status.drift_ns +
                                status.assumed_ns);
   bool yes;
   GIVES(EC_OK, ec_after(clock, truth - SECOND, &yes));
@@ -475,8 +475,12 @@ static void readings(void) {
   GIVES(EC_OK, ec_hlc_begin_commit(hlc, &sent));
   GIVES(EC_OK, ec_wait(clock, ec_hlc_physical(sent), SECOND, NULL));
 
-  /* A step leaves intervals alone, which are carried along raw time; a suspend does not. */
+  /* After a step out of the interval there is none, until a write agrees with what was known before. */
   GIVES(EC_OK, ec_testing_step(machine, -5 * SECOND));
+  GIVES(EC_OK, ec_testing_advance(machine, SECOND));
+  GIVES(EC_ERR_DISTURBED, ec_now(clock, &now));
+  GIVES(EC_OK, ec_testing_step(machine, 5 * SECOND));
+  GIVES(EC_OK, ec_testing_write_maxerror(machine, 1013));
   GIVES(EC_OK, ec_testing_advance(machine, SECOND));
   GIVES(EC_OK, ec_now(clock, &now));
   GIVES(EC_OK, ec_testing_true_time(machine, &truth));
