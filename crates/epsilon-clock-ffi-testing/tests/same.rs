@@ -15,8 +15,9 @@ use epsilon_clock::testing::ScriptedMachine;
 use epsilon_clock::{Fence, HybridClock, Lease, TimeDelta, Timestamp};
 use epsilon_clock_testing::epsilon_clock_ffi::internals::open_existing;
 use epsilon_clock_testing::epsilon_clock_ffi::{
-    ec_begin_commit, ec_error, ec_fence, ec_fence_encode, ec_hlc_encode, ec_hlc_open, ec_hlc_tick,
-    ec_interval, ec_lease, ec_lease_encode, ec_lease_grant, ec_now, ec_status,
+    ec_begin_commit, ec_clock_status, ec_error, ec_fence, ec_fence_encode, ec_hlc_encode,
+    ec_hlc_open, ec_hlc_tick, ec_interval, ec_lease, ec_lease_encode, ec_lease_grant, ec_now,
+    ec_status,
 };
 
 /// The same life for two machines, one read from Rust and one from C.
@@ -79,14 +80,17 @@ fn readings_commits_and_stamps_are_those_of_rust() {
             }
             Err(error) => assert_eq!(code, error.into()),
         }
-        let mut told = std::mem::MaybeUninit::uninit();
-        let code = unsafe { ec_status(there, told.as_mut_ptr(), 192) };
+        let mut told = std::mem::MaybeUninit::<ec_clock_status>::uninit();
+        let size = size_of::<ec_clock_status>();
+        let code = unsafe { ec_status(there, told.as_mut_ptr(), size) };
         assert_eq!(code, ec_error::EC_OK);
         let (told, status) = (unsafe { told.assume_init() }, here.status());
         assert_eq!(told.looks, status.counters.looks);
         assert_eq!(told.writes, status.counters.writes);
         let drift = status.bound.map_or(u64::MAX, |bound| bound.drift_ns);
         assert_eq!(told.drift_ns, drift);
+        let deviation = status.bound.map_or(u64::MAX, |bound| bound.deviation_ns);
+        assert_eq!(told.deviation_ns, deviation);
     }
     assert!(intervals > 50 && refusals > 3, "{intervals} and {refusals}");
 }
