@@ -31,9 +31,11 @@ use epsilon_clock::source::{ChronySource, KernelSource, NtpServer, NtpSource};
 /// let clock = node.clock_with(|builder| builder.max_drift_ppb(50_000))?;
 /// world.advance(Duration::from_secs(30));
 /// assert!(clock.now().is_ok());
-/// // A step of real time moves no interval.
-/// node.strike(Fault::Step { by_ns: 3_600_000_000_000 });
+/// // A step within the interval moves none; out of it there is none, until a write settles which is wrong.
+/// node.strike(Fault::Step { by_ns: 100_000 });
 /// assert!(clock.now().is_ok_and(|now| now.earliest() <= world.now()));
+/// node.strike(Fault::Step { by_ns: 3_600_000_000_000 });
+/// assert!(clock.now().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
