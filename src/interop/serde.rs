@@ -2,7 +2,7 @@
 //!
 //! The table of it is in [`guide::formats`](crate::guide::formats). Nothing is rounded. Reading is as strict
 //! as the types' own parsers, and all decoding of stamps ends in `RemoteTimestamp`, which a clock checks
-//! when it observes it:
+//! when it observes it. So structs hold a `RemoteTimestamp`:
 //!
 //! ```compile_fail,E0277
 //! let stamp: epsilon_clock::HlcTimestamp = serde_json::from_str("\"660aed092d44002a\"").unwrap();
@@ -21,10 +21,12 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::clock::{ClockError, ClockState, Counters, Reading, SourceStatus, Status};
-use crate::hlc::{HlcTimestamp, RemoteTimestamp, StampedInterval, WideTimestamp};
+use crate::fleet::ClockReport;
+use crate::hlc::{HlcTimestamp, RemoteLimit, RemoteTimestamp, StampedInterval, WideTimestamp};
+use crate::lease::{Fence, FencingToken, Lease};
 use crate::machine::VmClockState;
 use crate::source::Refusal;
-use crate::time::{ErrorBound, Interval, RateBounds, Timestamp};
+use crate::time::{ErrorBound, Interval, RateBounds, TimeDelta, Timestamp};
 
 // --- points and stamps ---------------------------------------------------------------------------
 
@@ -112,6 +114,20 @@ impl<'de> Deserialize<'de> for WideTimestamp {
                 logical,
             ))
         }
+    }
+}
+
+/// An `i64` of nanoseconds, as all spans are.
+impl Serialize for TimeDelta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.nanos())
+    }
+}
+
+/// Any `i64` of nanoseconds.
+impl<'de> Deserialize<'de> for TimeDelta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer).map(TimeDelta::from_nanos)
     }
 }
 
@@ -219,15 +235,153 @@ impl<'de> Deserialize<'de> for RateBounds {
     }
 }
 
-// --- the state of a clock ------------------------------------------------------------------------
+// --- leases and fences ---------------------------------------------------------------------------
 
-const STATES: [ClockState; 5] = [
-    ClockState::Synchronized,
-    ClockState::Inherited,
-    ClockState::Holdover,
-    ClockState::Assumed,
-    ClockState::Unavailable,
-];
+/// Its digits as text in people-readable formats, a `u64` in others.
+impl Serialize for FencingToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            // Not as a number: many readers of JSON round from 2^53 on, and two tokens would be one.
+            serializer.collect_str(&self.number())
+        } else {
+            serializer.serialize_u64(self.number())
+        }
+    }
+}
+
+/// Digits or a `u64`, and never 0.
+impl<'de> Deserialize<'de> for FencingToken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = if deserializer.is_human_readable() {
+            text(deserializer, "the digits of a fencing token, as text")?
+        } else {
+            u64::deserialize(deserializer)?
+        };
+        FencingToken::new(number).ok_or_else(|| de::Error::custom("0 is no token"))
+    }
+}
+
+/// A fence as people read it.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "Fence", deny_unknown_fields)]
+struct Highest {
+    // Without this a record that lacks the field would be an open fence, and let any zombie in.
+    #[serde(deserialize_with = "Option::deserialize")]
+    highest: Option<FencingToken>,
+}
+
+/// `highest`, a token or null, in people-readable formats; the nine bytes of `to_be_bytes` in others.
+impl Serialize for Fence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            let highest = self.highest();
+            Highest { highest }.serialize(serializer)
+        } else {
+            self.to_be_bytes().serialize(serializer)
+        }
+    }
+}
+
+/// What was written, and nothing less: neither an empty object nor zeroes are an open fence.
+impl<'de> Deserialize<'de> for Fence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let Highest { highest } = Highest::deserialize(deserializer)?;
+            return match highest {
+                Some(token) => Fence::OPEN.admit(token).map_err(de::Error::custom),
+                None => Ok(Fence::OPEN),
+            };
+        }
+        let bytes = <[u8; 9]>::deserialize(deserializer)?;
+        Fence::try_from(&bytes[..]).map_err(de::Error::custom)
+    }
+}
+
+/// Its expiry, as a timestamp; the margin is the holder's and does not travel.
+impl Serialize for Lease {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.expiry().serialize(serializer)
+    }
+}
+
+/// An expiry that [`Lease::from_be_bytes`] takes.
+impl<'de> Deserialize<'de> for Lease {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expiry = Timestamp::deserialize(deserializer)?;
+        // Checked like bytes: an expiry that no grantor meant would be one long past.
+        Lease::from_be_bytes(expiry.to_be_bytes()).map_err(de::Error::custom)
+    }
+}
+
+// --- what fleets and hybrid clocks exchange ------------------------------------------------------
+
+/// A report as it is written.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "ClockReport", deny_unknown_fields)]
+struct Report {
+    request: [u8; 8],
+    interval: Interval,
+}
+
+/// `request`, eight integers, and `interval`.
+impl Serialize for ClockReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (request, interval) = (self.request(), self.interval());
+        Report { request, interval }.serialize(serializer)
+    }
+}
+
+/// Both and nothing else.
+impl<'de> Deserialize<'de> for ClockReport {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Report { request, interval } = Report::deserialize(deserializer)?;
+        Ok(ClockReport::new(request, interval))
+    }
+}
+
+/// A limit as it is written into a configuration.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "RemoteLimit", rename_all = "snake_case", deny_unknown_fields)]
+enum Limit {
+    Interval { tolerance_ns: u64 },
+    Fixed { tolerance_ns: u64 },
+    Unchecked,
+}
+
+/// `interval` or `fixed` with its `tolerance_ns`, or `unchecked`.
+impl Serialize for RemoteLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let nanos = |span: Duration| {
+            u64::try_from(span.as_nanos())
+                .map_err(|_| serde::ser::Error::custom("a span of more than 584 years"))
+        };
+        let limit = match *self {
+            RemoteLimit::Interval { tolerance } => Limit::Interval {
+                tolerance_ns: nanos(tolerance)?,
+            },
+            RemoteLimit::Fixed(tolerance) => Limit::Fixed {
+                tolerance_ns: nanos(tolerance)?,
+            },
+            RemoteLimit::Unchecked => Limit::Unchecked,
+        };
+        limit.serialize(serializer)
+    }
+}
+
+/// One of these three.
+impl<'de> Deserialize<'de> for RemoteLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Limit::deserialize(deserializer)? {
+            Limit::Interval { tolerance_ns } => RemoteLimit::Interval {
+                tolerance: Duration::from_nanos(tolerance_ns),
+            },
+            Limit::Fixed { tolerance_ns } => RemoteLimit::Fixed(Duration::from_nanos(tolerance_ns)),
+            Limit::Unchecked => RemoteLimit::Unchecked,
+        })
+    }
+}
+
+// --- the state of a clock ------------------------------------------------------------------------
 
 /// Its word in people-readable formats, an `i64` from 0 (synchronized) to 4 (unavailable) in others.
 impl Serialize for ClockState {
@@ -247,8 +401,9 @@ impl<'de> Deserialize<'de> for ClockState {
             return deserializer.deserialize_str(StateName);
         }
         let word = i64::deserialize(deserializer)?;
-        STATES
-            .into_iter()
+        ClockState::ALL
+            .iter()
+            .copied()
             .find(|state| state.to_word() == word)
             // A state that a later version added must not be taken for one of these.
             .ok_or_else(|| de::Error::custom(format_args!("{word} is no state of a clock: 0 to 4")))
@@ -262,16 +417,17 @@ impl Visitor<'_> for StateName {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a state of a clock: ")?;
-        for state in STATES {
-            let comma = if state == STATES[0] { "" } else { ", " };
+        for (index, state) in ClockState::ALL.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{state}")?;
         }
         Ok(())
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ClockState, E> {
-        STATES
-            .into_iter()
+        ClockState::ALL
+            .iter()
+            .copied()
             .find(|state| state.as_str() == text)
             .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
