@@ -62,6 +62,10 @@ fn main() -> ExitCode {
         .build()
         .expect("a clock of this machine");
     let reported = sources::with_chrony();
+    let unvouched = Clock::builder()
+        .source(Silent)
+        .build()
+        .expect("a clock of this machine");
     let (watched, _page) = sources::with_vmclock(Taught);
     let mut rows = Vec::new();
     for threads in thread_counts() {
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         cases.extend(taught_cases(&taught));
         cases.push(now("now(), chrony's report", &reported));
         cases.push(now("now(), vmclock watched", &watched));
+        cases.extend(error_cases(&unvouched));
         rows.extend(measure(effort, threads, &cases, || {}));
     }
     rows.extend(beside_a_reader(effort, &clock));
@@ -82,6 +87,11 @@ fn main() -> ExitCode {
         eprintln!(
             "now() with {threads} thread(s): {:.3} times the bare read",
             now.ratio
+        );
+        let error = row(&rows, "now(), an error", threads);
+        eprintln!(
+            "an error with {threads} thread(s): {:.2} times now()",
+            error.ns / now.ns
         );
         let commit = row(&rows, "begin_commit()", threads);
         eprintln!(
@@ -139,6 +149,20 @@ fn now<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
         let clock = clock.clone();
         move || both_ends(clock.now().expect("an interval"))
     })
+}
+
+/// What it costs to be told why there is no interval.
+fn error_cases(clock: &Clock) -> Vec<Case<'_>> {
+    vec![
+        Case::new("now(), an error", || {
+            let clock = clock.clone();
+            move || clock.now().expect_err("no interval")
+        }),
+        Case::new("read(), an error", || {
+            let clock = clock.clone();
+            move || clock.read()
+        }),
+    ]
 }
 
 fn begin_commit<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {

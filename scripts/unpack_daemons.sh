@@ -44,6 +44,8 @@ done
 for package in "${programs[@]}"; do
     unpack "$package" "$package" && merge "$into/$package" || echo "skipped: what needs the Debian package $package: no download"
 done
+# Time zones that count leap seconds (`right/UTC`); newer Debians have them in a package of their own.
+unpack tzdata-legacy tzdata || unpack tzdata tzdata || echo "skipped: what needs the Debian package tzdata: no download"
 for package in "${libraries[@]}"; do
     # The second name is that of newer Debians.
     unpack "$package" libraries || unpack "${package}t64" libraries || echo "skipped: what may need the Debian package $package: no download"

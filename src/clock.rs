@@ -15,6 +15,7 @@ mod looking;
 mod policy;
 mod reading;
 mod report;
+mod scratch;
 mod shared;
 mod state;
 mod status;
@@ -382,6 +383,12 @@ impl Clock {
     /// Compares all clocks of the machine as sharply as it goes.
     pub(crate) fn clocks(&self) -> Sandwich {
         self.shared.clocks()
+    }
+
+    /// Returns true if the clocks were compared without an interruption, as far as this machine's pace
+    /// lets that be told.
+    pub(crate) fn is_sharp(&self, clocks: &Sandwich) -> bool {
+        self.shared.is_sharp(clocks)
     }
 
     /// Returns what the hypervisor says of pauses; `None` if it is just saying it.

@@ -6,20 +6,20 @@ use std::collections::BTreeMap;
 use crate::clock::{Clock, ClockError};
 use crate::time::{Interval, RateBounds};
 
-mod agreement;
 mod builder;
-mod contradiction;
 mod exchange;
 mod report;
 mod testimony;
 mod verdict;
 
-pub use agreement::{Agreement, AgreementError, Falseticker, agreement};
 pub use builder::FleetBuilder;
-pub use contradiction::{Contradiction, Direction};
 pub use exchange::{Exchange, ExchangeError, Probe};
 pub use report::ClockReport;
 pub use verdict::{FalsePeer, Standing, Verdict};
+
+pub use crate::time::{
+    Agreement, AgreementError, Contradiction, Direction, Falseticker, agreement,
+};
 
 use testimony::{Moment, Testimony};
 

@@ -9,6 +9,7 @@
 //! | know what is assumed, what follows, and why | [`how_it_works`] |
 //! | understand epsilon's growth, and what the clock learns | [`drift`] |
 //! | set up chrony for narrow intervals | [`chrony`] |
+//! | ask NTP servers where no daemon vouches | [`ntp`] |
 //! | run in a container, a pod or a virtual machine | [`containers`] |
 //! | get through a leap second | [`leap_seconds`] |
 //! | build a transactional store | [`store`] |
@@ -56,6 +57,9 @@ pub mod logs {}
 
 #[doc = include_str!("../docs/migrate.md")]
 pub mod migrate {}
+
+#[doc = include_str!("guide/ntp.md")]
+pub mod ntp {}
 
 #[doc = include_str!("guide/real_daemons.md")]
 pub mod real_daemons {}

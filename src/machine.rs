@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::io;
 
 use crate::words::words_struct;
 
@@ -33,6 +34,31 @@ pub(crate) use portable::PortableMachine as SystemMachine;
 #[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::zero_after;
 
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+use sys::without_signals;
+
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::random;
+
+/// Fails: the standard library gives no random bits.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+pub(crate) fn random(_buffer: &mut [u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Starts a thread of the crate's own, which takes no signals that are sent to the process: they are
+/// for the program, which may wait for them in one thread and has blocked them in the others.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(name.into());
+    without_signals(|| thread.spawn(run)).map(drop)
+}
+
+/// Runs `start`: what is no Linux is built without system calls of the crate's own.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    start()
+}
+
 /// Returns zero, behind a fence.
 ///
 /// That is the nearest thing where the dependency cannot be spelled out.
@@ -52,13 +78,57 @@ pub(crate) const fn zero_after(_value: i64) -> usize {
 const GUARD_ATTEMPTS: usize = 8;
 
 /// The widest comparison of clocks, in ns, that still shows a short suspend.
-pub(crate) const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
+const GUARD_WIDTH_LIMIT: i64 = 1_000_000;
+
+/// How many times what a comparison costs on this machine it may take: where each clock read is an
+/// exit to the hypervisor's hypervisor (200 µs were seen) no comparison is shorter than a millisecond.
+const COST_ALLOWANCE: i64 = 4;
+
+/// The least that a comparison of the clocks was measured to take on this machine, which says how wide
+/// one may be before it counts as interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadingCost(i64);
+
+impl ReadingCost {
+    /// What is assumed before it was measured: a machine of the usual pace.
+    pub(crate) const UNKNOWN: Self = Self(0);
+
+    /// So little, in ns, that no limit depends on it.
+    const NEGLIGIBLE: i64 = 100_000;
+
+    /// Measures it: the sharpest of a few comparisons.
+    pub(crate) fn of(machine: &dyn Machine) -> Self {
+        let mut least = i64::MAX;
+        for _ in 0..GUARD_ATTEMPTS {
+            least = least.min(machine.sandwich().width());
+            if least <= Self::NEGLIGIBLE {
+                break;
+            }
+        }
+        Self(least)
+    }
+
+    pub(crate) fn as_duration(self) -> Duration {
+        Duration::from_nanos(self.0.max(0).unsigned_abs())
+    }
+
+    /// Returns the widest comparison, in ns, that counts as uninterrupted.
+    pub(crate) const fn guard_limit(self) -> i64 {
+        allow(self.0, GUARD_WIDTH_LIMIT)
+    }
+}
+
+/// Returns `usual`, or what a machine needs on which a comparison costs this much.
+pub(crate) const fn allow(cost: i64, usual: i64) -> i64 {
+    let needed = cost.saturating_mul(COST_ALLOWANCE);
+    if needed > usual { needed } else { usual }
+}
 
 /// Reads the clocks until no interruption blurs the comparison; the sharpest of a few attempts.
-pub(crate) fn sharp_sandwich(machine: &dyn Machine) -> Sandwich {
+pub(crate) fn sharp_sandwich(machine: &dyn Machine, cost: ReadingCost) -> Sandwich {
     let mut sharpest = machine.sandwich();
     for _ in 1..GUARD_ATTEMPTS {
-        if sharpest.width() <= GUARD_WIDTH_LIMIT {
+        if sharpest.width() <= cost.guard_limit() {
             break;
         }
         let again = machine.sandwich();
@@ -82,6 +152,12 @@ pub(crate) fn sharp_sandwich(machine: &dyn Machine) -> Sandwich {
 ///
 /// Readings must not run backwards across threads either: if one thread's reading happened before
 /// another's, its raw time is not the later one. Linux promises this of the real clocks.
+///
+/// # Suspends
+///
+/// After a suspend coarse time must be where real time is, or a tick behind, before a reader runs. What is
+/// shorter than `guard_interval`, an eighth of it and a [tick](Self::coarse_tick) (15.25 ms by default, with
+/// a tick of 4 ms) may be missed until the clocks are next compared.
 pub trait Machine: fmt::Debug + Send + Sync {
     /// Reads coarse real time and then raw time, in that order: what each reading of a clock costs.
     fn sample(&self) -> Sample;
@@ -137,6 +213,12 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// Read after the clocks on every reading: a pause before they were read must show in it.
     fn disruption(&self) -> Option<Disruption> {
         Some(Disruption::default())
+    }
+
+    /// Whether boot time counts sleep that raw and monotonic time do not, so that a suspend can be
+    /// told from a step; by default it does.
+    fn tells_suspends(&self) -> bool {
+        true
     }
 
     /// Makes the calling thread's sleeps as punctual as the system lets it; by default nothing.

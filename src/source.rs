@@ -3,17 +3,19 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::machine::{Machine, NtpStatus};
+use crate::machine::{Disturbance, Machine, NtpStatus};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, LeapSecond};
 use crate::words::words_struct;
 
 pub(crate) mod chrony;
 mod kernel;
+pub mod ntp;
 mod refusal;
 
 pub use crate::words::{WordReader, WordWriter, Words};
 pub use chrony::{ChronyRefusal, ChronySource, ChronyTransport};
 pub use kernel::KernelSource;
+pub use ntp::{NtpRefusal, NtpServer, NtpSource};
 pub use refusal::{Awaiting, Refusal, Writer};
 
 /// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded
@@ -53,6 +55,20 @@ pub trait Source: fmt::Debug + Send + Sync {
         let _ = machine;
     }
 
+    /// Checks that the source can serve on this machine, set up as it is; by default it can.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its settings or the machine; it becomes
+    /// [`BuildError::Source`](crate::BuildError::Source).
+    fn check(
+        &self,
+        machine: &dyn Machine,
+    ) -> Result<(), Box<dyn core::error::Error + Send + Sync>> {
+        let _ = machine;
+        Ok(())
+    }
+
     /// Returns true if its looks ask the kernel for its NTP status; by default they do not.
     ///
     /// Beside such a source others may ask as well; without one, no clock makes that system call.
@@ -68,6 +84,31 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn tells_of_leaps(&self) -> bool {
         false
     }
+
+    /// Returns its role among other sources: [`Role::Judge`] by default.
+    ///
+    /// It follows from how the source was set up and never changes. A source that does not vouch now
+    /// has no say, whatever its role.
+    fn role(&self) -> Role {
+        Role::Judge
+    }
+}
+
+/// What a source may do to the claims of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// Its claims stand against any other's: two judges that exclude each other end all intervals.
+    ///
+    /// For a source that no single liar behind it can make false, or that its user trusts as much as
+    /// the machine's time daemon.
+    #[default]
+    Judge,
+    /// It serves while no judge does, and is refused where it contradicts one.
+    ///
+    /// For a source that one liar can make false: with a veto, that liar could end the intervals of
+    /// a machine that was well before the source was added.
+    Helper,
 }
 
 /// What a source is told when it is asked to look.
@@ -91,6 +132,9 @@ pub struct LookContext<'a> {
     /// Whether a bound that was there before the first look may be taken over (assumption A4).
     /// `false` once the clock was disturbed: then only a later write counts.
     pub may_inherit: bool,
+    /// The least that a comparison of the machine's clocks takes ([`Machine::sandwich`]), measured when
+    /// the clock was built; zero where it was not.
+    pub reading_cost: Duration,
 }
 
 impl<'a> LookContext<'a> {
@@ -114,6 +158,7 @@ impl<'a> LookContext<'a> {
             may_ask_kernel: true,
             accept_unsync_flag: false,
             may_inherit: true,
+            reading_cost: Duration::ZERO,
         }
     }
 }
@@ -164,6 +209,11 @@ pub enum Finding {
     Refused(Refusal),
     /// The look itself came to nothing and is not to be remembered.
     Unsettled,
+    /// The source found out what the machine's clocks hide: nothing from before this look counts.
+    ///
+    /// It voids the source's own claims. A [`Role::Judge`]'s says as much of every other claim,
+    /// since all of them are carried along one raw time.
+    Void(Disturbance),
 }
 
 /// A claim fresh from its source, with what its width is made of.

@@ -69,6 +69,14 @@ impl<'a> WordReader<'a> {
         self.left = left;
         T::read(&mut WordReader { left: own })
     }
+
+    /// Reads a value from the next [`WORDS`](Words::WORDS) words into its place; a large value then
+    /// is never copied over the stack.
+    pub(crate) fn take_into<T: Words>(&mut self, place: &mut T) -> Option<()> {
+        let (own, left) = self.left.split_at_checked(T::WORDS)?;
+        self.left = left;
+        place.read_into(&mut WordReader { left: own })
+    }
 }
 
 /// A value that can be written as words and read back, for a [`SourceMemory`].
@@ -116,6 +124,13 @@ pub trait Words: Copy {
 
     /// Reads a value back; `None` where the words are none.
     fn read(from: &mut WordReader<'_>) -> Option<Self>;
+
+    /// Reads a value back into its place, where the words are one; otherwise the place holds a mixture.
+    #[doc(hidden)]
+    fn read_into(&mut self, from: &mut WordReader<'_>) -> Option<()> {
+        *self = Self::read(from)?;
+        Some(())
+    }
 }
 
 /// Implements [`Words`] for a struct: `words_struct!(Point { x, y })`, each field once, in order.
@@ -131,6 +146,11 @@ macro_rules! words_struct {
 
             fn read(from: &mut $crate::words::WordReader<'_>) -> Option<Self> {
                 Some(Self { $($field: from.take()?),+ })
+            }
+
+            fn read_into(&mut self, from: &mut $crate::words::WordReader<'_>) -> Option<()> {
+                $(from.take_into(&mut self.$field)?;)+
+                Some(())
             }
         }
     };
@@ -320,6 +340,10 @@ impl<T: Words, const N: usize> Words for [T; N] {
         }
         Some(values)
     }
+
+    fn read_into(&mut self, from: &mut WordReader<'_>) -> Option<()> {
+        self.iter_mut().try_for_each(|value| from.take_into(value))
+    }
 }
 
 /// Tuples of up to four values.
@@ -379,6 +403,12 @@ mod tests {
         let mut from = WordReader::new(&words);
         assert_eq!(from.take(), Some(value));
         assert_eq!(from.word(), Some(99));
+        let mut place = value;
+        let zeroes = [0; 32];
+        let _ = WordReader::new(&zeroes).take_into(&mut place);
+        let mut from = WordReader::new(&words);
+        assert_eq!(from.take_into(&mut place), Some(()));
+        assert_eq!((place, from.word()), (value, Some(99)));
     }
 
     #[test]

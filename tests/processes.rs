@@ -22,8 +22,10 @@ use std::time::{Duration, Instant};
 use epsilon_clock::clock::RefreshPolicy;
 use epsilon_clock::commit::CommitWaitError;
 use epsilon_clock::machine::{Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
-use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory};
-use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, Interval};
+use epsilon_clock::source::{
+    ChronySource, Finding, KernelSource, Look, LookContext, Refusal, Source, SourceMemory,
+};
+use epsilon_clock::{Clock, ClockError, ClockState, CommitGroup, Disturbance, Interval};
 use host::{
     Calm, HostMachine, TrustReal, eventually, exit_child, fork_off, in_child, in_time, is_true,
     real_nanos, send, skip, sleep_ms, wait_for,
@@ -256,6 +258,43 @@ fn a_child_of_a_clock_with_a_background_thread_reads_correctly() {
 }
 
 // --- signals and stops -------------------------------------------------------------------------
+
+/// A program may block a signal and wait for it: no thread of the library's takes it, and dies of it.
+#[test]
+fn a_signal_that_the_program_waits_for_reaches_it() {
+    const TAKEN: i32 = 43;
+    let fared = in_child(|| {
+        // Started before anything is blocked, and with every thread that there is.
+        let clock = Clock::builder()
+            .refresh_policy(RefreshPolicy::Background)
+            .source(KernelSource::new())
+            .source(ChronySource::new())
+            .assume_error(Duration::from_millis(5))
+            .build();
+        let Ok(clock) = clock else { return NO_INTERVAL };
+        let Ok(_group) = CommitGroup::start(&clock) else {
+            return NO_CHILD;
+        };
+        // SAFETY: all zeroes is a valid `sigset_t`.
+        let mut awaited: libc::sigset_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live set.
+        unsafe { libc::sigaddset(&mut awaited, libc::SIGTERM) };
+        // SAFETY: as above; the former mask is not asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &awaited, std::ptr::null_mut()) };
+        // To the process and not to this thread, so that any thread might take it.
+        let own = libc::pid_t::try_from(std::process::id()).unwrap();
+        // SAFETY: sends a signal to this process alone.
+        unsafe { libc::kill(own, libc::SIGTERM) };
+        let at_most = libc::timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        // SAFETY: both pointers are to live values; nothing else is asked for.
+        let got = unsafe { libc::sigtimedwait(&awaited, std::ptr::null_mut(), &at_most) };
+        if got == libc::SIGTERM { WELL } else { TAKEN }
+    });
+    assert_eq!(fared, Some(WELL));
+}
 
 /// The clock that the handler reads, from an `Arc` that is never dropped.
 static HANDLED_CLOCK: AtomicPtr<Clock> = AtomicPtr::new(std::ptr::null_mut());

@@ -8,6 +8,10 @@
 //! Over a network that keeps assumption A2 no reading may be false. Two more strain it: a path that
 //! is slower one way recovers, and a server goes off, saying so, and recovers. There chronyd's own
 //! bounds may fall short, which is scored; no reading may be false that does not rest on such a one.
+//!
+//! And the clock is set behind chronyd's back: by another program, 0.4 s off, on a running clock and for
+//! one that is built afterwards; and by chronyd itself at the end of 2016 (`leapsecmode step`), of which
+//! the kernel says nothing. No reading may be false, and there is an interval again within what the rules say.
 //! The scenarios are in `tests/guest`.
 //!
 //! Takes minutes, so only when asked to by `EPSILON_CLOCK_DAEMON_TESTS=1`.
@@ -34,6 +38,9 @@ const AT_MOST: Duration = Duration::from_secs(300);
 
 const CHRONYD: &str = "chrony/usr/sbin/chronyd";
 
+/// What chronyd's `leapsectz` reads.
+const LEAP_SECONDS: &str = "tzdata/usr/share/zoneinfo/right/UTC";
+
 #[test]
 fn chronyd_disciplines_is_killed_and_comes_back() {
     boot::daemon("chrony", CHRONYD, AT_MOST);
@@ -47,6 +54,16 @@ fn chronyd_over_a_path_that_recovers() {
 #[test]
 fn chronyd_with_a_server_that_recovers() {
     boot::daemon("chrony_server_recovers", CHRONYD, AT_MOST);
+}
+
+#[test]
+fn chronyd_whose_clock_somebody_else_steps() {
+    boot::daemon("chrony_foreign_step", CHRONYD, AT_MOST);
+}
+
+#[test]
+fn chronyd_that_steps_a_leap_second_itself() {
+    boot::daemon_with("chrony_leap_step", &[CHRONYD, LEAP_SECONDS], AT_MOST);
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl ClockBuilder {
     ///
     /// From 10 µs to 1 s, and never less often than `look_interval`; by default 10 ms, which costs
     /// a tenth of a microsecond a hundred times a second. In between, a suspend is seen by coarse
-    /// real time running ahead, unless it is shorter than two ticks and a quarter of this (A3).
+    /// real time running ahead, unless it is shorter than this, an eighth of this and a tick (A3).
     pub const fn guard_interval(mut self, interval: Duration) -> Self {
         self.policy.guard_interval = interval;
         self
@@ -311,6 +311,13 @@ impl ClockBuilder {
                 })
             }
         };
+        for source in &self.policy.sources {
+            let checked = source.check(machine.as_dyn());
+            checked.map_err(|reason| BuildError::Source {
+                source_name: source.name(),
+                reason: reason.to_string(),
+            })?;
+        }
         let refresh = self.policy.refresh;
         let shared = Arc::new(Shared::new(machine, self.policy));
         if refresh != RefreshPolicy::Manual {

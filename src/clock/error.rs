@@ -154,6 +154,14 @@ pub enum BuildError {
         /// The clock's name.
         clock: &'static str,
     },
+    /// A source cannot serve as it is set up, or not on this machine.
+    #[error("the {source_name} source cannot serve: {reason}")]
+    Source {
+        /// The source's name.
+        source_name: &'static str,
+        /// What is wrong, and what would help.
+        reason: String,
+    },
     /// The background thread could not be started.
     #[error("the thread that looks in the background could not be started: {reason}")]
     Thread {

@@ -116,10 +116,11 @@ impl<const STATE: usize> Slot<STATE> {
         Line::from_words(words)
     }
 
-    fn load_state(&self) -> [i64; STATE] {
-        self.state
-            .each_ref()
-            .map(|word| word.load(Ordering::Relaxed))
+    /// Copies as many of the first words of the state as there is room for.
+    fn load_state(&self, words: &mut [i64]) {
+        for (word, stored) in words.iter_mut().zip(&self.state) {
+            *word = stored.load(Ordering::Relaxed);
+        }
     }
 
     fn fill(&self, generation: i64, line: &Line, state: &[i64; STATE]) {
@@ -146,13 +147,6 @@ pub(crate) struct LatchReading {
     pub(crate) sample: Sample,
     /// The raw instant beyond which the earliest end must not move, if the line is being replaced.
     pub(crate) held_at: Option<i64>,
-}
-
-/// The current slot's state, whole, and the `head` that it was current under.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Snapshot<const STATE: usize> {
-    pub(crate) head: Head,
-    pub(crate) state: [i64; STATE],
 }
 
 /// A slot owned by a looker; given back when dropped.
@@ -200,6 +194,10 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
     pub(crate) fn read_open(&self, sample: impl FnOnce() -> Sample) -> Option<(Line, Sample)> {
         let head = self.load_head();
         let line = self.slot(head, 0).load_line();
+        // Not worth a clock read: whoever is told why there is no interval reads the clock once more.
+        if line.never_answers() {
+            return None;
+        }
         let sample = sample();
         // Pairs with the release fence in `fill`: the gate is not looked at before the words above.
         fence(Ordering::Acquire);
@@ -246,16 +244,18 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
         }
     }
 
-    /// Copies the current slot with everything in it, for a looker or a report.
-    pub(crate) fn snapshot(&self) -> Snapshot<STATE> {
+    /// Copies the first words of the current slot's state, as many as there is room for, and tells the
+    /// `head` that they were current under.
+    ///
+    /// Into a place of the caller's, since a signal handler's stack may not have room for all of them.
+    pub(crate) fn copy_state(&self, words: &mut [i64]) -> Head {
         loop {
             let head = self.load_head();
-            let slot = self.slot(head, 0);
-            let state = slot.load_state();
+            self.slot(head, 0).load_state(words);
             fence(Ordering::Acquire);
             // A slot is refilled only after `head` has moved on.
             if self.head.load(Ordering::Relaxed) == head.0 {
-                return Snapshot { head, state };
+                return head;
             }
         }
     }

@@ -5,10 +5,11 @@ use core::time::Duration;
 use super::counters::{Count, Events};
 use super::latch::Head;
 use super::reading::ROUNDS;
+use super::scratch::Scratch;
 use super::shared::Shared;
-use super::state::{MAX_SOURCES, State};
-use crate::machine::{GUARD_WIDTH_LIMIT, sharp_sandwich};
-use crate::source::{Finding, Look, LookContext};
+use super::state::{SLOT_WORDS, State};
+use crate::machine::Sandwich;
+use crate::source::LookContext;
 
 /// How often a look starts anew because the clocks were disturbed in the middle of it.
 const LOOK_ATTEMPTS: usize = 3;
@@ -34,60 +35,55 @@ impl Shared {
     }
 
     /// Looks at every source, due or not, and publishes what comes of it.
+    #[inline(never)]
     pub(super) fn look(&self) {
-        for _ in 0..LOOK_ATTEMPTS {
-            if self.try_look() {
-                return;
-            }
+        let ended = self
+            .scratches
+            .with(|scratch| (0..LOOK_ATTEMPTS).any(|_| self.try_look(scratch)));
+        // Where no room is free as many lookers are at work.
+        if ended == Some(true) {
+            return;
         }
         self.counters.add(&Events::of(Count::LooksDropped));
     }
 
     /// One attempt; whether it came to an end, if only to find that another look was faster.
-    fn try_look(&self) -> bool {
-        let snapshot = self.latch.snapshot();
-        let Some(current) = State::from_words(&snapshot.state) else {
+    fn try_look(&self, scratch: &mut Scratch) -> bool {
+        let Some(head) = self.load_both(scratch) else {
             return false;
         };
         let machine = self.machine.as_dyn();
-        let before = sharp_sandwich(machine);
+        let before = self.clocks();
         self.watch.looked(before.raw);
-        let Some(disruption) = machine.disruption() else {
-            return false;
-        };
-        let identity = || machine.identity();
-        let mut next = current;
-        if let Some(events) = next.guard(&self.policy, &before, disruption, identity) {
-            self.publish(snapshot.head, &current, next, &events);
+        if self.finds_a_disturbance(head, scratch, &before) {
             return false;
         }
-        if before.width() > GUARD_WIDTH_LIMIT {
+        if scratch.next.recount(&self.policy, || machine.clocksource()) {
+            self.publish(head, scratch, &Events::default());
             return false;
         }
-        if next.recount(&self.policy, || machine.clocksource()) {
-            self.publish(snapshot.head, &current, next, &Events::default());
-            return false;
-        }
-        if current.near_leap(before.raw) {
+        if scratch.before.near_leap(before.raw) {
             self.counters.add(&Events::of(Count::LooksDropped));
             return true;
         }
-        let (mut state, looks) = self.ask_sources(&current);
+        self.ask_sources(scratch);
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
-        let after = sharp_sandwich(machine);
-        let Some(disruption) = machine.disruption() else {
-            return false;
-        };
-        if let Some(events) = next.guard(&self.policy, &after, disruption, identity) {
-            self.publish(snapshot.head, &current, next, &events);
+        let after = self.clocks();
+        if self.finds_a_disturbance(head, scratch, &after) {
             return false;
         }
-        if after.width() > GUARD_WIDTH_LIMIT {
-            return false;
+        let Scratch {
+            next,
+            looks,
+            memories,
+            ..
+        } = scratch;
+        for (record, memory) in next.sources.iter_mut().zip(memories) {
+            record.memory = *memory;
         }
         let looks = looks.get(..self.policy.source_count()).unwrap_or(&[]);
-        let events = state.looked(&self.policy, looks, &after, || machine.clocksource());
-        let published = self.publish(snapshot.head, &current, state, &events);
+        let events = next.looked(&self.policy, looks, &after, || machine.clocksource());
+        let published = self.publish(head, scratch, &events);
         let outcome = if published {
             Count::Looks
         } else {
@@ -97,12 +93,34 @@ impl Shared {
         true
     }
 
-    /// Lets every source look: the state with what they want to remember, and what they current.
-    fn ask_sources(&self, current: &State) -> (State, [Look; MAX_SOURCES]) {
-        let mut state = *current;
-        let mut looks = [Look::new(Finding::Unsettled); MAX_SOURCES];
-        let sources = self.policy.sources.iter();
-        for ((source, record), look) in sources.zip(&mut state.sources).zip(&mut looks) {
+    /// Returns true if something happened to the clocks, and publishes what comes of it, or if they
+    /// could not be compared.
+    fn finds_a_disturbance(&self, head: Head, scratch: &mut Scratch, clocks: &Sandwich) -> bool {
+        let machine = self.machine.as_dyn();
+        let Some(disruption) = machine.disruption() else {
+            return true;
+        };
+        let identity = || machine.identity();
+        let found = scratch
+            .next
+            .guard(&self.policy, clocks, disruption, identity);
+        if let Some(events) = found {
+            self.publish(head, scratch, &events);
+            return true;
+        }
+        !self.is_sharp(clocks)
+    }
+
+    /// Lets every source look: what they found, and what they want to remember, is in the scratch.
+    fn ask_sources(&self, scratch: &mut Scratch) {
+        let Scratch {
+            before,
+            looks,
+            memories,
+            ..
+        } = scratch;
+        let sources = self.policy.sources.iter().zip(&before.sources);
+        for ((source, record), (look, memory)) in sources.zip(looks.iter_mut().zip(memories)) {
             let context = LookContext {
                 machine: self.machine.as_dyn(),
                 max_drift_ppb: self.policy.max_drift_ppb,
@@ -111,10 +129,11 @@ impl Shared {
                 may_ask_kernel: self.policy.may_ask_kernel(),
                 accept_unsync_flag: self.policy.accept_unsync_flag,
                 may_inherit: record.may_inherit(),
+                reading_cost: self.reading_cost.as_duration(),
             };
-            *look = source.look(&context, &mut record.memory);
+            *memory = record.memory;
+            *look = source.look(&context, memory);
         }
-        (state, looks)
     }
 
     /// Vouches anew for the machine's clock after something broke the assumption.
@@ -122,45 +141,71 @@ impl Shared {
         // What happened until now is what the caller has checked, even if no reading noticed it yet.
         self.look();
         for _ in 0..ROUNDS {
-            let snapshot = self.latch.snapshot();
-            let Some(state) = State::from_words(&snapshot.state) else {
-                break;
-            };
-            if !state.awaits_the_caller() {
-                break;
-            }
-            // In one step: in between there would be no error to tell, and no interval either.
-            let mut next = state;
-            next.vouch(&self.policy, &self.clocks());
-            if self.publish(snapshot.head, &state, next, &Events::default()) {
+            if self.scratches.with(|scratch| self.vouch_once(scratch)) == Some(true) {
                 break;
             }
         }
         self.look();
     }
 
-    /// Replaces `before`, current under `head`, by `next`; returns false where another was faster.
-    pub(super) fn publish(
-        &self,
-        head: Head,
-        before: &State,
-        mut next: State,
-        events: &Events,
-    ) -> bool {
+    /// One attempt; returns true if there is no more to do.
+    fn vouch_once(&self, scratch: &mut Scratch) -> bool {
+        let Some(head) = self.load_both(scratch) else {
+            return true;
+        };
+        if !scratch.before.awaits_the_caller() {
+            return true;
+        }
+        // In one step: in between there would be no error to tell, and no interval either.
+        let clocks = self.clocks();
+        scratch.next.vouch(&self.policy, &clocks);
+        self.publish(head, scratch, &Events::default())
+    }
+
+    /// Copies the current state, which `state` then holds, and returns the `head` it was current under.
+    pub(super) fn load(&self, words: &mut [i64; SLOT_WORDS], state: &mut State) -> Option<Head> {
+        let head = self.latch.copy_state(words);
+        state.load(words)?;
+        Some(head)
+    }
+
+    /// Copies the current state into both of a looker's, to be changed in one of them.
+    pub(super) fn load_both(&self, scratch: &mut Scratch) -> Option<Head> {
+        let Scratch {
+            words,
+            before,
+            next,
+            ..
+        } = scratch;
+        let head = self.load(words, before)?;
+        next.clone_from(before);
+        Some(head)
+    }
+
+    /// Replaces what the looker found, current under `head`, by what it made of it; returns false where
+    /// another was faster.
+    pub(super) fn publish(&self, head: Head, scratch: &mut Scratch, events: &Events) -> bool {
+        let Scratch {
+            words,
+            before,
+            next,
+            ..
+        } = scratch;
         // Not the process that the state knows: in a forked child that is the parent, whose slots
         // would then pass for the child's own and never be taken again.
         let Some(draft) = self.latch.draft(std::process::id()) else {
             return false;
         };
         let mut closed = None;
-        if before.loses_its_claim(&next) {
+        if before.loses_its_claim(next) {
             closed = self.latch.close(head, || self.machine.sample().raw);
             if closed.is_none() {
                 return false;
             }
         }
         let more = next.succeed(before, closed, &self.policy);
-        let published = draft.publish(head, &next.line(&self.policy), &next.to_words());
+        next.store(words);
+        let published = draft.publish(head, &next.line(&self.policy), words);
         if published {
             self.watch.rests_on(next.disruption);
             self.counters.add(&events.and(&more));

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::source::{DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, Source};
+use crate::source::{DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, Role, Source};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, RateBounds, RateLimits};
 
 /// Default of `max_wander_ppb`: 50 ppm. See [`ClockBuilder::max_wander_ppb`] for what crystals do.
@@ -139,6 +139,13 @@ impl Policy {
     /// Returns what is known of the rate without learning.
     pub(crate) const fn unlearned(&self) -> RateBounds {
         RateBounds::symmetric(self.max_drift_ppb)
+    }
+
+    /// Returns true if the claims of this source stand against those of others: it is a judge, or there is
+    /// none.
+    pub(crate) fn is_judge(&self, index: usize) -> bool {
+        let role = |source: &Arc<dyn Source>| source.role() == Role::Judge;
+        self.sources.get(index).is_some_and(role) || !self.sources.iter().any(role)
     }
 
     pub(crate) fn may_ask_kernel(&self) -> bool {

@@ -1,13 +1,15 @@
 //! Reading a clock: the hot path, the careful one, and the guard that compares the clocks.
 
-use super::latch::{LatchReading, Line};
+use super::latch::{Head, LatchReading, Line};
 use super::policy::RefreshPolicy;
+use super::scratch::Scratch;
 use super::shared::Shared;
-use super::state::State;
+use super::state::{BASIS_WORDS, Basis, DIGEST_WORDS, Digest, State};
 use super::status::ClockState;
 use crate::clock::error::ClockError;
-use crate::machine::{Disturbance, GUARD_WIDTH_LIMIT, sharp_sandwich};
+use crate::machine::{Disruption, Disturbance, Sandwich};
 use crate::time::{Interval, Timestamp};
+use crate::words::{WordReader, Words};
 
 /// How often a reading starts anew because the clock was republished under it.
 pub(super) const ROUNDS: usize = 16;
@@ -73,9 +75,9 @@ impl HotReading {
     }
 }
 
-/// An interval with the state it was computed from.
+/// An interval, or why there is none, with what it was computed from.
 pub(super) struct Answer {
-    pub(super) state: State,
+    pub(super) basis: Basis,
     pub(super) raw: i64,
     pub(super) interval: Result<Interval, ClockError>,
 }
@@ -126,7 +128,7 @@ impl Shared {
         Err(interrupted())
     }
 
-    /// Returns the interval together with the state behind it, for reports.
+    /// Returns the interval together with the claim behind it.
     pub(super) fn consult(&self) -> Result<Answer, ClockError> {
         let mut looked = false;
         for _ in 0..ROUNDS {
@@ -135,6 +137,29 @@ impl Shared {
             };
             if let Some(answer) = self.answer(&reading) {
                 return Ok(answer);
+            }
+        }
+        Err(interrupted())
+    }
+
+    /// As [`consult`](Self::consult), with the whole state behind it: for reports, not for a reading,
+    /// on whose stack it may not fit.
+    pub(super) fn consult_whole(&self) -> Result<(Answer, State), ClockError> {
+        let mut looked = false;
+        for _ in 0..ROUNDS {
+            let Some(reading) = self.read_checked(&mut looked)? else {
+                continue;
+            };
+            let Some(answer) = self.answer(&reading) else {
+                continue;
+            };
+            let whole = self.scratches.with(|scratch| {
+                let Scratch { words, before, .. } = scratch;
+                let head = self.load(words, before)?;
+                (head == reading.head).then_some(*before)
+            });
+            if let Some(state) = whole.flatten() {
+                return Ok((answer, state));
             }
         }
         Err(interrupted())
@@ -168,50 +193,84 @@ impl Shared {
         Ok(Some(reading))
     }
 
+    // Not inlined, nor is `guard`: what they unpack would lie on the stack under a look as well.
+    #[inline(never)]
     fn answer(&self, reading: &LatchReading) -> Option<Answer> {
-        let snapshot = self.latch.snapshot();
+        let (head, basis) = self.prefix::<Basis, BASIS_WORDS>()?;
         // A state published later may rest on a floor that this sample is older than.
-        if snapshot.head != reading.head {
+        if head != reading.head {
             return None;
         }
-        let state = State::from_words(&snapshot.state)?;
         let raw = reading.sample.raw;
+        let interval = basis.answer(&self.policy, raw, reading.held_at);
         Some(Answer {
-            state,
+            basis,
             raw,
-            interval: state.answer(&self.policy, raw, reading.held_at),
+            interval,
         })
     }
 
+    /// Returns the value of so many words that stands first in the current slot, and the `head` that it is
+    /// current under.
+    ///
+    /// `None` where the words are no such value, which those of a slot always are.
+    fn prefix<T: Words, const N: usize>(&self) -> Option<(Head, T)> {
+        let mut words = [0; N];
+        let head = self.latch.copy_state(&mut words);
+        Some((head, WordReader::new(&words).take()?))
+    }
+
+    /// Compares the machine's clocks with what they were when the claim was published.
+    #[inline(never)]
     fn guard(&self, reading: &LatchReading) -> Guarded {
-        let snapshot = self.latch.snapshot();
-        if snapshot.head != reading.head {
+        let Some((head, digest)) = self.prefix::<Digest, DIGEST_WORDS>() else {
+            return Guarded::Interrupted;
+        };
+        if head != reading.head {
             // What was read may have been voided: only the state it belongs to can tell.
             return Guarded::Changed;
         }
-        let Some(state) = State::from_words(&snapshot.state) else {
-            return Guarded::Interrupted;
-        };
-        let machine = self.machine.as_dyn();
         // Read after the state, so that raw time cannot seem to run backwards.
-        let clocks = sharp_sandwich(machine);
-        let Some(disruption) = machine.disruption() else {
+        let clocks = self.clocks();
+        let Some(disruption) = self.machine.as_dyn().disruption() else {
             return Guarded::Interrupted;
         };
-        let mut next = state;
-        match next.guard(&self.policy, &clocks, disruption, || machine.identity()) {
-            Some(events) => {
-                self.publish(snapshot.head, &state, next, &events);
-                self.watch.hasten();
-                Guarded::Changed
-            }
-            None if clocks.width() > GUARD_WIDTH_LIMIT => Guarded::Interrupted,
-            None => {
-                self.watch.rests_on(disruption);
-                self.watch.checked(&reading.sample);
-                Guarded::Calm
-            }
+        if !digest.seen.surely_undisturbed(&clocks, disruption)
+            && self.disturbed(head, &clocks, disruption)
+        {
+            return Guarded::Changed;
         }
+        if !self.is_sharp(&clocks) {
+            return Guarded::Interrupted;
+        }
+        self.watch.rests_on(disruption);
+        self.watch.checked(&reading.sample);
+        Guarded::Calm
+    }
+
+    /// Finds out by the whole state what happened to the clocks, and publishes what comes of it;
+    /// returns false if nothing happened.
+    #[cold]
+    #[inline(never)]
+    fn disturbed(&self, head: Head, clocks: &Sandwich, disruption: Disruption) -> bool {
+        let disturbed = self.scratches.with(|scratch| {
+            if self.load_both(scratch) != Some(head) {
+                return true;
+            }
+            let machine = self.machine.as_dyn();
+            let identity = || machine.identity();
+            let found = scratch
+                .next
+                .guard(&self.policy, clocks, disruption, identity);
+            let Some(events) = found else {
+                return false;
+            };
+            self.publish(head, scratch, &events);
+            self.watch.hasten();
+            true
+        });
+        // Where no room is free as many lookers are finding out.
+        disturbed.unwrap_or(true)
     }
 
     /// Returns after how much raw time `instant` is surely past; `Some(0)` if it is, and `None` if it
@@ -224,10 +283,8 @@ impl Shared {
         if answer.interval?.after(instant) {
             return Ok(Some(0));
         }
-        let due = answer
-            .state
-            .in_force()
-            .and_then(|sync| sync.claim.past_at(instant));
+        let claim = answer.basis.claim();
+        let due = claim.and_then(|claim| claim.past_at(instant));
         // At least 1: the claim may say so already while its earliest end is held for a moment.
         Ok(due.map(|due| due.saturating_sub(answer.raw).max(1).unsigned_abs()))
     }

@@ -27,7 +27,7 @@ impl Shared {
         };
         let estimate = match &interval {
             Ok(interval) => interval.midpoint(),
-            Err(_) => Timestamp::from_unix_nanos(self.machine.as_dyn().sandwich().real),
+            Err(_) => Timestamp::from_unix_nanos(self.machine.real()),
         };
         Reading {
             estimate,
@@ -37,7 +37,7 @@ impl Shared {
     }
 
     pub(super) fn sources(&self) -> Vec<SourceStatus> {
-        let Ok(Answer { state, raw, .. }) = self.consult() else {
+        let Ok((Answer { raw, .. }, state)) = self.consult_whole() else {
             return Vec::new();
         };
         let names = self.policy.sources.iter().map(|source| source.name());
@@ -60,8 +60,8 @@ impl Shared {
 
     pub(super) fn status(&self) -> Status {
         let counters = self.counters.totals();
-        let answer = match self.consult() {
-            Ok(answer) => answer,
+        let (answer, state) = match self.consult_whole() {
+            Ok(both) => both,
             Err(error) => {
                 return Status {
                     state: ClockState::Unavailable,
@@ -78,11 +78,7 @@ impl Shared {
                 };
             }
         };
-        let Answer {
-            state,
-            raw,
-            interval,
-        } = &answer;
+        let Answer { raw, interval, .. } = &answer;
         let in_force = state.in_force();
         Status {
             state: answer.founded_on(),
@@ -112,12 +108,9 @@ impl Shared {
 
 impl Answer {
     fn founded_on(&self) -> ClockState {
-        match (self.interval, self.state.in_force()) {
-            (Ok(_), Some(sync)) => {
-                let elapsed = self.raw.saturating_sub(sync.claim.raw());
-                self.state.founded_on().after_silence(elapsed)
-            }
-            _ => ClockState::Unavailable,
+        match self.interval {
+            Ok(_) => self.basis.state(self.raw),
+            Err(_) => ClockState::Unavailable,
         }
     }
 }

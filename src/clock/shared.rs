@@ -8,24 +8,29 @@ use core::time::Duration;
 use super::counters::CounterCells;
 use super::latch::{LastCommit, Latch, Line, Watch};
 use super::policy::Policy;
-use super::state::{Assumption, STATE_WORDS, State};
-use crate::machine::{AnyMachine, Sandwich, sharp_sandwich};
+use super::scratch::Scratches;
+use super::state::{Assumption, SLOT_WORDS, State};
+use crate::machine::{AnyMachine, ReadingCost, Sandwich, sharp_sandwich};
 
 /// The clock behind its handles.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) latch: Latch<STATE_WORDS>,
+    pub(super) latch: Latch<SLOT_WORDS>,
+    pub(super) scratches: Scratches,
     pub(super) watch: Watch,
     pub(super) machine: AnyMachine,
     pub(super) policy: Policy,
     pub(super) counters: CounterCells,
     pub(super) last_commit: LastCommit,
+    pub(super) reading_cost: ReadingCost,
 }
 
 impl Shared {
     pub(super) fn new(machine: AnyMachine, policy: Policy) -> Self {
         let any = machine.as_dyn();
-        let clocks = sharp_sandwich(any);
+        // First of all, so that what happens to the clocks from here on shows.
+        let clocks = sharp_sandwich(any, ReadingCost::UNKNOWN);
+        let reading_cost = ReadingCost::of(any);
         // While it is being changed there is nothing to rest on; the first look finds what it is then.
         let disruption = any.disruption().unwrap_or_default();
         let assumption = Assumption::of(&policy);
@@ -37,18 +42,27 @@ impl Shared {
             span(policy.look_interval),
         );
         watch.rests_on(disruption);
+        let mut words = [0; SLOT_WORDS];
+        state.store(&mut words);
         Self {
-            latch: Latch::new(&Line::NOTHING, &state.to_words()),
+            latch: Latch::new(&Line::NOTHING, &words),
+            scratches: Scratches::new(&state),
             watch,
             machine,
             policy,
             counters: CounterCells::default(),
             last_commit: LastCommit::new(),
+            reading_cost,
         }
     }
 
     /// Compares all clocks of the machine as sharply as it goes.
     pub(super) fn clocks(&self) -> Sandwich {
-        sharp_sandwich(self.machine.as_dyn())
+        sharp_sandwich(self.machine.as_dyn(), self.reading_cost)
+    }
+
+    /// Returns true if the clocks were compared without an interruption.
+    pub(super) const fn is_sharp(&self, clocks: &Sandwich) -> bool {
+        clocks.width() <= self.reading_cost.guard_limit()
     }
 }

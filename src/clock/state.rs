@@ -5,37 +5,40 @@
 
 use core::time::Duration;
 
-use crate::clock::error::ClockError;
 use crate::clock::latch::Line;
 use crate::clock::policy::Policy;
 use crate::clock::status::ClockState;
 use crate::machine::{Disruption, Disturbance, Identity, OffsetRange, Sandwich};
 use crate::source::{Refusal, SyncClaim};
-use crate::time::{Claim, Interval, RateHistory, Timestamp};
+use crate::time::{Claim, RateHistory, Timestamp};
 use crate::words::{WordReader, WordWriter, Words, words_struct};
 
 mod answering;
+mod digest;
 mod floor;
 mod guard;
 mod learning;
 mod look;
+mod open_step;
 mod record;
 #[cfg(test)]
 mod round_trip;
 mod step;
 
+use open_step::OpenStep;
 use record::{SourceRecord, Word};
-use step::OpenStep;
 
 pub(crate) use answering::{Answering, Assumption, Contradiction, Party, Why};
+
+pub(crate) use digest::{BASIS_WORDS, Basis, DIGEST_WORDS, Digest};
 
 pub(crate) use guard::SUSPEND_RESOLUTION;
 
 /// How many sources a clock can hold.
 pub(crate) const MAX_SOURCES: usize = 4;
 
-/// The words that a state fills.
-pub(crate) const STATE_WORDS: usize = State::WORDS;
+/// The words that a slot of the latch keeps beside the line: the digest and the state.
+pub(crate) const SLOT_WORDS: usize = DIGEST_WORDS + State::WORDS;
 
 /// Everything that a clock knows at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,15 +91,20 @@ words_struct!(State {
 });
 
 impl State {
-    pub(crate) fn to_words(self) -> [i64; STATE_WORDS] {
-        let mut words = [0; STATE_WORDS];
-        WordWriter::new(&mut words).put(&self);
-        words
+    /// Fills the words of a slot: the digest, so that a reading need not unpack the rest, and the whole.
+    pub(crate) fn store(&self, words: &mut [i64; SLOT_WORDS]) {
+        words.fill(0);
+        let mut to = WordWriter::new(words);
+        to.put(&Digest::of(self));
+        to.put(self);
     }
 
-    /// Reads a state back; `None` where the words are none, which those of a slot always are.
-    pub(crate) fn from_words(words: &[i64; STATE_WORDS]) -> Option<Self> {
-        WordReader::new(words).take()
+    /// Takes the place of this state by the one in a slot's words.
+    ///
+    /// `None` where the words are no state, which those of a slot always are.
+    pub(crate) fn load(&mut self, words: &[i64; SLOT_WORDS]) -> Option<()> {
+        let (_, whole) = words.split_at_checked(DIGEST_WORDS)?;
+        WordReader::new(whole).take_into(self)
     }
 
     /// Creates the state of what is known before the first look.
@@ -133,48 +141,6 @@ impl State {
             Answering::From { source, .. } => self.sources.get(source)?.word.claim(),
             Answering::Assumed { sync, .. } => Some(sync),
         }
-    }
-
-    /// Answers for raw instant `raw`, the earliest end held at `held_at` if that is earlier.
-    pub(crate) fn answer(
-        &self,
-        policy: &Policy,
-        raw: i64,
-        held_at: Option<i64>,
-    ) -> Result<Interval, ClockError> {
-        if let Answering::Nothing { why, .. } = self.answering {
-            return Err(why.error(policy));
-        }
-        let Some(SyncClaim { claim, .. }) = self.in_force() else {
-            // A source serves only while it has a claim.
-            return Err(Why::Unheard.error(policy));
-        };
-        if let Some(cause) = self.unexplained {
-            return Err(ClockError::Disturbed { cause });
-        }
-        let age = age(&claim, raw);
-        if age > policy.max_age && !self.answering.is_assumed() {
-            let max_age = policy.max_age;
-            return Err(ClockError::TooOld { age, max_age });
-        }
-        let mut interval = claim.carry(raw)?;
-        // A deleted second between the ends makes the interval look wider by a second that never
-        // was.
-        let epsilon = claim.with_leap(None).carry(raw)?.epsilon();
-        if epsilon > policy.max_error {
-            let max_error = policy.max_error;
-            return Err(ClockError::TooWide { epsilon, max_error });
-        }
-        if let Some(held_at) = held_at.filter(|held_at| *held_at < raw) {
-            let earliest = claim.earliest_at(held_at)?;
-            interval = Interval::new(earliest, interval.latest()).unwrap_or(interval);
-        }
-        Ok(match self.answering.floor() {
-            Some(floor) if floor > interval.earliest() => {
-                Interval::new(floor, interval.latest()).unwrap_or(interval)
-            }
-            _ => interval,
-        })
     }
 
     /// Returns why nothing serves, by the sources and by what happened to the clocks.

@@ -7,6 +7,7 @@ use crate::clock::error::ClockError;
 use crate::machine::VmClockState;
 use crate::source::Refusal;
 use crate::time::{ErrorBound, Interval, LearnedRate, RateBounds, Timestamp};
+use crate::words::words_enum;
 
 /// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
 /// ntpd make by default, and a little.
@@ -27,6 +28,14 @@ pub enum ClockState {
     /// There is no interval: every call is an error.
     Unavailable,
 }
+
+words_enum!(ClockState {
+    Synchronized = 0,
+    Inherited = 1,
+    Holdover = 2,
+    Assumed = 3,
+    Unavailable = 4,
+});
 
 impl ClockState {
     /// Every state, from the best founded to none at all.

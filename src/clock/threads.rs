@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::error::BuildError;
 use super::shared::Shared;
+use crate::machine::spawn;
 
 /// The longest that the thread sleeps before it finds out that its clock is gone.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
@@ -19,13 +20,14 @@ pub(super) fn start_asking(shared: &Arc<Shared>) -> Result<(), BuildError> {
         return Ok(());
     }
     let weak = Arc::downgrade(shared);
-    thread::Builder::new()
-        .name("epsilon-clock-ask".into())
-        .spawn(move || ask_until_dropped(&weak))
-        .map(drop)
-        .map_err(|error| BuildError::Thread {
-            reason: error.to_string(),
-        })
+    spawn("epsilon-clock-ask", move || ask_until_dropped(&weak)).map_err(refused)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
+fn refused(error: std::io::Error) -> BuildError {
+    BuildError::Thread {
+        reason: error.to_string(),
+    }
 }
 
 fn ask_until_dropped(clock: &Weak<Shared>) {
@@ -55,13 +57,7 @@ fn ask_until_dropped(clock: &Weak<Shared>) {
 /// Starts the thread; it ends soon after the last handle of the clock is gone.
 pub(super) fn start_looking(shared: &Arc<Shared>) -> Result<(), BuildError> {
     let weak = Arc::downgrade(shared);
-    thread::Builder::new()
-        .name("epsilon-clock".into())
-        .spawn(move || look_until_dropped(&weak))
-        .map(drop)
-        .map_err(|error| BuildError::Thread {
-            reason: error.to_string(),
-        })
+    spawn("epsilon-clock", move || look_until_dropped(&weak)).map_err(refused)
 }
 
 fn look_until_dropped(clock: &Weak<Shared>) {

@@ -16,6 +16,7 @@ use std::thread::{self, Thread};
 use super::{CommitWait, CommitWaitError, WaitStrategy};
 use super::{check_timeout, left, patiently, since, spin};
 use crate::clock::{Clock, ClockError};
+use crate::machine::spawn;
 use crate::time::Timestamp;
 
 /// How many waiters are taken out before they are woken: so long newcomers may have to wait.
@@ -130,9 +131,7 @@ impl CommitGroup {
     pub fn start_with(clock: &Clock, strategy: WaitStrategy) -> io::Result<Self> {
         let group = Self::with(clock, strategy);
         let core = Arc::clone(group.core());
-        thread::Builder::new()
-            .name("epsilon-commit".into())
-            .spawn(move || Sleeper(core).run())?;
+        spawn("epsilon-commit", move || Sleeper(core).run())?;
         Ok(group)
     }
 

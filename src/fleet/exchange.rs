@@ -5,11 +5,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use thiserror::Error;
 
-use super::contradiction::Contradiction;
 use super::testimony::Moment;
 use crate::clock::{Clock, ClockError};
 use crate::machine::OffsetRange;
-use crate::time::{Interval, TimeDelta, Timestamp};
+use crate::time::{Contradiction, Interval, TimeDelta, Timestamp};
 
 /// Three readings: ours before a request was sent, the peer's while it had it, ours after the answer
 /// came.

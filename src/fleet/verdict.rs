@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::contradiction::Contradiction;
+use crate::time::Contradiction;
 
 /// What the clocks that were heard say about each other: see
 /// [`Fleet::verdict`](crate::Fleet::verdict).

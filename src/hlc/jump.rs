@@ -255,12 +255,11 @@ impl JumpGuard {
     }
 }
 
-/// Returns the second that UTC may have deleted since the anchor.
-///
-/// Across a deleted leap second the estimate gains a second that nobody lived through, half of it as
-/// soon as the interval reaches over the boundary. Only where the clock vouches for it: it has weighed by
-/// then whether the leap was announced, and gives no interval after a second that nobody explained.
 fn deleted_second(readings: &Readings, from: &Figures) -> i64 {
+    // Across a deleted leap second the estimate gains a second that never elapsed, half of it as
+    // soon as the interval reaches over the boundary. Only where the clock vouches for it: it has
+    // weighed by then whether the leap was announced, and gives no interval after an unexplained
+    // second.
     let day = |instant: i64| instant.div_euclid(DAY);
     let then = from.raw_offset.saturating_add(from.raw);
     let now = readings.estimate.best.unix_nanos();

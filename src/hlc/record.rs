@@ -21,7 +21,7 @@ const BARE: usize = 8;
 /// clock was compared with: raw time, how long the machine had slept, and the estimate then. Raw time
 /// goes on through a restart of the process, so within one boot the [`ForwardLimit`] is held to the
 /// clock as it was before the restart. Without that, a process that refuses its clock's jump need only be
-/// restarted, by whoever watches it, to take the jump over and spread it.
+/// restarted, by its supervisor, to take the jump over and spread it.
 ///
 /// It travels as 58 bytes ([`to_be_bytes`](Self::to_be_bytes)), a format's number first.
 ///
@@ -203,7 +203,6 @@ impl TryFrom<&[u8]> for ReserveRecord {
     }
 }
 
-/// Splits off the next bytes of a field.
 fn word<const N: usize>(bytes: &[u8]) -> Option<([u8; N], &[u8])> {
     let (field, rest) = bytes.split_at_checked(N)?;
     Some((field.try_into().ok()?, rest))

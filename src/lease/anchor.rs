@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::clock::{Clock, ClockError, SUSPEND_RESOLUTION};
-use crate::machine::{Disruption, Disturbance, GUARD_WIDTH_LIMIT, OffsetRange, Sandwich};
+use crate::machine::{Disruption, Disturbance, OffsetRange, Sandwich};
 use crate::time::Timestamp;
 
 /// A place in this machine's raw time, and what shows that raw time stood still since.
@@ -16,10 +16,14 @@ pub(super) struct Anchor {
 
 impl Anchor {
     /// Makes an anchor of a comparison sharp enough to show the shortest suspend.
-    pub(super) fn of(clocks: &Sandwich, told: Option<Disruption>) -> Result<Self, ClockError> {
-        // A comparison that an interruption made wide could hide a suspend of the same length.
-        let sharp = clocks.width() <= GUARD_WIDTH_LIMIT;
-        let Some(disruption) = told.filter(|_| sharp) else {
+    ///
+    /// One that an interruption made wide could hide a suspend of the same length.
+    pub(super) fn of(
+        clocks: &Sandwich,
+        is_sharp: bool,
+        told: Option<Disruption>,
+    ) -> Result<Self, ClockError> {
+        let Some(disruption) = told.filter(|_| is_sharp) else {
             let cause = Disturbance::Interrupted;
             return Err(ClockError::Disturbed { cause });
         };
@@ -31,7 +35,8 @@ impl Anchor {
     }
 
     pub(super) fn drop_now(clock: &Clock) -> Result<Self, ClockError> {
-        Self::of(&clock.clocks(), clock.disruption())
+        let clocks = clock.clocks();
+        Self::of(&clocks, clock.is_sharp(&clocks), clock.disruption())
     }
 
     /// Returns true if the machine slept in between, or a pause was told of.

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::clock::{Clock, SUSPEND_RESOLUTION};
-use crate::machine::{GUARD_WIDTH_LIMIT, OffsetRange, Sandwich};
+use crate::machine::{OffsetRange, Sandwich};
 
 /// What a kernel may be wrong by when it says how long it slept: a battery clock counts whole
 /// seconds, and may be read at either end of one.
@@ -113,7 +113,7 @@ impl PauseDetector {
         // Raw time counts from beat to beat: what was reported once is not reported again.
         self.last.raw = clocks.raw;
         // A comparison that was interrupted may hide a suspend from the next one.
-        if pause.slept() || clocks.width() <= GUARD_WIDTH_LIMIT {
+        if pause.slept() || self.clock.is_sharp(&clocks) {
             self.last.boot_offset = clocks.boot_offset();
         }
         (pause.slept() || !pause.ran_late.is_zero()).then_some(pause)

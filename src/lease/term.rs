@@ -498,7 +498,7 @@ mod tests {
             raw,
             mono_after: raw,
         };
-        Anchor::of(&clocks, Some(Disruption::default())).unwrap()
+        Anchor::of(&clocks, true, Some(Disruption::default())).unwrap()
     }
 
     proptest! {

@@ -20,6 +20,14 @@ impl AnyMachine {
         }
     }
 
+    /// Reads real time alone.
+    pub(crate) fn real(&self) -> i64 {
+        match self {
+            Self::System(_) => SystemMachine::real(),
+            Self::Other(machine) => machine.sandwich().real,
+        }
+    }
+
     /// Returns true if nothing was disrupted since `known`, before `raw` was read.
     #[inline]
     pub(crate) fn is_undisrupted(&self, known: Disruption, raw: i64) -> bool {

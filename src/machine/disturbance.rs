@@ -31,6 +31,8 @@ pub enum Disturbance {
     UnexplainedSecond,
     /// The hypervisor tells that it paused, migrated or restored the machine (vmclock).
     Disrupted,
+    /// Raw time stood still while time passed elsewhere, as several servers' replies prove.
+    RawStoodStill,
     /// The clocks could not be compared, because the reader was interrupted each time it tried.
     Interrupted,
 }
@@ -44,6 +46,7 @@ words_enum!(Disturbance {
     Interrupted = 6,
     Disrupted = 7,
     SteppedAway { by } = 8,
+    RawStoodStill = 9,
 });
 
 impl Disturbance {
@@ -65,6 +68,7 @@ impl Disturbance {
             Self::SteppedAway { .. } => "stepped_away",
             Self::UnexplainedSecond => "unexplained_second",
             Self::Disrupted => "disrupted",
+            Self::RawStoodStill => "raw_stood_still",
             Self::Interrupted => "interrupted",
         }
     }
@@ -85,6 +89,7 @@ impl fmt::Display for Disturbance {
             Self::Moved => "the process changed or moved to another time namespace",
             Self::UnexplainedSecond => "the clock jumped by a second around midnight UTC",
             Self::Disrupted => "the hypervisor paused, migrated or restored the machine",
+            Self::RawStoodStill => "the machine stood still, and its clocks did not show it",
             Self::Interrupted => "the clocks could not be compared for interruptions",
         })
     }

@@ -67,6 +67,10 @@ impl LinuxMachine {
         }
     }
 
+    pub(crate) fn real() -> i64 {
+        sys::realtime()
+    }
+
     pub(crate) fn vmclock(&self) -> VmClockState {
         match self.vmclock {
             Ok(_) => VmClockState::Watched,

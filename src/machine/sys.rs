@@ -132,6 +132,69 @@ pub(crate) fn sleep(span: Duration) {
     );
 }
 
+/// Runs `start` with all signals blocked that are sent to a process, so that a thread it starts takes
+/// none of them: it inherits the mask of the thread that starts it.
+///
+/// What a thread does to itself (a fault, a filtered system call, an abort) is not blocked: the kernel
+/// would end the process without asking the handler that reports it.
+///
+/// # References
+///
+/// - [pthread_sigmask(3)], [signal(7)]
+///
+/// [pthread_sigmask(3)]: https://man7.org/linux/man-pages/man3/pthread_sigmask.3.html
+/// [signal(7)]: https://man7.org/linux/man-pages/man7/signal.7.html
+pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    const OWN: [libc::c_int; 7] = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGTRAP,
+        libc::SIGSYS,
+        libc::SIGABRT,
+    ];
+    // SAFETY: `sigset_t` is a plain array of integers; all zeroes is the empty set.
+    let mut blocked: libc::sigset_t = unsafe { core::mem::zeroed() };
+    // SAFETY: the pointer comes from a live exclusive reference to a `sigset_t`, which the call fills.
+    unsafe { libc::sigfillset(&mut blocked) };
+    for signal in OWN {
+        // SAFETY: as above; a number of a signal that does not exist is refused, and changes nothing.
+        unsafe { libc::sigdelset(&mut blocked, signal) };
+    }
+    let mut former = blocked;
+    // SAFETY: both pointers come from live references; the call changes the calling thread's mask alone.
+    let masked = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &blocked, &mut former) };
+    let started = start();
+    if masked == 0 {
+        // SAFETY: as above, with the mask that the thread had.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &former, core::ptr::null_mut()) };
+    }
+    started
+}
+
+/// Fills the buffer with random bits of the kernel's generator, which must be ready: never waits.
+///
+/// By its number: glibc has had a function for it only since 2.25, Linux the call since 3.17.
+pub(crate) fn random(buffer: &mut [u8]) -> io::Result<()> {
+    let length = buffer.len();
+    // SAFETY: the call writes at most `length` bytes through the pointer, which comes from a live
+    // exclusive reference to a slice of that length.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_getrandom,
+            buffer.as_mut_ptr(),
+            length,
+            libc::GRND_NONBLOCK,
+        )
+    };
+    if usize::try_from(written) == Ok(length) {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Makes the kernel wake the calling thread on time.
 ///
 /// By default it may do so 50 µs late, in order to wake several threads at once.

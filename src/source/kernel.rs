@@ -58,8 +58,8 @@ impl Source for KernelSource {
     }
 
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
-        // A look that failed leaves the memory as it is: to the next one it is as if nobody had
-        // looked for a while, which the unseen term covers.
+        // A look that failed leaves the memory as it is: to the next one it is as if no look had
+        // been taken for a while, which the unseen term covers.
         let observed = match Observation::settled(context) {
             Ok(Some(observed)) => observed,
             Ok(None) => return Look::new(Finding::Unsettled),
@@ -83,7 +83,7 @@ impl Source for KernelSource {
             Finding::Write(_) | Finding::Inherited(_) => None,
             Finding::Nothing | Finding::Unsettled => before.waiting,
             Finding::Refused(Refusal::AwaitingWrite { because }) => Some(because),
-            Finding::Refused(_) => Some(Awaiting::Disturbance),
+            Finding::Refused(_) | Finding::Void(_) => Some(Awaiting::Disturbance),
         };
         memory.store(&Remembered {
             baseline: Some(Baseline::of(&observed)),
@@ -103,7 +103,6 @@ impl Source for KernelSource {
     }
 }
 
-/// Interprets a settled look.
 fn judge(
     context: &LookContext<'_>,
     observed: &Observation,
@@ -197,7 +196,6 @@ fn recognise(
     }
 }
 
-/// What to say where nothing new was written.
 fn still_waiting(before: &Remembered) -> Event {
     before.waiting.map_or(Event::Nothing, Event::Awaiting)
 }

@@ -5,6 +5,7 @@ use core::fmt;
 use thiserror::Error;
 
 use super::chrony::ChronyRefusal;
+use super::ntp::NtpRefusal;
 use crate::machine::NtpStatusError;
 use crate::words::words_enum;
 
@@ -20,8 +21,8 @@ pub enum Refusal {
     /// No daemon synchronises the kernel's clock.
     #[error(
         "the kernel's clock is not synchronised (maxerror {maxerror_us} µs; anything below 16 s \
-         would count): run chronyd with `rtcsync`, or vouch for the clock yourself with \
-         `assume_error`"
+         would count): run chronyd with `rtcsync`, ask NTP servers with `NtpSource`, or vouch for \
+         the clock yourself with `assume_error`"
     )]
     Unsynchronized {
         /// What the kernel reports, in µs; from 16 s on, or below 0, it means nothing.
@@ -40,8 +41,8 @@ pub enum Refusal {
     /// A daemon sets the clock, but reports no honest bound.
     #[error(
         "the clock's error bound was written by what looks like {writer}, which does not report \
-         one (maxerror {maxerror_us} µs, esterror {esterror_us} µs): use chrony or ntpd, or vouch \
-         for the clock yourself with `assume_error`"
+         one (maxerror {maxerror_us} µs, esterror {esterror_us} µs): use chrony or ntpd, ask NTP \
+         servers with `NtpSource`, or vouch for the clock yourself with `assume_error`"
     )]
     NoBound {
         /// Who probably wrote it.
@@ -60,10 +61,14 @@ pub enum Refusal {
     /// chronyd does not vouch for the clock, or cannot be asked.
     #[error(transparent)]
     Chrony(#[from] ChronyRefusal),
+    /// The NTP servers do not vouch for an interval, or cannot be asked.
+    #[error(transparent)]
+    Ntp(#[from] NtpRefusal),
     /// The NTP status cannot be had.
     #[error(
         "{0}: allow `adjtimex` (systemd: no `ProtectClock=`, containers: the default seccomp \
-         profile), or vouch for the clock yourself with `assume_error`"
+         profile), ask NTP servers with `NtpSource`, or vouch for the clock yourself with \
+         `assume_error`"
     )]
     Status(#[from] NtpStatusError),
 }
@@ -75,13 +80,15 @@ words_enum!(Refusal {
     AwaitingWrite { because } = 4,
     Chrony(refusal) = 5,
     Status(error) = 6,
+    Ntp(refusal) = 7,
 });
 
 impl Refusal {
     /// Names the kind in a `snake_case` word for machines, without its figures.
     ///
     /// A label for metrics: it does not change from version to version, and is the tag that `serde` writes.
-    /// What chronyd's own refusals (`chrony`) are about, [`ChronyRefusal::as_str`] tells.
+    /// What chronyd's own refusals (`chrony`) are about, [`ChronyRefusal::as_str`] tells; of NTP servers (`ntp`),
+    /// [`NtpRefusal::as_str`].
     ///
     /// ```
     /// # use epsilon_clock::source::Refusal;
@@ -95,6 +102,7 @@ impl Refusal {
             Self::NoBound { .. } => "no_bound",
             Self::AwaitingWrite { .. } => "awaiting_write",
             Self::Chrony(_) => "chrony",
+            Self::Ntp(_) => "ntp",
             Self::Status(_) => "status",
         }
     }

@@ -373,6 +373,13 @@ impl Timestamp {
         Date::from_unix_days(unix_days).day == 1
     }
 
+    /// Whether this day, counted from 1970-01-01, is a 1 January or a 1 July: the days before are
+    /// those that leap seconds have always been put at the end of.
+    pub(crate) fn day_begins_a_half_year(unix_days: i64) -> bool {
+        let date = Date::from_unix_days(unix_days);
+        date.day == 1 && matches!(date.month, 1 | 7)
+    }
+
     const fn from_units(count: i64, nanos_per_unit: i64) -> Result<Timestamp, RangeError> {
         match count.checked_mul(nanos_per_unit) {
             Some(nanos) => Ok(Timestamp { nanos }),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use epsilon_clock::machine::NtpStatusError;
-use epsilon_clock::source::{Awaiting, ChronyRefusal, Refusal, Writer};
+use epsilon_clock::source::{Awaiting, ChronyRefusal, NtpRefusal, Refusal, Writer};
 use epsilon_clock::testing::ScriptedMachine;
 use epsilon_clock::{ClockError, ClockState, Disturbance};
 use serde::Serialize;
@@ -49,6 +49,7 @@ fn every_refusal_has_one_word_which_is_its_tag() {
             because: Awaiting::Disturbance,
         },
         Refusal::Chrony(ChronyRefusal::NoAnswer),
+        Refusal::Ntp(NtpRefusal::NoAnswer),
         Refusal::Status(NtpStatusError::Unsupported),
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));
@@ -64,6 +65,35 @@ fn every_refusal_has_one_word_which_is_its_tag() {
         ChronyRefusal::TooWide,
         ChronyRefusal::Denied { status: 1 },
         ChronyRefusal::Malformed,
+    ];
+    distinct(all.map(|it| (it.as_str(), tag(&it))));
+    let all = [
+        NtpRefusal::NoAnswer,
+        NtpRefusal::Silent { for_s: 1 },
+        NtpRefusal::TooFew {
+            answered: 1,
+            needed: 1,
+        },
+        NtpRefusal::Disagree {
+            agreeing: 1,
+            needed: 1,
+        },
+        NtpRefusal::Contradicts { by_us: 1 },
+        NtpRefusal::Unsynchronized,
+        NtpRefusal::RateLimited,
+        NtpRefusal::Denied,
+        NtpRefusal::Kiss { code: 1 },
+        NtpRefusal::Inconsistent,
+        NtpRefusal::HeldTooLong,
+        NtpRefusal::TooDistant { distance_ms: 1 },
+        NtpRefusal::StaleReference { age_h: 1 },
+        NtpRefusal::NoDispersion,
+        NtpRefusal::LocalReference,
+        NtpRefusal::Smoothed,
+        NtpRefusal::BeyondRoundTrip { by_us: 1 },
+        NtpRefusal::ContradictsItself,
+        NtpRefusal::LeapUnsettled,
+        NtpRefusal::NoSuspendClock,
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));
 }
@@ -98,6 +128,7 @@ fn every_error_and_disturbance_has_one_word_which_is_its_tag() {
         Disturbance::SteppedAway { by: SPAN },
         Disturbance::UnexplainedSecond,
         Disturbance::Disrupted,
+        Disturbance::RawStoodStill,
         Disturbance::Interrupted,
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));

@@ -39,6 +39,8 @@ mod lease;
 mod log;
 mod ordering;
 mod rules;
+mod strange_machines;
+mod suspends;
 mod timestamp;
 #[cfg(target_os = "linux")]
 mod vmclock;

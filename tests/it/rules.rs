@@ -14,6 +14,7 @@ mod contradictions;
 mod disturbances;
 mod errors;
 mod exits;
+mod helpers;
 mod leaps;
 mod learning;
 mod liars;

@@ -286,6 +286,8 @@ fn rights_reports_and_limits_survive_both_kinds_of_format() {
 fn a_blank_record_is_no_token_no_fence_and_no_lease() {
     assert!(refused::<FencingToken>("\"0\"").contains("0 is no token"));
     refused::<FencingToken>("258");
+    refused::<FencingToken>("\"+258\"");
+    refused::<FencingToken>("\"0258\"");
     refused::<FencingToken>("\"-1\"");
     assert!(refused::<Fence>("{}").contains("highest"));
     refused::<Fence>("null");

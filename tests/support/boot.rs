@@ -62,13 +62,19 @@ pub(crate) fn scenario(name: &str, at_most: Duration) {
 ///
 /// Skips also where it was not asked for, or there is no such `program` among the unpacked.
 pub(crate) fn daemon(name: &str, program: &str, at_most: Duration) {
+    daemon_with(name, &[program], at_most);
+}
+
+/// The same for a scenario that needs more of the unpacked files than its program.
+pub(crate) fn daemon_with(name: &str, files: &[&str], at_most: Duration) {
+    let missing = files.iter().find(|file| !unpacked().join(file).is_file());
     if std::env::var_os(ASKED).is_none_or(|value| value != "1") {
         skip_all(&format!("not asked for by {ASKED}=1"));
-    } else if unpacked().join(program).is_file() {
-        run(name, at_most);
-    } else {
-        let why = format!("no {program} (`bash scripts/unpack_daemons.sh` fetches it)");
+    } else if let Some(file) = missing {
+        let why = format!("no {file} (`bash scripts/unpack_daemons.sh` fetches it)");
         skip(&format!("the scenario {name} in User-Mode Linux"), &why);
+    } else {
+        run(name, at_most);
     }
 }
 

@@ -71,7 +71,8 @@ impl Failure {
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         let code = match error {
-            BuildError::Setting { .. } => USAGE,
+            // No source but the one that `--ntp` makes can be refused.
+            BuildError::Setting { .. } | BuildError::Source { .. } => USAGE,
             _ => UNAVAILABLE,
         };
         Self {

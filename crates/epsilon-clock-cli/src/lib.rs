@@ -9,6 +9,7 @@ pub mod doctor;
 mod failure;
 mod json;
 mod now;
+mod ntp;
 mod output;
 mod terminal;
 mod units;

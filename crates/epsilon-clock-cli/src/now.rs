@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::failure::{Failure, NO_INTERVAL};
-use crate::output;
+use crate::{ntp, output};
 use options::Options;
 use report::Report;
 
@@ -28,6 +28,10 @@ Options:
       --max-drift-ppm N      how far the oscillator may run off, in parts per million [200]
       --source NAME          ask only this source: kernel or chrony; given more than once, each of
                              them [kernel and chrony]
+      --ntp HOST[:PORT]      ask this NTP server, without root; given more than once, all of them, and
+                             of three or more one may be wrong and is named; without --source
+                             nobody else is asked
+      --accept-local         believe NTP servers that serve their own clock
       --accept-unsync-flag   believe a bound that the kernel flags as unsynchronised
       --strict               exit with 2 where there is no interval
   -h, --help                 print this
@@ -40,10 +44,14 @@ pub(crate) fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
     let Some(options) = Options::parse(parser)? else {
         return output::print(HELP, ExitCode::SUCCESS);
     };
-    let clock = options.clock()?;
+    let servers = options.servers.source()?;
+    let clock = options.clock(servers.clone())?;
+    if let (Some(servers), false) = (&servers, options.watch) {
+        ntp::wait_for(&clock, servers);
+    }
     let mut out = io::stdout().lock();
     loop {
-        let report = Report::of(&clock);
+        let report = Report::of(&clock, servers.as_ref(), options.asks_kernel());
         let ends = options.strict && report.status.interval.is_err();
         let written = if options.json {
             writeln!(out, "{}", report.json())

@@ -194,7 +194,7 @@ fn the_command_prints_the_page_within_the_terminal() {
     );
     let help = epsilon(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for option in ["--watch", "--strict", "--help"] {
+    for option in ["--watch", "--ntp", "--accept-local", "--strict", "--help"] {
         assert!(String::from_utf8_lossy(&help.stdout).contains(option));
     }
     let strict = epsilon(&["--watch=0", "--strict"]);

@@ -61,6 +61,8 @@ fn help_names_every_option() {
             "--assume-error",
             "--max-drift-ppm",
             "--source",
+            "--ntp",
+            "--accept-local",
             "--accept-unsync-flag",
             "--strict",
             "--help",
@@ -84,7 +86,7 @@ fn plain_output_has_an_interval_with_its_terms_or_says_why_not() {
             for part in [
                 "What the kernel says",
                 "Why there is no interval",
-                "Two ways out",
+                "Three ways out",
             ] {
                 assert!(printed.contains(part), "{part}: {printed}");
             }
@@ -394,7 +396,7 @@ fn a_refusal_is_told_once_in_lines_that_fit() {
             assert!(printed.contains("\nepsilon "), "{printed}");
             continue;
         };
-        let (why, ways) = why.split_once("\n\nTwo ways out\n").unwrap();
+        let (why, ways) = why.split_once("\n\nThree ways out\n").unwrap();
         for line in why.lines().chain(ways.lines()) {
             assert!(
                 line.starts_with("  ") && line.chars().count() <= columns,

@@ -432,6 +432,13 @@ impl fmt::Display for Report {
             "near: {} readings ({near}) within 20 ms of a fault or a write",
             honest.near()
         )?;
+        if honest.unknowable() > 0 {
+            writeln!(
+                f,
+                "unknowable: {} readings between a second left out and the daemon's step over it (A5)",
+                honest.unknowable()
+            )?;
+        }
         let violations = honest.violations();
         write!(
             f,

@@ -49,6 +49,10 @@ pub enum Sources {
     Chrony,
     /// Both.
     KernelAndChrony,
+    /// The world's NTP servers, and nobody on the machine; see [`Node::ntp`](crate::Node::ntp).
+    Ntp,
+    /// The kernel's NTP status, and the world's NTP servers.
+    KernelAndNtp,
 }
 
 /// What a hypervisor tells its guests.

@@ -14,6 +14,9 @@ use crate::kernel::{Adjustment, Kernel, SECOND};
 use crate::network::{Server, ns};
 use crate::oscillator::Running;
 use crate::random::Random;
+use crate::timeserver::TimeServer;
+use epsilon_clock::source::ntp::Budget;
+use epsilon_clock::time::LeapKind;
 
 /// How many happenings are kept for reports.
 const REMEMBERED: usize = 16;
@@ -58,6 +61,9 @@ pub(crate) struct Mark {
     pub(crate) healthy_since: i64,
     /// Whether there is a leap second in this world.
     pub(crate) leap: bool,
+    /// Whether the second was left out already, and the daemon that is to step the clock over it has not
+    /// done so: chronyd wakes up a little late, and until then nothing on the machine tells of it.
+    pub(crate) leap_to_come: bool,
 }
 
 /// What a world's handles share.
@@ -94,6 +100,7 @@ impl Hub {
             sequence: 0,
             notables: BinaryHeap::new(),
             nodes: Vec::new(),
+            time_servers: Vec::new(),
             preemption: Preemption::default(),
             log: VecDeque::new(),
             happenings: 0,
@@ -260,6 +267,8 @@ pub(crate) struct Machinery {
     hypervisor: Hypervisor,
     /// What its vmclock says.
     pub(crate) marker: u64,
+    /// What may still be asked of NTP servers, whatever clock asks.
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// Everything in a world.
@@ -273,6 +282,7 @@ pub(crate) struct Core {
     sequence: u64,
     pub(crate) notables: BinaryHeap<Reverse<i64>>,
     nodes: Vec<Machinery>,
+    pub(crate) time_servers: Vec<TimeServer>,
     pub(crate) preemption: Preemption,
     log: VecDeque<Happened>,
     happenings: u64,
@@ -318,6 +328,7 @@ impl Core {
             sources: config.sources,
             hypervisor: config.hypervisor,
             marker: 0,
+            budget: Arc::default(),
         });
         self.plan_count(index);
         self.start_daemon(index);
@@ -346,7 +357,26 @@ impl Core {
                 .filter(|m| !self.slept_through_leap(m))
                 .map_or(NOT_HEALTHY, |m| m.healthy_since),
             leap: self.axis.leap.is_some(),
+            leap_to_come: machine.is_some_and(|m| self.leap_to_come(m)),
         }
+    }
+
+    fn leap_to_come(&self, machine: &Machinery) -> bool {
+        let deleted = self
+            .axis
+            .leap
+            .is_some_and(|leap| leap.kind == LeapKind::Deleted);
+        // The boundary is reckoned as if the second had been counted.
+        let due = || {
+            let since = self.axis.since_leap(self.now);
+            since.is_some_and(|since| (-SECOND..0).contains(&since))
+        };
+        let steps = |daemon: &RunningDaemon| daemon.config.steps_leap;
+        let behind = || {
+            let real = machine.kernel.real(self.now);
+            self.axis.stepped(self.now).saturating_sub(real) > SECOND / 2
+        };
+        deleted && due() && machine.daemon.as_ref().is_some_and(steps) && behind()
     }
 
     fn slept_through_leap(&self, machine: &Machinery) -> bool {

@@ -82,6 +82,7 @@
 //! [`RefreshPolicy::Background`](epsilon_clock::clock::RefreshPolicy::Background) thread would sleep here, and so
 //! let time go by as fast as it can: use the others.
 
+mod asking;
 mod axis;
 mod broken;
 mod campaign;
@@ -102,6 +103,7 @@ mod reader;
 mod regression;
 mod scenario;
 mod tally;
+mod timeserver;
 mod update;
 mod world;
 
@@ -122,6 +124,7 @@ pub use random::Random;
 pub use reader::Reader;
 pub use scenario::{Expectation, Scenario};
 pub use tally::Tally;
+pub use timeserver::{Serves, TimeServer};
 pub use world::World;
 
 /// The guide's page on simulation, whose example needs this crate: a doctest of the repository.

@@ -11,12 +11,14 @@ use crate::fault::Fault;
 use crate::kernel::{Adjustment, Kernel};
 use crate::network::ns;
 
+use crate::asking::SimulatedServers;
 use crate::hub::{Hub, Mark};
+use crate::timeserver;
 use epsilon_clock::clock::{BuildError, Clock, ClockBuilder};
 use epsilon_clock::machine::{
     Disruption, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich,
 };
-use epsilon_clock::source::{ChronySource, KernelSource};
+use epsilon_clock::source::{ChronySource, KernelSource, NtpServer, NtpSource};
 
 /// A machine in a [`World`](crate::World), whose clocks an ordinary [`Clock`] can read.
 ///
@@ -94,6 +96,8 @@ impl Node {
             _ if builder.names_sources() => builder,
             Sources::Kernel => builder.source(KernelSource::new()),
             Sources::Chrony => builder.source(self.chrony()),
+            Sources::Ntp => builder.source(self.ntp()),
+            Sources::KernelAndNtp => builder.source(KernelSource::new()).source(self.ntp()),
             Sources::KernelAndChrony => builder.source(KernelSource::new()).source(self.chrony()),
         }
         .build()
@@ -107,6 +111,39 @@ impl Node {
             node: self.machine.node,
         };
         ChronySource::new().transport(transport).manual()
+    }
+
+    /// The world's NTP servers, eight at most, as a source of claims, asked by [`Clock::refresh`].
+    ///
+    /// They are taken for one's own and charged no margin and no wander: they are as far off as they
+    /// say, and no further. What a node may ask them is shared by all its clocks.
+    #[must_use]
+    pub fn ntp(&self) -> NtpSource {
+        let hub = &self.machine.hub;
+        let core = hub.lock();
+        let count = core.time_servers.len();
+        let budget = core
+            .machinery(self.index())
+            .map_or_else(Arc::default, |machine| Arc::clone(&machine.budget));
+        drop(core);
+        let transport = SimulatedServers {
+            hub: Arc::clone(hub),
+            node: self.machine.node,
+            budget,
+        };
+        let source = NtpSource::new()
+            .transport(Arc::new(transport))
+            .margin(Duration::ZERO)
+            .manual();
+        (0..count).fold(source, |source, index| {
+            let server = NtpServer::at(timeserver::address(index))
+                .own()
+                .wander_ppb(0)
+                .interval(Duration::from_secs(4));
+            // An own server may be charged nothing.
+            let added = source.clone().server(server);
+            added.unwrap_or(source)
+        })
     }
 
     /// Lets something happen to it now.

@@ -161,6 +161,11 @@ impl Observer {
         let mut ledger = lock(&self.ledger);
         ledger.count_near(&after);
         let ledger = &mut *ledger;
+        if before.leap_to_come || after.leap_to_come {
+            // Nothing can know (A5): neither true nor held against the clock.
+            ledger.tally.unknowable += 1;
+            return None;
+        }
         let is_true = ledger
             .checker
             .returned(call, returned, &outcome, || self.testimony(&outcome));
@@ -193,13 +198,20 @@ impl Observer {
             }
             progress.last_commit
         };
+        if self.node.mark().leap_to_come {
+            return;
+        }
         let began = self.true_time();
         let commit = lock(&self.ledger).checker.commit(self.subject, began);
         let outcome = self.reader.begin_commit(last);
         let Ok(timestamp) = outcome else {
             return;
         };
-        let now = Timestamp::from_unix_nanos(self.node.mark().unix);
+        let mark = self.node.mark();
+        if mark.leap_to_come {
+            return;
+        }
+        let now = Timestamp::from_unix_nanos(mark.unix);
         lock(&self.ledger)
             .checker
             .committed(commit, timestamp, now, || {
@@ -215,6 +227,9 @@ impl Observer {
         let Some(hybrid) = &self.hybrid else {
             return;
         };
+        if self.node.mark().leap_to_come {
+            return;
+        }
         let received = lock(&self.ledger).wire;
         let known = hybrid.last();
         if let Some(remote) = received {
@@ -231,7 +246,11 @@ impl Observer {
         let Ok(stamped) = hybrid.tick_with_interval() else {
             return;
         };
-        let now = self.true_time();
+        let mark = self.node.mark();
+        if mark.leap_to_come {
+            return;
+        }
+        let now = Timestamp::from_unix_nanos(mark.unix);
         let mut ledger = lock(&self.ledger);
         let ledger = &mut *ledger;
         ledger.wire = Some(stamped.timestamp);
@@ -415,6 +434,7 @@ fn reason(error: &ClockError) -> &'static str {
             Refusal::AwaitingWrite { .. } => "awaiting a write",
             Refusal::Status(_) => "status refused",
             Refusal::Chrony(_) => "chrony refused",
+            Refusal::Ntp(_) => "ntp refused",
             _ => "refused",
         },
         ClockError::TooOld { .. } => "too old",

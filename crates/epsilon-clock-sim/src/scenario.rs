@@ -21,6 +21,7 @@ mod forecasts;
 mod leaps;
 mod machines;
 mod oscillators;
+mod servers;
 mod sources;
 
 /// What a scenario expects of every clock in it.
@@ -185,7 +186,12 @@ impl Stage {
     }
 
     fn with_leap(&mut self, kind: LeapKind, after_secs: i64) {
-        let midnight = 20_545 * DAY_SECS * SECOND;
+        self.with_leap_before(20_545, kind, after_secs);
+    }
+
+    /// Puts one at the end of the day before this one, which is counted from 1970.
+    fn with_leap_before(&mut self, day: i64, kind: LeapKind, after_secs: i64) {
+        let midnight = day * DAY_SECS * SECOND;
         let leap = LeapSecond {
             boundary: Timestamp::from_unix_nanos(midnight),
             kind,

@@ -32,6 +32,8 @@ pub struct Tally {
     pub(crate) readings: u64,
     pub(crate) answered: u64,
     pub(crate) near: u64,
+    /// Readings in the moment between a second that was left out and the daemon's step over it.
+    pub(crate) unknowable: u64,
     pub(crate) broken: [u64; Law::ALL.len()],
     pub(crate) peak_ppm: u64,
     pub(crate) epsilon: Histogram,
@@ -60,6 +62,7 @@ impl Tally {
         self.readings += other.readings;
         self.answered += other.answered;
         self.near += other.near;
+        self.unknowable += other.unknowable;
         for (mine, theirs) in self.broken.iter_mut().zip(other.broken) {
             *mine += theirs;
         }
@@ -139,6 +142,12 @@ impl Tally {
     #[must_use]
     pub const fn near(&self) -> u64 {
         self.near
+    }
+
+    /// Counts the readings, unchecked, between a second that was left out and the daemon's step over it.
+    #[must_use]
+    pub const fn unknowable(&self) -> u64 {
+        self.unknowable
     }
 
     /// Counts the readings that broke this law.

@@ -2,6 +2,7 @@
 
 use core::cmp::Reverse;
 use core::time::Duration;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::axis::Axis;
@@ -12,6 +13,7 @@ use crate::kernel::SECOND;
 use crate::network::ns;
 use crate::node::Node;
 use crate::random::Random;
+use crate::timeserver::{self, TimeServer};
 use epsilon_clock::Timestamp;
 use epsilon_clock::time::LeapSecond;
 
@@ -77,6 +79,15 @@ impl World {
         let index = core.add(config);
         drop(core);
         Node::new(Arc::clone(&self.hub), index)
+    }
+
+    /// Adds an NTP server, which the nodes' clocks ask that do ([`Sources::Ntp`](crate::Sources::Ntp));
+    /// returns its address.
+    #[must_use]
+    pub fn time_server(&self, server: TimeServer) -> SocketAddr {
+        let mut core = self.hub.lock();
+        core.time_servers.push(server);
+        timeserver::address(core.time_servers.len() - 1)
     }
 
     /// Returns true UTC now, on the monotone axis of every [`Timestamp`].

@@ -170,6 +170,12 @@ impl Line {
         Some(ClockState::from_word(self.foundation & (PACED - 1))?.after_silence(elapsed))
     }
 
+    /// Returns true if the plain arithmetic answers at no instant.
+    #[inline]
+    pub(crate) const fn never_answers(&self) -> bool {
+        self.span == 0
+    }
+
     /// Returns true if `raw` lies before the claim's instant, as it never should.
     pub(crate) const fn begins_after(&self, raw: i64) -> bool {
         raw < self.raw

@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicI64, Ordering};
 use loom::thread;
 
-use super::Latch;
+use super::{Head, Latch};
 use crate::clock::latch::Line;
 use crate::clock::status::ClockState;
 use crate::machine::Sample;
@@ -64,27 +64,34 @@ impl<const N: usize> World<N> {
         })
     }
 
+    /// The head and the whole state under it.
+    fn snapshot(&self) -> (Head, [i64; 2]) {
+        let mut state = [0; 2];
+        let head = self.latch.copy_state(&mut state);
+        (head, state)
+    }
+
     /// Replaces the claim in force as a looker does; whether nobody was faster.
     fn replace(&self, earliest: i64) -> bool {
-        let snapshot = self.latch.snapshot();
+        let (head, state) = self.snapshot();
         let Some(draft) = self.latch.draft(PROCESS) else {
             return false;
         };
-        let Some(rc) = self.latch.close(snapshot.head, || self.ticks.sample().raw) else {
+        let Some(rc) = self.latch.close(head, || self.ticks.sample().raw) else {
             return false;
         };
         // The claims of this model move one nanosecond a tick.
-        let floor = snapshot.state[0] + rc;
+        let floor = state[0] + rc;
         let next = line(earliest, 1_000, Some(floor));
-        draft.publish(snapshot.head, &next, &[earliest, earliest])
+        draft.publish(head, &next, &[earliest, earliest])
     }
 
     /// Replaces the claim without closing it, as a look does that changes nothing about the claim:
     /// the slots are then kept apart by the fences of `fill` and of the readers alone.
     fn republish(&self, earliest: i64) -> bool {
-        let snapshot = self.latch.snapshot();
+        let (head, _) = self.snapshot();
         let draft = self.latch.draft(PROCESS).unwrap();
-        draft.publish(snapshot.head, &line(earliest, 1_000, None), &[earliest; 2])
+        draft.publish(head, &line(earliest, 1_000, None), &[earliest; 2])
     }
 
     /// The interval that a reader would return.
@@ -167,8 +174,22 @@ fn loom_a_line_is_never_torn() {
 #[test]
 fn loom_a_state_is_never_torn() {
     read_while_slots_are_reused(|world| {
-        let state = world.latch.snapshot().state;
+        let (_, state) = world.snapshot();
         assert_eq!(state[0], state[1]);
+    });
+}
+
+/// An error, or the comparison of the clocks, rests on the first words of the state alone: under the
+/// head that the line was read under they are of that line's claim.
+#[test]
+fn loom_what_stands_beside_a_line_belongs_to_it() {
+    read_while_slots_are_reused(|world| {
+        let reading = world.latch.read(|| world.ticks.sample());
+        let mut first = [0];
+        let head = world.latch.copy_state(&mut first);
+        if head == reading.head {
+            assert_eq!(reading.line.to_words()[1], first[0]);
+        }
     });
 }
 
@@ -183,13 +204,10 @@ fn loom_the_slower_looker_changes_nothing() {
         };
         let mine = world.replace(70);
         let theirs = other.join().unwrap();
-        let snapshot = world.latch.snapshot();
-        let last = snapshot.state[0];
+        let (head, state) = world.snapshot();
+        let last = state[0];
         // The first claim is generation 1, and each publication makes one more.
-        assert_eq!(
-            snapshot.head.generation(),
-            1 + i64::from(mine) + i64::from(theirs)
-        );
+        assert_eq!(head.generation(), 1 + i64::from(mine) + i64::from(theirs));
         match (mine, theirs) {
             (true, false) => assert_eq!(last, 70),
             (false, true) => assert_eq!(last, 50),
@@ -209,11 +227,9 @@ fn loom_a_looker_that_stops_after_closing_blocks_nobody() {
         let stopped = {
             let world = Arc::clone(&world);
             thread::spawn(move || {
-                let snapshot = world.latch.snapshot();
+                let (head, _) = world.snapshot();
                 let draft = world.latch.draft(PROCESS);
-                let _ = world
-                    .latch
-                    .close(snapshot.head, || world.ticks.sample().raw);
+                let _ = world.latch.close(head, || world.ticks.sample().raw);
                 // It never wakes up again, and never gives its slot back.
                 core::mem::forget(draft);
             })

@@ -3,12 +3,21 @@
 use crate::machine::{Disruption, Sample};
 use crate::primitive::{AtomicI64, AtomicU64, Ordering};
 
+/// The longest tick that is tolerated, in ns; Linux has none above 10 ms.
+const LONGEST_TICK: i64 = 1_000_000_000;
+
 /// When the clocks are next compared and the sources next asked, and how far coarse real time may
 /// be from raw time until then.
 ///
 /// Coarse real time read before raw time shows a suspend at once: raw time stood still, real time
 /// did not. Between two checks it may run ahead only by a tick (it lags by up to one) and by the
 /// fastest slew there is, 12.5 % of the time between them.
+///
+/// A suspend is missed until the next check if it shows as less than a tick and an eighth of
+/// `guard_interval`. And it shows as less than it was where raw time went on after coarse time stood: the
+/// reader was preempted between the two, or the processor that keeps time was kept from running. As a
+/// check is due once raw time has gone on by `guard_interval`, that hides so much more, and the lag of
+/// coarse time, which grows with raw time too, nothing beyond it (A3).
 #[derive(Debug)]
 #[repr(align(64))]
 pub(in crate::clock) struct Watch {
@@ -28,6 +37,8 @@ impl Watch {
     pub(in crate::clock) fn new(coarse_tick: i64, guard_interval: i64, look_interval: i64) -> Self {
         // The check is what finds a look to be due.
         let guard_interval = guard_interval.min(look_interval);
+        // With a smaller tolerance than the tick asks for, readings are checked more often than needed.
+        let coarse_tick = coarse_tick.min(LONGEST_TICK);
         Self {
             next_guard: AtomicI64::new(i64::MIN),
             next_look: AtomicI64::new(i64::MIN),

@@ -83,7 +83,8 @@ impl State {
 
     fn last_answer(&self, before: &Self, old: &SyncClaim, rc: i64, policy: &Policy) -> i64 {
         // Raw time of another time namespace means nothing to the old claim.
-        let moved = self.voided == Some(Disturbance::Moved)
+        let moved_now = |state: &Self| state.voided == Some(Disturbance::Moved);
+        let moved = (moved_now(self) && !moved_now(before))
             || self.identity.time_namespace != before.identity.time_namespace;
         let rc = if moved { before.seen_raw } else { rc };
         if before.answering.is_assumed() {
@@ -267,6 +268,21 @@ mod tests {
         let mut next = assumed(sync(9, 0, 500));
         let _ = next.succeed(&caller, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(110));
+    }
+
+    /// After a move to another namespace the caller vouches anew, and no source ever writes: what is promised
+    /// from then on is promised up to each closing, not up to what was last seen.
+    #[test]
+    fn t3_a_move_that_is_over_shortens_no_later_promise() {
+        let mut before = assumed(sync(0, 100, 200));
+        before.voided = Some(Disturbance::Moved);
+        let mut next = before;
+        next.answering = Answering::Assumed {
+            sync: sync(50, 90, 300),
+            floor: None,
+        };
+        let _ = next.succeed(&before, Some(60), &policy());
+        assert_eq!(floor_of(&next), Some(160));
     }
 
     #[test]

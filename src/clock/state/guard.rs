@@ -108,7 +108,7 @@ impl State {
     }
 
     /// Raw time does not connect to what was known: every claim is void.
-    fn void(
+    pub(super) fn void(
         &mut self,
         policy: &Policy,
         cause: Disturbance,

@@ -24,7 +24,10 @@ impl State {
         }
         let mut evidence = None;
         for (index, (record, look)) in self.sources.iter_mut().zip(looks).enumerate() {
-            let Some(sync) = record.word.claim_mut().filter(|_| is_write(look)) else {
+            // What a helper's claims would teach must not narrow a judge's: a server that lies within the
+            // judge's interval could teach a rate that makes the judge false.
+            let teaches = is_write(look) && policy.is_judge(index);
+            let Some(sync) = record.word.claim_mut().filter(|_| teaches) else {
                 continue;
             };
             match self.rate.learn(sync.claim, &policy.rate_limits()) {

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use super::open_step::OpenStep;
 use super::record::{SourceRecord, Trial};
-use super::step::OpenStep;
 use super::{Answering, Assumption, Contradiction, Party, State, Why, age, nanos};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
@@ -69,13 +69,24 @@ impl State {
         self.seen_real = clocks.real;
         self.real_offset = self.real_offset.refined_by(&clocks.real_offset());
         self.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
-        self.note_leap(looks);
+        self.note_leap(policy, looks);
         self.settle_second(policy, looks);
         self.outlive(policy, clocks.raw);
         for look in looks {
             if matches!(look.finding, Finding::Write(_)) {
                 events.note(Count::Writes);
             }
+        }
+        let mut judged = looks
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| policy.is_judge(*i));
+        if let Some(cause) = judged.find_map(|(_, look)| match look.finding {
+            Finding::Void(cause) => Some(cause),
+            _ => None,
+        }) {
+            let voided = self.void(policy, cause, clocks, self.identity);
+            return events.and(&voided);
         }
         if self.step.is_some() {
             self.hear_under_a_step(policy, looks);
@@ -107,12 +118,18 @@ impl State {
         };
         let mut evidence = None;
         for (index, (record, look)) in self.sources.iter_mut().zip(looks).enumerate() {
-            let missed_by = record.hear(look, trial);
-            evidence = evidence.max(missed_by.map(|by| (by, index)));
+            match record.hear(look, trial) {
+                Some(by) if policy.is_judge(index) => evidence = evidence.max(Some((by, index))),
+                // A helper that excludes itself is its own affair.
+                Some(by) => record.overrule(by),
+                None => {}
+            }
         }
+        self.overrule_helpers(policy, clocks.raw);
         // What one source announced is on the scale of the others' new claims too.
-        self.note_leap(looks);
-        if looks.iter().any(is_write) {
+        self.note_leap(policy, looks);
+        let written = |(index, look): (usize, &Look)| is_write(look) && policy.is_judge(index);
+        if looks.iter().enumerate().any(written) {
             self.voided = None;
             self.assumption.mend();
         }
@@ -136,7 +153,9 @@ impl State {
         let trial = Trial::ordinary(policy);
         for (index, look) in looks.iter().enumerate() {
             match look.finding {
-                Finding::Write(_) if self.step.is_some() => {
+                // Only a judge's word settles the matter: a lone server that lies would otherwise certify
+                // what a hidden pause made false.
+                Finding::Write(_) if self.step.is_some() && policy.is_judge(index) => {
                     if let Some(record) = self.sources.get_mut(index) {
                         record.refusal = None;
                     }
@@ -155,7 +174,7 @@ impl State {
                 }
             }
         }
-        self.note_leap(looks);
+        self.note_leap(policy, looks);
     }
 
     pub(super) fn contradict(&mut self, policy: &Policy, party: Party, by: Duration) {
@@ -174,6 +193,9 @@ impl State {
         let is_recent = |sync: SyncClaim| raw <= policy.last_use(&sync.claim);
         let mut with_a_say = self
             .in_use(policy)
+            .enumerate()
+            .filter(|(index, _)| policy.is_judge(*index))
+            .map(|(_, record)| record)
             .filter(|record| record.has_a_say() && record.word.claim().is_some_and(is_recent));
         with_a_say.clone().next().is_some() && with_a_say.all(SourceRecord::agrees)
     }
@@ -193,8 +215,13 @@ impl State {
             Some((claim.carry(raw).ok()?, claim.raw()))
         };
         let mut worst = None;
-        for (i, one) in self.in_use(policy).enumerate() {
-            for (j, other) in self.in_use(policy).enumerate().skip(i + 1) {
+        let judges = || {
+            self.in_use(policy)
+                .enumerate()
+                .filter(|(index, _)| policy.is_judge(*index))
+        };
+        for (i, one) in judges() {
+            for (j, other) in judges().filter(|(j, _)| *j > i) {
                 let Some((a, b)) = carried(one).zip(carried(other)) else {
                     continue;
                 };
@@ -206,9 +233,36 @@ impl State {
         worst
     }
 
-    /// Whether real time has leapt as the claims in force have it, once a look has come so far as to
-    /// tell; until then an unexplained second stays so, and there is no interval.
+    fn overrule_helpers(&mut self, policy: &Policy, raw: i64) {
+        // The clock goes on with the judge, as it would have done without the helper.
+        for helper in 0..policy.source_count() {
+            if policy.is_judge(helper) {
+                continue;
+            }
+            let Some(theirs) = self.usable_at(policy, helper, raw) else {
+                continue;
+            };
+            let missed_by = (0..policy.source_count())
+                .filter(|index| policy.is_judge(*index))
+                .filter_map(|judge| self.usable_at(policy, judge, raw)?.gap(&theirs))
+                .max();
+            if let (Some(by), Some(record)) = (missed_by, self.sources.get_mut(helper)) {
+                record.overrule(by);
+            }
+        }
+    }
+
+    fn usable_at(&self, policy: &Policy, index: usize, raw: i64) -> Option<Interval> {
+        let claim = self.sources.get(index)?.word.claim()?.claim;
+        if raw > policy.last_use(&claim) {
+            return None;
+        }
+        claim.carry(raw).ok()
+    }
+
     fn settle_second(&mut self, policy: &Policy, looks: &[Look]) {
+        // Until a look has come so far as to tell whether real time leapt, an unexplained second
+        // stays so, and there is no interval.
         for look in looks {
             if let LeapNotice::Passed(leap) = look.leap {
                 self.leapt = Some(leap.boundary);
@@ -231,7 +285,8 @@ impl State {
         // A claim of after that second needs no explanation of it.
         let anew = looks
             .iter()
-            .any(|look| matches!(look.finding, Finding::Write(_)));
+            .enumerate()
+            .any(|(index, look)| is_write(look) && policy.is_judge(index));
         let told = anew || (witnesses.peek().is_some() && witnesses.all(can_tell_of_leaps));
         if told {
             self.unexplained = None;
@@ -243,9 +298,9 @@ impl State {
         }
     }
 
-    /// Drops the claims that have a leap second on their scale which did not take place here. It may
-    /// have done so elsewhere, so only what is written from now on says where UTC is.
     fn drop_missed_leap(&mut self) {
+        // The leap second did not take place here but may have elsewhere, so only what is written
+        // from now on says where UTC is.
         let leapt = self.leapt;
         for record in &mut self.sources {
             record.drop_if(|claim| {
@@ -262,14 +317,18 @@ impl State {
             .is_some_and(|sync| sync.claim.leap().is_none())
     }
 
-    fn note_leap(&mut self, looks: &[Look]) {
-        let due = looks.iter().find_map(|look| match look.leap {
+    fn note_leap(&mut self, policy: &Policy, looks: &[Look]) {
+        // A helper's notice is on the scale of its own claims alone: one server could otherwise plant a leap
+        // second into everybody's.
+        let looks = || {
+            let judged = looks.iter().enumerate();
+            judged.filter_map(|(index, look)| policy.is_judge(index).then_some(look))
+        };
+        let due = looks().find_map(|look| match look.leap {
             LeapNotice::Pending(leap) | LeapNotice::Passed(leap) => Some(leap),
             LeapNotice::None => None,
         });
-        let all_deny = looks
-            .iter()
-            .all(|look| look.leap == LeapNotice::None && can_tell_of_leaps(look));
+        let all_deny = looks().all(|look| look.leap == LeapNotice::None && can_tell_of_leaps(look));
         let (real, raw) = (Timestamp::from_unix_nanos(self.seen_real), self.seen_raw);
         // By the kernel's clock and by the claim itself: a step back from after a leap second takes
         // the one to before it, and the leap second back with it no more than time.
@@ -299,16 +358,15 @@ impl State {
     /// to end them.
     pub(crate) fn vouch(&mut self, policy: &Policy, clocks: &Sandwich) {
         self.assumption.mend();
-        if self.none_reports_a_bound(policy) {
-            if self.answering.contradiction().is_some() || self.step.is_some() {
-                for record in &mut self.sources {
-                    record.forget();
-                }
-                self.rate.reset();
-                self.epoch = self.epoch.wrapping_add(1);
-                self.step = None;
-                self.answering = Answering::nothing(Why::Unheard);
+        let undecided = self.answering.contradiction().is_some() || self.step.is_some();
+        if undecided && self.none_reports_a_bound(policy) {
+            for record in &mut self.sources {
+                record.forget();
             }
+            self.rate.reset();
+            self.epoch = self.epoch.wrapping_add(1);
+            self.step = None;
+            self.answering = Answering::nothing(Why::Unheard);
         }
         self.choose(policy, clocks);
     }
@@ -320,9 +378,9 @@ impl State {
                 && (self.answering.contradiction().is_some() || self.step.is_some()))
     }
 
-    /// Chooses what serves: the narrowest claim of a source that vouches now, else the narrowest of
-    /// one that did, else what the caller vouched for.
     fn choose(&mut self, policy: &Policy, clocks: &Sandwich) {
+        // The narrowest claim of a source that vouches now serves, else the narrowest of one that
+        // did, else what the caller vouched for.
         if self.answering.contradiction().is_none() {
             self.answering = self.chosen(policy, clocks);
         }
@@ -340,6 +398,7 @@ impl State {
             let epsilon = carried.ok()?.epsilon();
             (epsilon <= policy.max_error).then_some((record.refusal.is_some(), epsilon))
         };
+        // However narrow a helper is, it serves only while no judge's claim can.
         let from = |source| Answering::From {
             source,
             floor: None,
@@ -348,9 +407,16 @@ impl State {
         let narrowest = self
             .in_use(policy)
             .enumerate()
-            .filter_map(|(index, record)| Some((usable(record)?, index)))
+            .filter_map(|(index, record)| {
+                let helps = !policy.is_judge(index);
+                // While a step is open no helper may certify what a judge has yet to settle.
+                if helps && self.step.is_some() {
+                    return None;
+                }
+                Some((helps, usable(record)?, index))
+            })
             .min();
-        if let Some((_, index)) = narrowest {
+        if let Some((_, _, index)) = narrowest {
             return from(index);
         }
         let may_assume = self.none_reports_a_bound(policy);

@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use crate::clock::policy::Policy;
-use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SourceMemory, SyncClaim};
+use crate::source::{
+    Awaiting, Finding, LeapNotice, Look, NtpRefusal, Refusal, SourceMemory, SyncClaim,
+};
 use crate::time::Claim;
 use crate::words::{words_enum, words_struct};
 
@@ -42,8 +44,8 @@ impl Word {
         }
     }
 
-    /// Voids a claim; a source that was never heard stays so.
     const fn drop_claim(&mut self) {
+        // A source that was never heard stays so.
         if self.claim().is_some() {
             *self = Self::Voided;
         }
@@ -115,8 +117,8 @@ impl Consistency {
         neighbours.max(pair)
     }
 
-    /// What stands against the rate outlives a void: no write has refuted it.
     const fn voided(self) -> Self {
+        // What stands against the rate outlives a void: no write has refuted it.
         Self {
             older: None,
             younger: None,
@@ -197,6 +199,10 @@ impl SourceRecord {
             Finding::Nothing if has_claim => self.refusal = None,
             Finding::Nothing => self.refusal = awaiting(Awaiting::Disturbance),
             Finding::Refused(refusal) => self.refusal = Some(refusal),
+            Finding::Void(_) => {
+                self.word.drop_claim();
+                self.refusal = awaiting(Awaiting::Disturbance);
+            }
             Finding::Unsettled => {
                 if !has_claim && self.refusal.is_none() {
                     self.refusal = awaiting(Awaiting::Unsettled);
@@ -236,6 +242,13 @@ impl SourceRecord {
         if !self.agrees() {
             self.word.drop_claim();
         }
+    }
+
+    /// Drops what a helper claims where it excludes what counts more.
+    pub(super) fn overrule(&mut self, by: Duration) {
+        let by_us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.forget();
+        self.refusal = Some(NtpRefusal::Contradicts { by_us }.into());
     }
 
     /// Forgets what was claimed, but not what the source itself remembers.

@@ -15,105 +15,16 @@
 
 use core::time::Duration;
 
+use super::open_step::{Evidence, OpenStep};
 use super::record::Word;
 use super::{Answering, State, Why, age, nanos};
 use crate::clock::policy::Policy;
 use crate::machine::{Disturbance, Sandwich};
 use crate::source::{Finding, LeapNotice, Look, SyncClaim};
 use crate::time::{Claim, ErrorBound, Interval, LeapKind, LeapSecond, Timestamp};
-use crate::words::words_struct;
 
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
-
-/// For how long, in ns, updates must have agreed before they count by themselves: after a step of 0.4 s by
-/// another program chronyd's bounds fell short for up to 93 s (six polls of 16 s), as its line then goes
-/// through samples of before and after the step.
-const ANEW_SPAN: i64 = 120 * SECOND;
-
-/// How many of them at least, since one alone agrees with itself.
-const ANEW_UPDATES: u32 = 4;
-
-/// What a piece of evidence says of a step that has yet to be explained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Evidence {
-    /// The claim from before the step stands, on this scale.
-    Vindicates(Claim),
-    /// The claim from before is false, or the one that was just made.
-    Refutes,
-}
-
-/// A step that is neither explained nor refuted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OpenStep {
-    cause: Disturbance,
-    /// When it was seen, in raw time.
-    at: i64,
-    /// The claim in force then.
-    before: SyncClaim,
-    /// The leap second that would explain it.
-    leap: Option<LeapSecond>,
-    /// What all updates since have in common, when the first of them came, and how many there were.
-    common: Option<Claim>,
-    since: i64,
-    updates: u32,
-}
-
-words_struct!(OpenStep {
-    cause,
-    at,
-    before,
-    leap,
-    common,
-    since,
-    updates,
-});
-
-impl OpenStep {
-    pub(super) const fn cause(&self) -> Disturbance {
-        self.cause
-    }
-
-    /// Returns true if a claim was made after the step.
-    pub(super) const fn precedes(&self, claim: &Claim) -> bool {
-        claim.raw() > self.at
-    }
-
-    fn weigh(&self, claim: &Claim) -> Evidence {
-        let plain = self.before.claim;
-        let leapt = self.leap.map(|leap| plain.with_leap(Some(leap)));
-        let agrees = |before: &Claim| before.contradiction(claim).is_none();
-        match leapt.filter(agrees) {
-            // A claim that agrees with both is too wide to tell: the scale stays open.
-            Some(leapt) if !agrees(&plain) => Evidence::Vindicates(leapt),
-            _ if agrees(&plain) => Evidence::Vindicates(plain),
-            _ => Evidence::Refutes,
-        }
-    }
-
-    /// Counts an update; returns true once enough of them agree to count by themselves.
-    fn count(&mut self, claim: &Claim) -> bool {
-        let common = self
-            .common
-            .and_then(|common| common.carry(claim.raw()).ok())
-            .and_then(|common| common.intersection(&claim.interval()));
-        match common {
-            Some(interval) => {
-                self.common =
-                    Some(Claim::new(claim.raw(), interval, claim.rate()).with_leap(claim.leap()));
-                self.updates = self.updates.saturating_add(1);
-            }
-            None => self.begin_anew(*claim),
-        }
-        self.updates >= ANEW_UPDATES && claim.raw().saturating_sub(self.since) >= ANEW_SPAN
-    }
-
-    const fn begin_anew(&mut self, claim: Claim) {
-        self.common = Some(claim);
-        self.since = claim.raw();
-        self.updates = 1;
-    }
-}
 
 impl State {
     /// Real time has jumped by `by` ns, and no leap second of the claim in force explains it.
@@ -162,11 +73,9 @@ impl State {
         self.answering = Answering::nothing(Why::Disturbed(cause));
     }
 
-    /// Returns how far real time lies from every usable claim; `None` if one of them holds it.
-    ///
-    /// The widest of the claims that agree decides: else a step of half a millisecond inside the
-    /// kernel's bound, but outside chronyd's report, would cost a poll and prevent nothing.
     fn distance(&self, policy: &Policy, real: Timestamp, raw: i64) -> Option<Duration> {
+        // The widest of the claims that agree decides: else a step of half a millisecond inside the
+        // kernel's bound, but outside chronyd's report, would cost a poll and prevent nothing.
         let mut least = None::<Duration>;
         for record in self.in_use(policy) {
             let Some(SyncClaim { claim, .. }) = record.word.claim() else {

@@ -122,16 +122,14 @@ impl Answer {
         elapsed > 0 && latest < elapsed
     }
 
-    /// Returns real time at the asking with what was left to correct, in ns since the Unix epoch.
     fn corrected(&self) -> i128 {
         i128::from(self.asked.real) + i128::from(self.report.correction.signed())
     }
 
-    /// Returns how far a forecast of this age may be off, in ns.
-    ///
-    /// Between two updates chronyd lets its dispersion grow by its skew and 1 ppm. The skew is what it
-    /// does not know of the rate up to the update; how the rate moved since, it cannot know.
     fn forecast_error(&self, context: &LookContext<'_>) -> u64 {
+        // Between two updates chronyd lets its dispersion grow by its skew and 1 ppm. The skew is
+        // what it does not know of the rate up to the update; how the rate moved since, it cannot
+        // know.
         let age = self.corrected() - i128::from(self.report.reference_time.unix_nanos());
         // A reference time that lies ahead was moved by a step: then any time since the update before.
         let age = match u128::try_from(age) {
@@ -142,9 +140,9 @@ impl Answer {
         u64::try_from(error.div_ceil(1_000_000_000)).unwrap_or(u64::MAX)
     }
 
-    /// How far real time may have moved against UTC from the asking to the instant that the report is
-    /// about, which was any until its arrival: 12.5 % is the fastest slew there is.
     fn slewed(&self, context: &LookContext<'_>) -> u64 {
+        // The report is about an instant between the asking and its arrival; 12.5 % is the fastest
+        // slew there is.
         let span = self.received.raw.abs_diff(self.asked.raw);
         let drift = u128::from(span) * u128::from(context.max_drift_ppb);
         let drift = u64::try_from(drift.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
@@ -238,14 +236,14 @@ impl Past {
             .checked_add(report.last_offset.magnitude)
     }
 
-    /// The course after an update: it begins anew from where the clock was, whatever had been done to
-    /// it before, since chronyd has measured that.
     fn course_after_update(
         &self,
         now: &Sandwich,
         report: &Report,
         corrected: i128,
     ) -> Option<Course> {
+        // The course begins anew from where the clock was, whatever had been done to it before,
+        // since chronyd has measured that.
         let untold = self.untold(now, report)?;
         let from = self.corrected - i128::from(report.last_offset.signed());
         // The rate may have changed with the update, which came at any time since.

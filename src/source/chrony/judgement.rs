@@ -61,9 +61,9 @@ fn watch(context: &LookContext<'_>, memory: &SourceMemory, now: &Sandwich) -> Re
     remembered
 }
 
-/// The mailbox is locked: an answer is being stored, and will be there at the next look. Or the
-/// storing thread does not exist, in a forked child: then it stays locked, and chronyd is silent.
 fn locked(context: &LookContext<'_>, memory: &SourceMemory, silence: Duration) -> Look {
+    // An answer is being stored, and will be there at the next look. Or the storing thread does not
+    // exist, in a forked child: then the mailbox stays locked, and chronyd is silent.
     let Some(remembered) = memory.load::<Remembered>() else {
         return Look::new(Finding::Unsettled);
     };
@@ -145,7 +145,6 @@ const fn awaiting(because: Awaiting) -> Finding {
     Finding::Refused(Refusal::AwaitingWrite { because })
 }
 
-/// The last answer, if there is one and it is not too old.
 fn last_answer(
     contents: &Contents,
     now: &Sandwich,
@@ -171,7 +170,6 @@ fn silent(raw: i64, now: &Sandwich, silence: Duration) -> Option<ChronyRefusal> 
     Some(ChronyRefusal::Silent { for_ms })
 }
 
-/// Whether nothing happened to the clocks since this answer was asked for.
 fn is_of_these_clocks(answer: &Answer, remembered: &Remembered) -> bool {
     remembered.real_offset.moved_to(&answer.asked.real_offset()) == 0
         && remembered.boot_offset.moved_to(&answer.asked.boot_offset()) == 0
@@ -183,9 +181,9 @@ fn near_midnight(answer: &Answer, now: &Sandwich) -> bool {
     first.div_euclid(DAY) != last.div_euclid(DAY)
 }
 
-/// Whether a report counts though chronyd has not updated since the first look: nobody stepped the
-/// clock since it last did, or the kernel would have forgotten its NTP state.
 fn may_inherit(kernel: Option<NtpStatus>, remembered: &Remembered) -> bool {
+    // A report counts without an update since the first look if the clock was not stepped since
+    // chronyd last updated: a step would have made the kernel forget its NTP state.
     remembered
         .barrier
         .is_some_and(|barrier| barrier.may_inherit)

@@ -74,7 +74,7 @@ impl Mailbox {
     fn try_lock(&self) -> Option<MutexGuard<'_, Inner>> {
         match self.contents.try_lock() {
             Ok(inner) => Some(inner),
-            // Nobody panics with it in hand, and what is in it is whole at any time.
+            // No holder panics with it in hand, and what is in it is whole at any time.
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
@@ -181,8 +181,8 @@ impl Exchange {
     }
 }
 
-/// The clocks, read at as nearly one instant as a few tries allow; the last ones of equals.
 fn sharp(machine: &dyn Machine) -> Sandwich {
+    // The last of equally narrow sandwiches is taken.
     let mut sharpest = machine.sandwich();
     for _ in 1..TRIES {
         if sharpest.width() <= SHARP {

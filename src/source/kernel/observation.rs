@@ -1,14 +1,14 @@
 //! One look at the kernel: its status, and the clocks read while it did not change.
 
-use crate::machine::{NtpStatus, NtpStatusError, Sandwich};
+use crate::machine::{NtpStatus, NtpStatusError, Sandwich, allow};
 use crate::source::{LookContext, SyncClaim};
 use crate::time::{Claim, ErrorBound, Interval, RateBounds, Timestamp};
 
 /// How often a look is tried before the status counts as unsettled.
 const ATTEMPTS: usize = 4;
 
-/// A sandwich wider than this, in ns, was interrupted: 300 ns is usual, 80 µs where reads are
-/// syscalls.
+/// A sandwich wider than this, in ns, was interrupted, unless the machine is slower than that: 300 ns
+/// is usual, 80 µs where reads are syscalls.
 const SANDWICH_LIMIT: i64 = 500_000;
 
 /// How far coarse time may lag behind real time in a look: the part of `GROWTH_DELAY` that is not
@@ -36,6 +36,8 @@ pub(super) struct Observation {
 
 impl Observation {
     pub(super) fn settled(context: &LookContext<'_>) -> Result<Option<Self>, NtpStatusError> {
+        let cost = i64::try_from(context.reading_cost.as_nanos()).unwrap_or(i64::MAX);
+        let limit = allow(cost, SANDWICH_LIMIT);
         for _ in 0..ATTEMPTS {
             let before = context.machine.ntp_status()?;
             let sample = context.machine.sample();
@@ -48,7 +50,7 @@ impl Observation {
             let overdue = clocks.real.saturating_sub(sample.coarse) > OVERDUE_LIMIT;
             // An interruption in the sandwich would be charged to the claim until the next write:
             // rather see the write a little later.
-            let sharp = clocks.width() <= SANDWICH_LIMIT;
+            let sharp = clocks.width() <= limit;
             if before == status && !overdue && sharp {
                 return Ok(Some(Self {
                     status,

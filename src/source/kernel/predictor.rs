@@ -76,9 +76,8 @@ impl Baseline {
         self.is_not_grown_by(counted, observed) && self.is_not_grown_by(counted + 1, observed)
     }
 
-    /// Returns true if `maxerror` did not just grow by so many seconds, give or take one: the kernel comes
-    /// a tick or two late, at this look as at that.
     fn is_not_grown_by(&self, seconds: i64, observed: &Observation) -> bool {
+        // Give or take a second: the kernel comes a tick or two late, at this look as at that.
         !(seconds - 1..=seconds + 1).any(|n| {
             n >= 0
                 && self

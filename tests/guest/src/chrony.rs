@@ -7,8 +7,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::source::{Awaiting, Refusal};
-use epsilon_clock::{Clock, ClockError, ClockState, Status};
+use epsilon_clock::time::{LeapKind, LeapSecond};
+use epsilon_clock::{Clock, ClockError, ClockState, Disturbance, Status, Timestamp};
 
 use crate::daemon::{Daemon, Observed, Observer, distinct, run_for};
 use crate::host::{Calm, eventually, sleep_ms};
@@ -17,7 +19,7 @@ use crate::ntp_server::{ADDRESS, Server};
 use crate::readers::{Miss, Readers, Score};
 use crate::starved::starved;
 use crate::steps::START;
-use crate::truth::{MS, SECOND, Truth, raw_now};
+use crate::truth::{DAY, MS, SECOND, Truth, raw_now};
 
 /// Where the daemon's settings are, in the guest's memory.
 const CONFIG: &str = "/run/chrony.conf";
@@ -40,10 +42,13 @@ const SHORT_AT_MOST: usize = 6;
 const EXPECTED: [&str; 2] = ["Unvouched", "TooWide"];
 
 fn start(rtcsync: bool) -> Daemon {
+    start_with(if rtcsync { "rtcsync" } else { "" })
+}
+
+fn start_with(settings: &str) -> Daemon {
     let settings = format!(
         "server {ADDRESS} minpoll 1 maxpoll 2 iburst\n\
-         port 0\ncmdport 0\npidfile /run/chronyd.pid\n{}\n",
-        if rtcsync { "rtcsync" } else { "" }
+         port 0\ncmdport 0\npidfile /run/chronyd.pid\n{settings}\n"
     );
     std::fs::write(CONFIG, settings).expect("a file in /run");
     // One that was killed leaves it behind.
@@ -408,4 +413,155 @@ pub(crate) fn without_rtcsync() {
     let scores = readers.stop();
     assert_eq!(scores[0].intervals, 0);
     scores[1].assert_kept(&EXPECTED);
+}
+
+/// How far another program sets the clock, which chronyd does not notice but by its samples.
+const FOREIGN_STEP: i64 = 400 * MS;
+
+/// After that long updates that agree count by themselves (120 s), with two polls of 4 s to spare and
+/// what a busy machine takes.
+const SETTLED_WITHIN: i64 = 140_000;
+
+/// Somebody else sets the clock under a running chronyd. Which of the two is wrong nobody knows, so there
+/// is no interval until it is settled; and none is false, also of a clock that is built right after.
+pub(crate) fn foreign_step() {
+    let Disciplined {
+        truth,
+        server: _server,
+        clock,
+        start_raw,
+        observer,
+        readers,
+        mut daemon,
+    } = Disciplined::start(|_| {});
+    run_for(&mut daemon, 25_000);
+    let widest = clock.calm_now().expect("an interval").epsilon();
+    assert!(widest < Duration::from_millis(100), "{widest:?}");
+
+    let stepped = raw_now();
+    kernel::step(FOREIGN_STEP, None);
+    let fresh = self::clock();
+    let of_the_new = Readers::at_leisure(truth, &[("new after the step", &fresh)]);
+    let away = |error: &ClockError| {
+        matches!(
+            error,
+            ClockError::Disturbed {
+                cause: Disturbance::SteppedAway { .. }
+            }
+        )
+    };
+    assert!(
+        eventually(|| clock.calm_now().is_err_and(|error| away(&error))),
+        "{:?}",
+        clock.calm_now()
+    );
+    println!("after the step: {:?}", clock.calm_now());
+    let settled = answers_within(&mut daemon, &clock, stepped);
+    let anew = answers_within(&mut daemon, &fresh, stepped);
+    println!("an interval again after {settled} ms, of the new clock after {anew} ms");
+    // What chronyd has yet to learn of the step shows now.
+    run_for(&mut daemon, 30_000);
+    assert!(clock.calm_now().is_ok(), "{:?}", clock.calm_status());
+
+    let observed = observer.stop();
+    daemon.end(libc::SIGTERM);
+    let scores = [readers.stop(), of_the_new.stop()].concat();
+    observed.tell(start_raw);
+    println!("{} bounds broke A2", observed.short().count());
+    assert_eq!(clock.calm_status().counters.steps, 1);
+    for score in &scores {
+        score.assert_kept(&["Unvouched", "TooWide", "Disturbed"]);
+    }
+    assert!(scores[0].errors.contains_key("Disturbed"), "{scores:?}");
+}
+
+/// Waits for an interval; returns how many ms after `since` it was there.
+fn answers_within(daemon: &mut Daemon, clock: &Clock, since: i64) -> i64 {
+    loop {
+        let passed = (raw_now() - since) / MS;
+        if clock.calm_now().is_ok() {
+            return passed;
+        }
+        assert!(passed < SETTLED_WITHIN, "{:?}", clock.calm_status());
+        run_for(daemon, 100);
+    }
+}
+
+/// The end of the last day of 2016, which had a second more.
+const LEAP_BOUNDARY: i64 = 17_167 * DAY;
+
+/// Long enough for chronyd to be sure of its clock before.
+const BEFORE_THE_LEAP: i64 = 40 * SECOND;
+
+/// chronyd uses no samples within five seconds of a leap second, and then asks every 2 to 4 s.
+const AFTER_THE_LEAP: i64 = 30_000;
+
+/// chronyd knows of a leap second by `leapsectz` and inserts it by a step of its own, of which neither
+/// the kernel nor any source of the clock tells.
+pub(crate) fn leap_step() {
+    kernel::reset(LEAP_BOUNDARY - BEFORE_THE_LEAP);
+    let boundary = Timestamp::from_unix_nanos(LEAP_BOUNDARY);
+    let kind = LeapKind::Inserted;
+    let truth = Truth::from_now(3 * MS, OSCILLATOR_PPB).with_leap(LeapSecond { boundary, kind });
+    let _server = Server::start(truth, MS);
+    let clock = clock();
+    let start_raw = raw_now();
+    let observer = Observer::start(truth);
+    let readers = Readers::at_leisure(truth, &[("over the leap second", &clock)]);
+    let mut daemon = start_with("rtcsync\nmakestep 0.1 3\nleapsecmode step\nleapsectz right/UTC");
+    let settled = clock.wait_until_synchronized(Duration::from_secs(25));
+    if settled.is_err() && truth.now() > LEAP_BOUNDARY - 5 * SECOND {
+        starved("the leap second came before chronyd had synchronised");
+    }
+    assert!(settled.is_ok(), "{settled:?}");
+    while truth.now() < LEAP_BOUNDARY - 2 * SECOND {
+        run_for(&mut daemon, 100);
+    }
+    assert!(clock.calm_now().is_ok(), "{:?}", clock.calm_status());
+    let said = clock.ntp_status().expect("adjtimex");
+    let told = NtpStatus::STA_INS | NtpStatus::STA_DEL;
+    assert_eq!(said.status & told, 0, "the kernel was told: {said:?}");
+
+    // Real time less raw time falls by a second when chronyd steps; both run within 0.1 % otherwise.
+    let offset = || crate::host::real_nanos() - raw_now();
+    let before = offset();
+    let not_yet = || {
+        let lateness = truth.counted_at(raw_now()) - LEAP_BOUNDARY;
+        assert!(lateness < SECOND / 2, "chronyd does not step");
+        (offset() - before).abs() < SECOND / 2
+    };
+    while not_yet() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let stepped = raw_now();
+    let late = (truth.counted_at(stepped) - LEAP_BOUNDARY) / 1_000;
+    println!("chronyd has stepped, {late} µs late");
+    let unexplained = ClockError::Disturbed {
+        cause: Disturbance::UnexplainedSecond,
+    };
+    assert!(
+        eventually(|| clock.calm_now() == Err(unexplained)),
+        "{:?}",
+        clock.calm_now()
+    );
+    let again = answers_within(&mut daemon, &clock, stepped);
+    println!("an interval again {again} ms after the leap second");
+    assert!(again < AFTER_THE_LEAP, "{again} ms");
+    run_for(&mut daemon, 15_000);
+    assert!(clock.calm_now().is_ok(), "{:?}", clock.calm_status());
+
+    let observed = observer.stop();
+    daemon.end(libc::SIGTERM);
+    let scores = readers.stop();
+    observed.tell(start_raw);
+    let mut score = scores[0].clone();
+    // Before chronyd has made the leap second nothing on the machine tells of it (A5).
+    let unknowable = |miss: &Miss| miss.from <= stepped && truth.at(miss.to) >= LEAP_BOUNDARY;
+    let excused = score.misses.iter().filter(|miss| unknowable(miss)).count();
+    println!("{excused} readings were false in the moment before chronyd's step");
+    if excused > 0 && excused == score.misses.len() && score.fallen_back == 0 {
+        score.false_ones.clear();
+    }
+    score.assert_kept(&["Unvouched", "TooWide", "Disturbed"]);
+    assert!(score.errors.contains_key("Disturbed"), "{score:?}");
 }

@@ -35,7 +35,7 @@ mod system;
 mod truth;
 
 /// What can be run, by name.
-const SCENARIOS: [(&str, fn()); 19] = [
+const SCENARIOS: [(&str, fn()); 21] = [
     ("step_settimeofday", steps::settimeofday),
     ("step_setoffset", steps::setoffset),
     ("step_and_write_at_once", steps::step_and_write_at_once),
@@ -50,6 +50,8 @@ const SCENARIOS: [(&str, fn()); 19] = [
     ("chrony", chrony::disciplines),
     ("chrony_path_recovers", chrony::path_recovers),
     ("chrony_server_recovers", chrony::server_recovers),
+    ("chrony_foreign_step", chrony::foreign_step),
+    ("chrony_leap_step", chrony::leap_step),
     ("chrony_without_rtcsync", chrony::without_rtcsync),
     ("chrony_report", reports::narrows),
     ("timesyncd", liars::timesyncd),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::system::answer_at;
-use crate::truth::{SECOND, Truth};
+use crate::truth::{SECOND, Truth, raw_now};
 
 /// From 1900 to 1970, in seconds.
 const NTP_TO_UNIX: i64 = 2_208_988_800;
@@ -73,7 +73,7 @@ impl Server {
     }
 
     fn served(&self, truth: &Truth) -> i64 {
-        truth.now() + self.ahead.load(Ordering::SeqCst)
+        truth.posix_at(raw_now()) + self.ahead.load(Ordering::SeqCst)
     }
 }
 

@@ -57,11 +57,13 @@ fn bound_by_chronyc() -> Option<f64> {
     Some(bound * 1e9)
 }
 
-/// What the report alone makes of epsilon: less drift, margin and bracket.
+/// What the report alone makes of epsilon: less drift, margin and bracket, and what is charged for its
+/// being an estimate (A2's deviation and wander), of which `chronyc` knows nothing.
 fn reported(status: &Status) -> f64 {
     let epsilon = status.interval.expect("an interval").epsilon().as_nanos() as f64;
     let bound: ErrorBound = status.bound.expect("a bound");
-    epsilon - (bound.drift_ns + bound.margin_ns + bound.bracket_ns) as f64
+    let estimate = bound.deviation_ns + bound.wander_ns;
+    epsilon - (bound.drift_ns + bound.margin_ns + bound.bracket_ns + estimate) as f64
 }
 
 /// Both sources at one instant: the width of what they say, and what it is made of, in µs.
@@ -237,7 +239,9 @@ fn narrower_than_the_kernel(daemon: &mut Daemon, truth: Truth) {
         "without what reading the clocks took: kernel {kernels} µs, chrony {chronys} µs, {:.2} times",
         kernels as f64 / chronys as f64
     );
-    assert!(chronys * 3 <= kernels, "{chronys} µs against {kernels}");
+    // The wander that a forecast is charged, 15 ppm since chronyd's last update, is half of chrony's here
+    // (2.9 times tighter with it, measured at polls of 4 s).
+    assert!(chronys * 2 <= kernels, "{chronys} µs against {kernels}");
 }
 
 /// Stopped, resumed, ended, started again.

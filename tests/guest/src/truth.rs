@@ -39,11 +39,16 @@ impl Truth {
         }
     }
 
-    /// UTC at a raw instant.
-    pub(crate) fn at(&self, raw: i64) -> i64 {
+    /// UTC at a raw instant, had there been no leap second.
+    pub(crate) fn counted_at(&self, raw: i64) -> i64 {
         let elapsed = i128::from(raw - self.raw);
         let drift = elapsed * i128::from(self.rate_ppb) / 1_000_000_000;
-        let counted = self.utc + i64::try_from(elapsed + drift).expect("a test is short");
+        self.utc + i64::try_from(elapsed + drift).expect("a test is short")
+    }
+
+    /// UTC at a raw instant.
+    pub(crate) fn at(&self, raw: i64) -> i64 {
+        let counted = self.counted_at(raw);
         let Some(leap) = self.leap else {
             return counted;
         };
@@ -60,10 +65,24 @@ impl Truth {
         self.at(raw_now())
     }
 
+    /// UTC at a raw instant as POSIX counts it: an inserted second repeats the one before it.
+    pub(crate) fn posix_at(&self, raw: i64) -> i64 {
+        let monotone = self.at(raw);
+        let Some(LeapSecond { boundary, kind }) = self.leap else {
+            return monotone;
+        };
+        let boundary = boundary.unix_nanos();
+        if kind == LeapKind::Inserted && monotone == boundary {
+            self.counted_at(raw) - SECOND
+        } else {
+            monotone
+        }
+    }
+
     /// How far real time is ahead of true time now.
     pub(crate) fn error_of_real(&self) -> i64 {
         let (raw, real) = raw_and_real();
-        real - self.at(raw)
+        real - self.posix_at(raw)
     }
 }
 

@@ -58,6 +58,17 @@ pub(super) fn advice(facts: &Facts, seen: &Seen) -> Vec<String> {
         )),
         _ => {}
     }
+    let unvouched = matches!(
+        refusal,
+        Some(Refusal::Unsynchronized { .. } | Refusal::NoBound { .. } | Refusal::Status(_))
+    );
+    if unvouched && seen.servers.is_none() {
+        advice.push(
+            "Or leave the daemon as it is, and let your program ask NTP servers itself, without root \
+             (`NtpSource`): `epsilon doctor --ntp HOST` shows what comes of it."
+                .to_owned(),
+        );
+    }
     if facts.daemons.len() > 1 && !facts.daemons.iter().any(|name| name.contains("phc2sys")) {
         let names = facts.daemons.join(" and ");
         advice.push(format!("Run one daemon: {names} pull at the same clock."));

@@ -27,6 +27,9 @@ pub fn page(facts: &Facts, seen: &Seen, width: usize) -> String {
     };
     section(&mut out, "Who disciplines the clock", who(facts, seen));
     section(&mut out, "Whether to trust it", vec![verdict(seen)]);
+    if let Some(servers) = &seen.servers {
+        section(&mut out, "What the NTP servers say", servers.lines());
+    }
     section(&mut out, "What epsilon to expect", expectation(seen));
     let advice = advice(facts, seen);
     let advice = if advice.is_empty() {

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 use epsilon_clock::machine::{NtpStatus, NtpStatusError};
 use epsilon_clock::{Clock, Status};
 
+use super::compared::Compared;
+
 /// What the clock said while it was watched.
 pub struct Seen {
     /// For how long.
@@ -14,6 +16,8 @@ pub struct Seen {
     pub status: Status,
     /// What the kernel says of its own clock.
     pub kernel: Result<NtpStatus, NtpStatusError>,
+    /// What NTP servers say of the time, if some were named.
+    pub servers: Option<Compared>,
 }
 
 impl Seen {
@@ -38,6 +42,7 @@ impl Seen {
             epsilon,
             status: clock.status(),
             kernel: clock.ntp_status(),
+            servers: None,
         }
     }
 }

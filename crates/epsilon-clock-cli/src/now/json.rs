@@ -7,6 +7,7 @@ use epsilon_clock::{ErrorBound, Interval};
 
 use super::report::Report;
 use crate::json::Json;
+use crate::ntp;
 use crate::units::nanos;
 
 impl Report {
@@ -53,7 +54,18 @@ impl Report {
                 status.refusal.map(|refusal| refusal.to_string()).into(),
             ),
             ("refusal_code", status.refusal.map(code).into()),
-            ("kernel", self.kernel.as_ref().ok().map(kernel).into()),
+            (
+                "ntp_servers",
+                Json::List(self.servers.iter().map(ntp::as_json).collect()),
+            ),
+            (
+                "kernel",
+                self.kernel
+                    .as_ref()
+                    .and_then(|status| status.as_ref().ok())
+                    .map(kernel)
+                    .into(),
+            ),
             ("counters", counters(&status.counters)),
         ])
     }
@@ -74,10 +86,11 @@ fn source(source: &SourceStatus) -> Json {
     ])
 }
 
-/// What it is in one word: of chronyd's refusals, which one.
+/// What it is in one word: of the refusals of chronyd and of NTP servers, which one.
 fn code(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Chrony(refusal) => refusal.as_str(),
+        Refusal::Ntp(refusal) => refusal.as_str(),
         refusal => refusal.as_str(),
     }
 }

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use epsilon_clock::source::{ChronySource, KernelSource};
+use epsilon_clock::source::{ChronySource, KernelSource, NtpSource};
 use epsilon_clock::{BuildError, Clock};
 
 use crate::args::{ppm, set_once, span, unexpected, value};
+use crate::ntp::{self, Servers};
 
 #[derive(Debug, Default)]
 pub(super) struct Options {
@@ -14,6 +15,7 @@ pub(super) struct Options {
     assume_error: Option<Duration>,
     max_drift_ppb: Option<u32>,
     sources: Vec<SourceName>,
+    pub(super) servers: Servers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,13 +52,23 @@ impl Options {
                     }
                     options.sources.push(name);
                 }
+                Long("ntp") => options.servers.add(value("--ntp", &mut parser, ntp::host)?),
+                Long("accept-local") => options.servers.accept_local(),
                 _ => return Err(unexpected(arg)),
             }
         }
         Ok(Some(options))
     }
 
-    pub(super) fn clock(&self) -> Result<Clock, BuildError> {
+    /// Returns true if a source is asked that asks the kernel.
+    ///
+    /// Where none is, the command does not ask either: a filter may kill it for that system call.
+    pub(super) fn asks_kernel(&self) -> bool {
+        self.sources.contains(&SourceName::Kernel)
+            || (self.sources.is_empty() && !self.servers.are_named())
+    }
+
+    pub(super) fn clock(&self, servers: Option<NtpSource>) -> Result<Clock, BuildError> {
         let mut builder = Clock::builder();
         if let Some(error) = self.assume_error {
             builder = builder.assume_error(error);
@@ -72,6 +84,9 @@ impl Options {
                 SourceName::Kernel => builder.source(KernelSource::new()),
                 SourceName::Chrony => builder.source(ChronySource::new()),
             };
+        }
+        if let Some(servers) = servers {
+            builder = builder.source(servers);
         }
         builder.build()
     }

@@ -2,6 +2,8 @@ use std::io::{self, Write};
 
 use epsilon_clock::clock::SourceStatus;
 use epsilon_clock::machine::{NtpStatus, NtpStatusError};
+use epsilon_clock::source::NtpSource;
+use epsilon_clock::source::ntp::NtpServerStatus;
 use epsilon_clock::{Clock, Status};
 
 /// Everything that is told of one reading.
@@ -10,11 +12,13 @@ pub(super) struct Report {
     pub(super) estimate: String,
     pub(super) status: Status,
     pub(super) sources: Vec<SourceStatus>,
-    pub(super) kernel: Result<NtpStatus, NtpStatusError>,
+    /// `None` if the kernel is not asked.
+    pub(super) kernel: Option<Result<NtpStatus, NtpStatusError>>,
+    pub(super) servers: Vec<NtpServerStatus>,
 }
 
 impl Report {
-    pub(super) fn of(clock: &Clock) -> Self {
+    pub(super) fn of(clock: &Clock, servers: Option<&NtpSource>, asks_kernel: bool) -> Self {
         let status = clock.status();
         let estimate = match status.interval {
             Ok(interval) => interval.midpoint(),
@@ -24,7 +28,8 @@ impl Report {
             estimate: estimate.to_string(),
             status,
             sources: clock.sources(),
-            kernel: clock.ntp_status(),
+            kernel: asks_kernel.then(|| clock.ntp_status()),
+            servers: servers.map_or_else(Vec::new, NtpSource::servers),
         }
     }
 

@@ -8,6 +8,7 @@ use epsilon_clock::{ClockError, ClockState, ErrorBound};
 
 use super::kernel::{error_in_words, flags_in_words, state_in_words};
 use super::report::Report;
+use crate::ntp;
 use crate::terminal::{self, wrapped};
 use crate::units::{age, nanos};
 
@@ -36,6 +37,7 @@ impl Report {
             write_bound(out, &bound)?;
         }
         self.write_sources(out, width)?;
+        self.write_servers(out, width)?;
         if let Err(error) = status.interval {
             self.write_kernel(out)?;
             writeln!(out, "\nWhy there is no interval")?;
@@ -47,7 +49,11 @@ impl Report {
 
     fn state_in_words(&self) -> String {
         let state = self.status.state;
-        let source = self.status.source.unwrap_or("unknown source");
+        let source = match self.status.source {
+            None => "unknown source",
+            Some("ntp") => "agreement of NTP servers",
+            Some(name) => name,
+        };
         match state {
             ClockState::Synchronized => format!("{state}: the {source} vouches for the time"),
             ClockState::Inherited => {
@@ -77,13 +83,29 @@ impl Report {
         writeln!(out, "  {:<8} {}", "vmclock", self.status.vmclock)
     }
 
+    /// What each NTP server said, if any was named.
+    fn write_servers(&self, out: &mut impl Write, width: usize) -> io::Result<()> {
+        if self.servers.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nNTP servers")?;
+        for (name, words) in ntp::in_words(&self.servers) {
+            let name = format!("  {name}: ");
+            writeln!(out, "{}", wrapped(&words, &name, "           ", width))?;
+        }
+        Ok(())
+    }
+
     fn is_told_below(&self, refusal: Refusal) -> bool {
         self.status.interval == Err(ClockError::Unvouched(refusal))
     }
 
     fn write_kernel(&self, out: &mut impl Write) -> io::Result<()> {
+        let Some(status) = self.kernel else {
+            return Ok(());
+        };
         writeln!(out, "\nWhat the kernel says of its clock")?;
-        let status = match self.kernel {
+        let status = match status {
             Err(error) => return writeln!(out, "  {error}"),
             Ok(status) => status,
         };
@@ -133,26 +155,33 @@ fn write_bound(out: &mut impl Write, bound: &ErrorBound) -> io::Result<()> {
 }
 
 fn write_ways_out(out: &mut impl Write, error: &ClockError, width: usize) -> io::Result<()> {
-    let ways = match error {
-        ClockError::Unvouched(Refusal::UnsyncFlag { .. }) => [
+    let ways: &[&str] = match error {
+        ClockError::Unvouched(Refusal::UnsyncFlag { .. }) => &[
             "Have chrony clear the flag: add `rtcsync` to its configuration and restart it.",
             "Believe the bound all the same, if you know who wrote it: --accept-unsync-flag.",
         ],
-        ClockError::Unvouched(Refusal::AwaitingWrite { .. }) | ClockError::Disturbed { .. } => [
+        ClockError::Unvouched(Refusal::AwaitingWrite { .. }) | ClockError::Disturbed { .. } => &[
             "Wait until the time daemon has heard from a server again: --watch.",
             "See what it knows: `chronyc tracking` or `ntpq -p`.",
         ],
-        ClockError::Unvouched(_) => [
+        ClockError::Unvouched(Refusal::Ntp(_)) => &[
+            "Do what each server's line above asks for, and watch it: --watch.",
+            "Name other servers, three or more so that one may be wrong: --ntp HOST.",
+        ],
+        ClockError::Unvouched(_) => &[
             "Have a time daemon vouch for the clock: run chrony with `rtcsync` in its \
              configuration, or ntpd; for a container, on its host.",
+            "Ask NTP servers from here, without root and whatever the daemon says: --ntp HOST, three \
+             times or more so that one may be wrong.",
             "Vouch for it yourself, if you know how wrong it can be: --assume-error 50ms.",
         ],
-        _ => [
+        _ => &[
             "Put right what is named above; then the intervals come back.",
             "See what the time daemon knows: `chronyc tracking` or `ntpq -p`.",
         ],
     };
-    writeln!(out, "\nTwo ways out")?;
+    let count = if ways.len() == 3 { "Three" } else { "Two" };
+    writeln!(out, "\n{count} ways out")?;
     for (number, way) in (1..).zip(ways) {
         let number = format!("  {number}. ");
         writeln!(out, "{}", wrapped(way, &number, "     ", width))?;

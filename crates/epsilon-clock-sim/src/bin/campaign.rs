@@ -8,7 +8,7 @@
 //! - `--scenario NAME`: only this one; may be given more than once
 //! - `--seed S`: only this seed, as a failing run printed it
 //! - `--readings N`: about how many readings a run makes (4000)
-//! - `--sources kernel|chrony|both`: whom the clocks ask, whatever the scenario says
+//! - `--sources kernel|chrony|both|ntp`: whom the clocks ask, whatever the scenario says
 //! - `--list`: names the scenarios
 //!
 //! Each run is played twice, by clocks that learn their oscillator's rate and by ones that do not:
@@ -56,6 +56,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
                     "kernel" => Sources::Kernel,
                     "chrony" => Sources::Chrony,
                     "both" => Sources::KernelAndChrony,
+                    "ntp" => Sources::Ntp,
                     other => return Err(format!("no sources {other}").into()),
                 });
             }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{Expectation, Scenario};
-use super::{daemons, forecasts, leaps, machines, oscillators, sources};
+use super::{daemons, forecasts, leaps, machines, oscillators, servers, sources};
 
 impl Scenario {
     /// Lists all of them.
@@ -16,6 +16,7 @@ impl Scenario {
                 &leaps::ALL[..],
                 &oscillators::ALL[..],
                 &sources::ALL[..],
+                &servers::ALL[..],
                 &forecasts::ALL[..],
             ];
             // What is broken on purpose comes last.

@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use super::contradiction::Contradiction;
-use crate::time::{Interval, Timestamp};
+use super::interval::Interval;
+use super::timestamp::Timestamp;
 
 /// Finds where true time is, and which intervals are surely false.
 ///

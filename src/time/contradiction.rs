@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::time::{Interval, IntervalOrder};
+use super::interval::{Interval, IntervalOrder};
 
 /// On which side of true time a clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,413 @@
+//! One request and its reply, with the clocks that were read around them, in the order that counts.
+
+use core::fmt;
+use core::time::Duration;
+use std::io;
+use std::net::SocketAddr;
+
+use super::bucket::Budget;
+use super::cookie::{self, Cookie};
+use super::packet::{BUFFER_LEN, Reply, request};
+use crate::machine::{Disruption, Identity, Machine, OffsetRange, Sandwich};
+
+/// How long a reply is waited for: all sources of a clock are asked by one thread, and the others'
+/// turn must come.
+pub(super) const PATIENCE: Duration = Duration::from_millis(450);
+
+/// A reply that took longer, in ns, is dropped: its interval would be as wide.
+const SLOWEST: i64 = 2_000_000_000;
+
+/// How many datagrams that are no reply are read before the server is taken for silent.
+const STRANGERS: usize = 16;
+
+/// How often the clocks are read before sending and after receiving, until they are as sharp as
+/// this, in ns: what blurs them may hide a suspend, and is charged.
+const TRIES: usize = 8;
+const SHARP: i64 = 2_000;
+
+/// A way to servers, and back: UDP, or a simulated world that plays servers.
+///
+/// What an implementation must keep to: a [`Channel`] is connected (only datagrams of the server it
+/// was opened for come out), and each has a port of its own that cannot be guessed.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Opens a channel to a server, for one request.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from being opened; the request counts as lost.
+    fn open(&self, server: SocketAddr) -> io::Result<Box<dyn Channel>>;
+
+    /// Returns the addresses of a name; may take seconds, and is called in a thread of its own if
+    /// the transport is [concurrent](Self::is_concurrent).
+    ///
+    /// # Errors
+    ///
+    /// Whatever the resolver says; the name is resolved anew later.
+    fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+
+    /// Returns what may still be asked, shared by all clocks of a process.
+    fn budget(&self) -> &Budget;
+
+    /// Returns 64 random bits, for a request's cookie and the spread of requests over time.
+    ///
+    /// By default of the operating system. A simulated world draws its own, to be repeatable.
+    ///
+    /// # Errors
+    ///
+    /// Where there are none; then nothing is asked.
+    fn random_bits(&self) -> io::Result<u64> {
+        cookie::random_bits()
+    }
+
+    /// Returns true if several channels may be waited on at once, each in a thread of its own; by
+    /// default false, as in a world whose time passes in one thread.
+    fn is_concurrent(&self) -> bool {
+        false
+    }
+}
+
+/// A connected datagram socket, or what plays one.
+pub trait Channel: fmt::Debug + Send {
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from being sent.
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()>;
+
+    /// Waits for one datagram, no longer than that: how long it is, with its beginning in `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept one from coming in time.
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> io::Result<usize>;
+}
+
+/// What raw time depends on, beside suspends: nothing of it may change during an exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Surroundings {
+    pub(super) disruption: Disruption,
+    identity: Identity,
+    pub(super) clocksource: u64,
+}
+
+impl Surroundings {
+    fn read(machine: &dyn Machine) -> Option<Self> {
+        // There is none while the hypervisor changes what it tells.
+        Some(Self {
+            disruption: machine.disruption()?,
+            identity: machine.identity(),
+            clocksource: machine.clocksource(),
+        })
+    }
+}
+
+/// The clocks around a request and its reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Clocks {
+    /// Raw time before the request was sent (r1), in ns.
+    pub(super) sent: i64,
+    /// Raw time after the reply had come (r4), in ns.
+    pub(super) received: i64,
+    /// How long the machine may have slept in between without that showing (u), in ns.
+    pub(super) hidden_ns: u64,
+    /// Boot time less monotonic time before the request was sent.
+    pub(super) boot_offset: OffsetRange,
+    pub(super) surroundings: Surroundings,
+}
+
+/// A believable reply, raw: what it proves is worked out where the rate is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange {
+    /// Counts the exchanges of a source, from 1.
+    pub(super) serial: u64,
+    /// Counts its rounds: servers asked together.
+    pub(super) round: u64,
+    pub(super) server: SocketAddr,
+    pub(super) clocks: Clocks,
+    pub(super) reply: Reply,
+    /// How far the server may have been off at T3 (E), in ns.
+    pub(super) distance_ns: u64,
+    pub(super) precision_ns: u64,
+}
+
+impl Exchange {
+    /// Returns what raw time counted between sending and receiving, in ns.
+    pub(super) const fn round_trip_ns(&self) -> u64 {
+        self.clocks.received.abs_diff(self.clocks.sent)
+    }
+}
+
+/// Why a request came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// No reply came, or none in time, or the request could not be sent.
+    NoReply,
+    /// Something happened to the clocks meanwhile.
+    Disturbed,
+}
+
+/// Asks a server once.
+///
+/// What is read before the first instant (r1) and after the last (r4) only widens what they are
+/// compared for. The other way round a suspend between reading boot time and raw time would be seen
+/// by neither.
+pub(super) fn ask(
+    machine: &dyn Machine,
+    transport: &dyn Transport,
+    server: SocketAddr,
+) -> Result<(Reply, Clocks), Loss> {
+    let lost = |_: io::Error| Loss::NoReply;
+    let cookie = Cookie::from_bits(transport.random_bits().map_err(lost)?);
+    let mut channel = transport.open(server).map_err(lost)?;
+    let surroundings = Surroundings::read(machine).ok_or(Loss::Disturbed)?;
+    let before = sharp(machine);
+    let sent = machine.sample().raw;
+    channel.send(&request(cookie)).map_err(lost)?;
+    let (reply, received) = receive(machine, channel.as_mut(), cookie, sent)?;
+    let after = sharp(machine);
+    let slept = before.boot_offset().moved_to(&after.boot_offset()) != 0;
+    let undisturbed = Surroundings::read(machine) == Some(surroundings);
+    if slept || !undisturbed || before.raw > sent || sent > received || received > after.raw {
+        return Err(Loss::Disturbed);
+    }
+    if received.saturating_sub(sent) > SLOWEST {
+        return Err(Loss::NoReply);
+    }
+    let hidden = after
+        .boot_offset()
+        .hi
+        .saturating_sub(before.boot_offset().lo);
+    let clocks = Clocks {
+        sent,
+        received,
+        hidden_ns: u64::try_from(hidden).unwrap_or(0),
+        boot_offset: before.boot_offset(),
+        surroundings,
+    };
+    Ok((reply, clocks))
+}
+
+/// Waits for the reply to this request, and reads raw time at once when it is there.
+fn receive(
+    machine: &dyn Machine,
+    channel: &mut dyn Channel,
+    cookie: Cookie,
+    sent: i64,
+) -> Result<(Reply, i64), Loss> {
+    let deadline = sent.saturating_add(i64::try_from(PATIENCE.as_nanos()).unwrap_or(i64::MAX));
+    let mut now = sent;
+    // What is no reply to us is passed over: its sender cannot keep the reply out.
+    for _ in 0..STRANGERS {
+        let left = u64::try_from(deadline.saturating_sub(now)).unwrap_or(0);
+        if left == 0 {
+            break;
+        }
+        let mut buffer = [0; BUFFER_LEN];
+        let length = channel
+            .receive(&mut buffer, Duration::from_nanos(left))
+            .map_err(|_| Loss::NoReply)?;
+        now = machine.sample().raw;
+        let datagram = buffer.get(..length).unwrap_or(&[]);
+        if let Ok(reply) = Reply::parse(datagram, cookie) {
+            return Ok((reply, now));
+        }
+    }
+    Err(Loss::NoReply)
+}
+
+fn sharp(machine: &dyn Machine) -> Sandwich {
+    let mut sharpest = machine.sandwich();
+    for _ in 1..TRIES {
+        if sharpest.width() <= SHARP {
+            break;
+        }
+        let again = machine.sandwich();
+        if again.width() <= sharpest.width() {
+            sharpest = again;
+        }
+    }
+    sharpest
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::super::proof;
+    use super::super::world::{Behaviour, Event, SECOND, World};
+    use super::*;
+    use crate::time::RateBounds;
+
+    pub(in crate::source::ntp) fn exchange_of(clocks: Clocks) -> Exchange {
+        Exchange {
+            serial: 1,
+            round: 1,
+            server: server(),
+            clocks,
+            reply: Reply::default(),
+            distance_ns: 0,
+            precision_ns: 0,
+        }
+    }
+
+    fn server() -> SocketAddr {
+        "192.0.2.1:123".parse().unwrap()
+    }
+
+    /// Asks once in this world; the claim, and true time when raw time was read for it.
+    fn exchanged(world: &World, distance_ns: u64) -> Result<bool, Loss> {
+        let (reply, clocks) = ask(world, world, server())?;
+        let truth = world.truth_at(clocks.received);
+        let exchange = Exchange {
+            reply,
+            distance_ns,
+            precision_ns: 1,
+            ..exchange_of(clocks)
+        };
+        let claim = proof::claim(&exchange, RateBounds::symmetric(200_000)).unwrap();
+        Ok(claim.interval().contains(truth))
+    }
+
+    /// How many reads an exchange makes in which nothing happens.
+    fn reads() -> usize {
+        let world = World::new(0);
+        world.set(server(), Behaviour::HONEST);
+        assert_eq!(exchanged(&world, 1_000), Ok(true));
+        world.reads()
+    }
+
+    /// Anything within a range, and often this.
+    fn or_at(this: i64, least: i64, most: i64) -> impl Strategy<Value = i64> {
+        prop_oneof![Just(this), least..=most]
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            (0_i64..50_000_000).prop_map(Event::Pause),
+            (0_i64..2_000).prop_map(Event::Suspend),
+            (0_i64..5_000_000_000).prop_map(Event::Suspend),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// P1: every split of the round trip, any pause and any suspend between any two reads, a
+        /// server that is up to E off when it sends, and jumps by anything between T2 and T3.
+        #[test]
+        fn p1_an_exchange_that_counts_contains_utc(
+            there in or_at(0, 0, 100_000_000),
+            held in or_at(0, 0, 50_000_000),
+            back in or_at(0, 0, 100_000_000),
+            off_received in -SECOND..SECOND,
+            off_sent in or_at(-10_000_000, -10_000_000, 10_000_000),
+            drift in or_at(200_000, -200_000, 200_000),
+            events in prop::collection::vec((0_usize..28, any_event()), 0..4),
+        ) {
+            let world = World::new(drift);
+            let behaviour = Behaviour { there, held, back, off_received, off_sent, ..Behaviour::HONEST };
+            world.set(server(), behaviour);
+            world.lock().events = events;
+            // A nanosecond for the stamp's unit, and one for raw time's.
+            let contains = exchanged(&world, 10_000_002);
+            prop_assert!(contains != Ok(false));
+        }
+
+        /// P2: strangers' datagrams change nothing, and of two replies one counts.
+        #[test]
+        fn p2_a_reply_to_no_request_of_ours_changes_nothing(
+            strangers in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..15),
+            old in any::<u64>(),
+        ) {
+            let world = World::new(0);
+            world.set(server(), Behaviour::HONEST);
+            // A reply to another request, whole.
+            let replayed = Reply::default().answer(&request(Cookie::from_bits(old))).unwrap();
+            {
+                let mut state = world.lock();
+                state.strangers = strangers;
+                state.strangers.push(replayed.to_vec());
+                state.twice = true;
+            }
+            prop_assert_eq!(exchanged(&world, 2), Ok(true));
+            prop_assert_eq!(exchanged(&world, 2), Ok(true));
+        }
+    }
+
+    /// P1 and P7, each read in turn: whatever a sleep falls between, what counts is true, and a sleep
+    /// while the request is out leaves nothing.
+    #[test]
+    fn p1_a_suspend_before_any_read() {
+        let reads = reads();
+        assert!(reads >= 20, "{reads}");
+        for read in 0..reads {
+            for span in [1, 50, 100, 1_000, 10_000_000, 3 * SECOND] {
+                let world = World::new(0);
+                // Nothing to spare: the reply leaves when the request does, and comes at once.
+                let (there, held, back) = (0, 0, 0);
+                let at_once = Behaviour {
+                    there,
+                    held,
+                    back,
+                    ..Behaviour::HONEST
+                };
+                world.set(server(), at_once);
+                world.lock().events = vec![(read, Event::Suspend(span))];
+                assert_ne!(
+                    exchanged(&world, 2),
+                    Ok(false),
+                    "{span} ns before read {read}"
+                );
+            }
+        }
+    }
+
+    /// The reads of an exchange: surroundings (3), sandwich (5), coarse and raw time (r1), coarse and
+    /// raw time (r4), sandwich (5), surroundings (3).
+    #[test]
+    fn p7_an_exchange_over_a_suspend_or_a_change_gives_nothing() {
+        const SURROUNDINGS: usize = 3;
+        const SENT: usize = 9;
+        const RECEIVED: usize = 11;
+        let reads = reads();
+        assert_eq!(reads, 20);
+        let while_away = SENT + 1..=RECEIVED;
+        let all_the_while = SURROUNDINGS..=reads - SURROUNDINGS;
+        for (event, counts_over) in [
+            (Event::Suspend(10_000_000), while_away.clone()),
+            (Event::Suspend(3 * SECOND), while_away),
+            (Event::Marker, all_the_while.clone()),
+            (Event::Generation, all_the_while.clone()),
+            (Event::Namespace, all_the_while.clone()),
+            (Event::Process, all_the_while.clone()),
+            (Event::Clocksource, all_the_while),
+        ] {
+            for read in counts_over {
+                let world = World::new(0);
+                world.set(server(), Behaviour::HONEST);
+                world.lock().events = vec![(read, event)];
+                let outcome = exchanged(&world, 2);
+                assert_eq!(
+                    outcome,
+                    Err(Loss::Disturbed),
+                    "{event:?} before read {read}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_reply_that_took_too_long_is_dropped() {
+        let world = World::new(0);
+        let back = 3 * SECOND;
+        world.set(
+            server(),
+            Behaviour {
+                back,
+                ..Behaviour::HONEST
+            },
+        );
+        assert_eq!(exchanged(&world, 2), Err(Loss::NoReply));
+    }
+}

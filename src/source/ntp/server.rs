@@ -1,0 +1,304 @@
+//! One server: what was heard of it, when it is asked again, and what of all that counts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::exchange::{Clocks, Exchange, Loss, Transport};
+use super::names::Addresses;
+use super::packet::Reply;
+use super::proof;
+use super::refusal::NtpRefusal;
+use super::schedule::{LOSSES, Schedule};
+use super::scrutiny::examine;
+use super::settings::NtpServer;
+use crate::machine::{Disruption, OffsetRange};
+use crate::time::{Claim, LeapSecond, RateBounds, WINDOW};
+
+/// How many exchanges are kept of a server (as NTP's clock filter does).
+pub(super) const KEPT: usize = 8;
+
+/// How old an exchange may be to represent its server, in ns: the learning window.
+///
+/// Bounds on the rate that are learned later are assumed of this window and what follows, never of
+/// what was before; and a false exchange serves no longer than this.
+pub(super) const OLDEST: i64 = WINDOW;
+
+/// How long a name without an address waits for the next try, in ns.
+const RESOLVE_EVERY: i64 = 64_000_000_000;
+
+/// What was heard of one server, as looks see it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
+    /// The last exchanges, the oldest first.
+    pub(super) exchanges: Vec<Exchange>,
+    /// Why the last reply was not believed, if it was not.
+    pub(super) refusal: Option<NtpRefusal>,
+    pub(super) address: Option<SocketAddr>,
+    /// Raw time of the last reply, believed or not.
+    pub(super) replied_at: Option<i64>,
+    /// Requests without a reply since.
+    pub(super) losses: u32,
+    pub(super) interval_ns: i64,
+}
+
+/// One server on the side of the thread that asks.
+#[derive(Debug)]
+pub(super) struct Server {
+    settings: NtpServer,
+    addresses: Addresses,
+    schedule: Schedule,
+    resolve_at: i64,
+    heard: Heard,
+}
+
+/// What one request came to.
+pub(super) type Outcome = Result<(Reply, Clocks), Loss>;
+
+/// What is the same for all exchanges of a round.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    pub(super) number: u64,
+    pub(super) raw: i64,
+    pub(super) margin_ns: u64,
+    pub(super) max_distance_ns: u64,
+    /// How fast true time may run against raw time, for all that the last look knew.
+    pub(super) rate: RateBounds,
+}
+
+impl Server {
+    pub(super) fn new(settings: NtpServer, raw: i64, random: u64) -> Self {
+        let schedule = Schedule::new(raw, settings.shortest_interval(), settings.own, random);
+        Self {
+            addresses: Addresses::new(&settings.host),
+            schedule,
+            resolve_at: raw,
+            heard: Heard::default(),
+            settings,
+        }
+    }
+
+    pub(super) fn heard(&self) -> Heard {
+        Heard {
+            losses: self.schedule.losses(),
+            interval_ns: self.schedule.interval_ns(),
+            ..self.heard.clone()
+        }
+    }
+
+    pub(super) const fn hurry(&mut self, raw: i64) {
+        self.schedule.hurry(raw);
+    }
+
+    /// Returns the address to ask now, if it is time and a token is left.
+    pub(super) fn due(&mut self, raw: i64, transport: &Arc<dyn Transport>) -> Option<SocketAddr> {
+        if self.addresses.take_found() {
+            self.resolve_at = raw.saturating_add(RESOLVE_EVERY);
+        }
+        let waits = self.resolve_at.saturating_sub(raw);
+        if self.addresses.is_empty() && !(1..=RESOLVE_EVERY).contains(&waits) {
+            self.addresses.resolve(&self.settings.host, transport);
+            // Where that took no time.
+            self.addresses.take_found();
+        }
+        if !self.schedule.is_due(raw) {
+            return None;
+        }
+        let address = self.addresses.in_use(raw)?;
+        if !transport.budget().take(address, self.settings.own, raw) {
+            self.schedule.postpone(raw);
+            return None;
+        }
+        if self.heard.address.is_some_and(|before| before != address) {
+            // Another server under this name: what the one before said is not its word.
+            self.heard = Heard::default();
+        }
+        self.heard.address = Some(address);
+        Some(address)
+    }
+
+    /// Takes note of what asking came to.
+    pub(super) fn note(
+        &mut self,
+        server: SocketAddr,
+        outcome: Outcome,
+        serial: u64,
+        round: &Round,
+        random: u64,
+        transport: &Arc<dyn Transport>,
+    ) {
+        let raw = round.raw;
+        let (reply, clocks) = match outcome {
+            Ok(answer) => answer,
+            // The server is not to blame, and may be asked again soon.
+            Err(Loss::Disturbed) => return self.schedule.refused(raw, random),
+            Err(Loss::NoReply) => {
+                self.schedule.lost(raw, random);
+                if self.schedule.losses() % LOSSES == 0 {
+                    self.addresses.resolve(&self.settings.host, transport);
+                }
+                return;
+            }
+        };
+        self.heard.replied_at = Some(clocks.received);
+        let believed = examine(
+            &reply,
+            &self.settings,
+            round.margin_ns,
+            round.max_distance_ns,
+        );
+        self.heard.refusal = believed.err();
+        match believed {
+            Ok(believed) => {
+                let exchange = Exchange {
+                    serial,
+                    round: round.number,
+                    server,
+                    clocks,
+                    reply,
+                    distance_ns: believed.distance_ns,
+                    precision_ns: believed.precision_ns,
+                };
+                keep(&mut self.heard.exchanges, exchange);
+                let half = least_half_width(&self.heard.exchanges, round.rate);
+                self.schedule.answered(raw, half, round.rate, random);
+            }
+            Err(NtpRefusal::RateLimited) => self.schedule.slow_down(raw, reply.poll, random),
+            Err(NtpRefusal::Denied) => {
+                self.addresses.deny(server, raw);
+                self.addresses.resolve(&self.settings.host, transport);
+                self.schedule.refused(raw, random);
+            }
+            // No exchange, and no reason to drop the ones before: a kiss or a lie of now says
+            // nothing about a reply of then.
+            Err(_) => self.schedule.refused(raw, random),
+        }
+    }
+}
+
+fn keep(exchanges: &mut Vec<Exchange>, exchange: Exchange) {
+    // The last eight, and none from before another clock source counted raw time.
+    let clocksource = exchange.clocks.surroundings.clocksource;
+    exchanges.retain(|kept| kept.clocks.surroundings.clocksource == clocksource);
+    if exchanges.len() >= KEPT {
+        exchanges.remove(0);
+    }
+    exchanges.push(exchange);
+}
+
+fn least_half_width(exchanges: &[Exchange], rate: RateBounds) -> u64 {
+    // The narrowest, as wide as it was when fresh: an exchange that an attacker delayed does not
+    // stretch the interval between requests.
+    let fresh = exchanges
+        .iter()
+        .filter_map(|exchange| proof::claim(exchange, rate))
+        .map(|claim| claim.interval().epsilon())
+        .min();
+    fresh.map_or(0, |half| u64::try_from(half.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// What exchanges are held against: the clocks as they are now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Situation {
+    pub(super) raw: i64,
+    pub(super) boot_offset: OffsetRange,
+    pub(super) disruption: Disruption,
+    /// Raw time that an exchange must have begun after.
+    pub(super) barrier: i64,
+    pub(super) rate: RateBounds,
+    /// A leap second on the scale of what was said before it.
+    pub(super) leap: Option<LeapSecond>,
+}
+
+impl Situation {
+    /// Returns true if raw time counts since the request was sent, as far as is known.
+    fn connects(&self, exchange: &Exchange) -> bool {
+        let clocks = &exchange.clocks;
+        clocks.sent > self.barrier
+            && clocks.received <= self.raw
+            && clocks.boot_offset.moved_to(&self.boot_offset) == 0
+            && clocks.surroundings.disruption == self.disruption
+    }
+
+    /// Returns the exchange's claim, on the scale that it was made on.
+    fn claim(&self, exchange: &Exchange) -> Option<Claim> {
+        let claim = proof::claim(exchange, self.rate)?;
+        let leap = self
+            .leap
+            .filter(|leap| claim.interval().latest() < leap.boundary);
+        Some(claim.with_leap(leap))
+    }
+}
+
+/// What one server's exchanges come to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Testimony {
+    /// The exchange that is narrowest now, and its claim.
+    pub(super) representative: Option<(Exchange, Claim)>,
+    /// The newest exchange that counts, by its serial number; 0 if none does.
+    pub(super) newest: u64,
+    /// Exchanges of before this one are dropped: it excludes one of them.
+    pub(super) floor: u64,
+    /// Why the server has no vote, if it has none though something was heard.
+    pub(super) refusal: Option<NtpRefusal>,
+    /// Exchanges in which more time passed there than here.
+    pub(super) impossible: Vec<Exchange>,
+}
+
+/// Weighs what was heard of one server, of which what came before exchange `floor` is dropped.
+///
+/// The exchanges are compared, each new one with all before it, and never intersected: one true
+/// exchange in a narrow intersection with a false one would be lost. Choosing among true ones is
+/// sound for any chooser, and so for an attacker who delays what he likes.
+pub(super) fn weigh(
+    heard: &Heard,
+    situation: &Situation,
+    mut floor: u64,
+    counts: impl Fn(&Claim) -> bool,
+) -> Testimony {
+    let mut testimony = Testimony::default();
+    let mut kept: Vec<(Exchange, Claim)> = Vec::with_capacity(KEPT);
+    for exchange in heard.exchanges.iter().filter(|e| situation.connects(e)) {
+        if let Some(beyond) = proof::beyond_round_trip(exchange, situation.rate) {
+            testimony.impossible.push(*exchange);
+            testimony.refusal = Some(NtpRefusal::BeyondRoundTrip {
+                by_us: i64::try_from(beyond / 1_000).unwrap_or(i64::MAX),
+            });
+            continue;
+        }
+        let claim = situation.claim(exchange).filter(|claim| counts(claim));
+        let Some(claim) = claim.filter(|_| exchange.serial >= floor) else {
+            continue;
+        };
+        testimony.refusal = None;
+        let excludes = |(_, earlier): &(Exchange, Claim)| earlier.contradiction(&claim).is_some();
+        if kept.iter().any(excludes) {
+            floor = exchange.serial;
+            kept.clear();
+        }
+        kept.push((*exchange, claim));
+    }
+    testimony.floor = floor;
+    if floor > 0 && kept.len() < 2 {
+        testimony.refusal = Some(NtpRefusal::ContradictsItself);
+        return testimony;
+    }
+    let is_young = |(exchange, _): &&(Exchange, Claim)| {
+        situation.raw.saturating_sub(exchange.clocks.received) <= OLDEST
+    };
+    let carried_width = |(_, claim): &&(Exchange, Claim)| {
+        let carried = claim.carry(situation.raw);
+        carried.map_or(core::time::Duration::MAX, |interval| interval.width())
+    };
+    testimony.representative = kept
+        .iter()
+        .filter(is_young)
+        .min_by_key(carried_width)
+        .copied();
+    testimony.newest = kept
+        .iter()
+        .filter(is_young)
+        .map(|(exchange, _)| exchange.serial)
+        .max()
+        .unwrap_or(0);
+    testimony
+}
