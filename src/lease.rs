@@ -23,6 +23,8 @@ mod guard;
 mod pause;
 mod request;
 mod term;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use error::{LeaseError, NotHeld};
 pub use expiry::ImplausibleExpiry;

@@ -80,6 +80,31 @@ pub enum ClockError {
     OutOfRange,
 }
 
+impl ClockError {
+    /// Names the kind in a `snake_case` word for machines, without its figures.
+    ///
+    /// A label for metrics: it does not change from version to version, and is the tag that `serde` writes.
+    /// `epsilon now --json` has it as `reason_code`. Why no source vouches (`unvouched`), and what disturbed
+    /// the clock (`disturbed`, `assumption_broken`), their own `as_str` tell.
+    ///
+    /// ```
+    /// # use epsilon_clock::ClockError;
+    /// assert_eq!(ClockError::OutOfRange.as_str(), "out_of_range");
+    /// ```
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unvouched(_) => "unvouched",
+            Self::TooOld { .. } => "too_old",
+            Self::TooWide { .. } => "too_wide",
+            Self::Contradicted { .. } => "contradicted",
+            Self::Disturbed { .. } => "disturbed",
+            Self::AssumptionBroken { .. } => "assumption_broken",
+            Self::OutOfRange => "out_of_range",
+        }
+    }
+}
+
 impl From<RangeError> for ClockError {
     fn from(_: RangeError) -> Self {
         Self::OutOfRange

@@ -38,6 +38,25 @@ words_enum!(ClockState {
 });
 
 impl ClockState {
+    /// Every state, from the best founded to none at all.
+    ///
+    /// For a gauge of each state, of which one is 1. A later version may add to it.
+    ///
+    /// ```
+    /// # use epsilon_clock::ClockState;
+    /// let words: Vec<_> = ClockState::ALL.iter().map(|state| state.as_str()).collect();
+    /// assert_eq!(words[0], "synchronized");
+    /// ```
+    // A slice, so that one more state changes no type.
+    pub const ALL: &'static [Self] = &[
+        // Each at the place of its number.
+        Self::Synchronized,
+        Self::Inherited,
+        Self::Holdover,
+        Self::Assumed,
+        Self::Unavailable,
+    ];
+
     /// Names the state in a lower-case word for machines: `synchronized`, `inherited`, `holdover`,
     /// `assumed` or `unavailable`.
     #[must_use]
@@ -53,15 +72,6 @@ impl ClockState {
 }
 
 impl ClockState {
-    /// Every state, each at the place of its number.
-    const ALL: [Self; 5] = [
-        Self::Synchronized,
-        Self::Inherited,
-        Self::Holdover,
-        Self::Assumed,
-        Self::Unavailable,
-    ];
-
     /// Returns its number in a line and in binary formats: the place of its declaration.
     pub(crate) const fn to_word(self) -> i64 {
         self as i64

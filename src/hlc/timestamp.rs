@@ -71,6 +71,14 @@ const NANOS_PER_MICRO: i64 = 1_000;
 /// assert_eq!(stamp.to_string(), "2026-11-20T05:50:00.123456Z_0042");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # In a struct of yours that is stored
+///
+/// It is issued, never read: there is no `Deserialize` for it, nor a `from_be_bytes`. Keep a
+/// [`RemoteTimestamp`](crate::RemoteTimestamp) in the struct instead (`stamp.into()`), and
+/// [trust](crate::RemoteTimestamp::trust) it when it comes back from your own store, or
+/// [observe](crate::HybridClock::observe) it when it comes from a peer. An example is in
+/// [`guide::formats`](crate::guide::formats#stamps-in-your-own-structs).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HlcTimestamp(u64);
 

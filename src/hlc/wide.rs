@@ -47,9 +47,6 @@ pub struct WideTimestamp {
     logical: u32,
 }
 
-/// Turned over in the first byte, it adds 2^63: then bytes sort as signed numbers do.
-const SIGN: u8 = 0x80;
-
 impl WideTimestamp {
     /// The least: the first instant there is, counter 0.
     ///
@@ -114,9 +111,9 @@ impl WideTimestamp {
     /// ```
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 12] {
-        let [a, b, c, d, e, f, g, h] = self.physical.unix_nanos().to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = self.physical.to_be_bytes();
         let [i, j, k, l] = self.logical.to_be_bytes();
-        [a ^ SIGN, b, c, d, e, f, g, h, i, j, k, l]
+        [a, b, c, d, e, f, g, h, i, j, k, l]
     }
 
     /// Decodes a stamp from twelve bytes; every twelve are one.
@@ -128,9 +125,8 @@ impl WideTimestamp {
     #[must_use]
     pub const fn from_be_bytes(bytes: [u8; 12]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
-        let nanos = i64::from_be_bytes([a ^ SIGN, b, c, d, e, f, g, h]);
         Self::new(
-            Timestamp::from_unix_nanos(nanos),
+            Timestamp::from_be_bytes([a, b, c, d, e, f, g, h]),
             u32::from_be_bytes([i, j, k, l]),
         )
     }

@@ -2,7 +2,7 @@
 //!
 //! The table of it is in [`guide::formats`](crate::guide::formats). Nothing is rounded. Reading is as strict
 //! as the types' own parsers, and all decoding of stamps ends in `RemoteTimestamp`, which a clock checks
-//! when it observes it:
+//! when it observes it. So structs hold a `RemoteTimestamp`:
 //!
 //! ```compile_fail,E0277
 //! let stamp: epsilon_clock::HlcTimestamp = serde_json::from_str("\"660aed092d44002a\"").unwrap();
@@ -21,10 +21,11 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::clock::{ClockError, ClockState, Counters, Reading, SourceStatus, Status};
-use crate::hlc::{HlcTimestamp, RemoteTimestamp, StampedInterval, WideTimestamp};
+use crate::fleet::ClockReport;
+use crate::hlc::{HlcTimestamp, RemoteLimit, RemoteTimestamp, StampedInterval, WideTimestamp};
 use crate::machine::VmClockState;
 use crate::source::Refusal;
-use crate::time::{ErrorBound, Interval, RateBounds, Timestamp};
+use crate::time::{ErrorBound, Interval, RateBounds, TimeDelta, Timestamp};
 
 // --- points and stamps ---------------------------------------------------------------------------
 
@@ -112,6 +113,20 @@ impl<'de> Deserialize<'de> for WideTimestamp {
                 logical,
             ))
         }
+    }
+}
+
+/// An `i64` of nanoseconds, as all spans are.
+impl Serialize for TimeDelta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.nanos())
+    }
+}
+
+/// Any `i64` of nanoseconds.
+impl<'de> Deserialize<'de> for TimeDelta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer).map(TimeDelta::from_nanos)
     }
 }
 
@@ -219,15 +234,75 @@ impl<'de> Deserialize<'de> for RateBounds {
     }
 }
 
-// --- the state of a clock ------------------------------------------------------------------------
+// --- what fleets and hybrid clocks exchange ------------------------------------------------------
 
-const STATES: [ClockState; 5] = [
-    ClockState::Synchronized,
-    ClockState::Inherited,
-    ClockState::Holdover,
-    ClockState::Assumed,
-    ClockState::Unavailable,
-];
+/// A report as it is written.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "ClockReport", deny_unknown_fields)]
+struct Report {
+    request: [u8; 8],
+    interval: Interval,
+}
+
+/// `request`, eight integers, and `interval`.
+impl Serialize for ClockReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (request, interval) = (self.request(), self.interval());
+        Report { request, interval }.serialize(serializer)
+    }
+}
+
+/// Both and nothing else.
+impl<'de> Deserialize<'de> for ClockReport {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Report { request, interval } = Report::deserialize(deserializer)?;
+        Ok(ClockReport::new(request, interval))
+    }
+}
+
+/// A limit as it is written into a configuration.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename = "RemoteLimit", rename_all = "snake_case", deny_unknown_fields)]
+enum Limit {
+    Interval { tolerance_ns: u64 },
+    Fixed { tolerance_ns: u64 },
+    Unchecked,
+}
+
+/// `interval` or `fixed` with its `tolerance_ns`, or `unchecked`.
+impl Serialize for RemoteLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let nanos = |span: Duration| {
+            u64::try_from(span.as_nanos())
+                .map_err(|_| serde::ser::Error::custom("a span of more than 584 years"))
+        };
+        let limit = match *self {
+            RemoteLimit::Interval { tolerance } => Limit::Interval {
+                tolerance_ns: nanos(tolerance)?,
+            },
+            RemoteLimit::Fixed(tolerance) => Limit::Fixed {
+                tolerance_ns: nanos(tolerance)?,
+            },
+            RemoteLimit::Unchecked => Limit::Unchecked,
+        };
+        limit.serialize(serializer)
+    }
+}
+
+/// One of these three.
+impl<'de> Deserialize<'de> for RemoteLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Limit::deserialize(deserializer)? {
+            Limit::Interval { tolerance_ns } => RemoteLimit::Interval {
+                tolerance: Duration::from_nanos(tolerance_ns),
+            },
+            Limit::Fixed { tolerance_ns } => RemoteLimit::Fixed(Duration::from_nanos(tolerance_ns)),
+            Limit::Unchecked => RemoteLimit::Unchecked,
+        })
+    }
+}
+
+// --- the state of a clock ------------------------------------------------------------------------
 
 /// Its word in people-readable formats, an `i64` from 0 (synchronized) to 4 (unavailable) in others.
 impl Serialize for ClockState {
@@ -247,8 +322,9 @@ impl<'de> Deserialize<'de> for ClockState {
             return deserializer.deserialize_str(StateName);
         }
         let word = i64::deserialize(deserializer)?;
-        STATES
-            .into_iter()
+        ClockState::ALL
+            .iter()
+            .copied()
             .find(|state| state.to_word() == word)
             // A state that a later version added must not be taken for one of these.
             .ok_or_else(|| de::Error::custom(format_args!("{word} is no state of a clock: 0 to 4")))
@@ -262,16 +338,17 @@ impl Visitor<'_> for StateName {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a state of a clock: ")?;
-        for state in STATES {
-            let comma = if state == STATES[0] { "" } else { ", " };
+        for (index, state) in ClockState::ALL.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{state}")?;
         }
         Ok(())
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ClockState, E> {
-        STATES
-            .into_iter()
+        ClockState::ALL
+            .iter()
+            .copied()
             .find(|state| state.as_str() == text)
             .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }

@@ -7,9 +7,6 @@ use thiserror::Error;
 use super::Lease;
 use crate::time::{DecodeError, Interval, Timestamp};
 
-/// Turned over in the first byte, it adds 2^63: then bytes sort as signed numbers do.
-const SIGN: u8 = 0x80;
-
 /// 2001-09-09T01:46:40Z, a billion seconds since the epoch. What seconds, milliseconds or
 /// microseconds count until the year 33658 is less than this many nanoseconds, and so is a page that
 /// was never written.
@@ -28,7 +25,7 @@ impl Lease {
     /// ```
     #[must_use]
     pub const fn to_be_bytes(&self) -> [u8; 8] {
-        turned(self.expiry.unix_nanos().to_be_bytes())
+        self.expiry.to_be_bytes()
     }
 
     /// Decodes a lease from eight bytes; it has no margin.
@@ -50,8 +47,8 @@ impl Lease {
     /// assert!(matches!(blank, Err(DecodeError::Instant { .. })));
     /// ```
     pub const fn from_be_bytes(bytes: [u8; 8]) -> Result<Self, DecodeError> {
-        let nanos = i64::from_be_bytes(turned(bytes));
-        let expiry = Timestamp::from_unix_nanos(nanos);
+        let expiry = Timestamp::from_be_bytes(bytes);
+        let nanos = expiry.unix_nanos();
         // Zeros, ones and other units fall out here. To take them for an expiry long past would be
         // to take the lease over from its living holder.
         if nanos < FIRST_EXPIRY || nanos == i64::MAX {
@@ -105,12 +102,6 @@ impl Lease {
         }
         Ok(self)
     }
-}
-
-const fn turned(bytes: [u8; 8]) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h] = bytes;
-    // Without the turn, expiries before 1970 would sort after all others.
-    [a ^ SIGN, b, c, d, e, f, g, h]
 }
 
 /// Exactly eight bytes, most significant first.

@@ -49,6 +49,31 @@ words_enum!(Disturbance {
     RawStoodStill = 9,
 });
 
+impl Disturbance {
+    /// Names the kind in a `snake_case` word for machines, without its figures.
+    ///
+    /// A label for metrics: it does not change from version to version, and is the tag that `serde` writes.
+    ///
+    /// ```
+    /// # use epsilon_clock::Disturbance;
+    /// assert_eq!(Disturbance::RawBackwards.as_str(), "raw_backwards");
+    /// ```
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Suspended => "suspended",
+            Self::Stepped => "stepped",
+            Self::RawBackwards => "raw_backwards",
+            Self::Moved => "moved",
+            Self::SteppedAway { .. } => "stepped_away",
+            Self::UnexplainedSecond => "unexplained_second",
+            Self::Disrupted => "disrupted",
+            Self::RawStoodStill => "raw_stood_still",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 impl fmt::Display for Disturbance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

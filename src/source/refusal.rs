@@ -84,6 +84,29 @@ words_enum!(Refusal {
 });
 
 impl Refusal {
+    /// Names the kind in a `snake_case` word for machines, without its figures.
+    ///
+    /// A label for metrics: it does not change from version to version, and is the tag that `serde` writes.
+    /// What chronyd's own refusals (`chrony`) are about, [`ChronyRefusal::as_str`] tells; of NTP servers (`ntp`),
+    /// [`NtpRefusal::as_str`].
+    ///
+    /// ```
+    /// # use epsilon_clock::source::Refusal;
+    /// assert_eq!(Refusal::Unsynchronized { maxerror_us: 16_000_000 }.as_str(), "unsynchronized");
+    /// ```
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unsynchronized { .. } => "unsynchronized",
+            Self::UnsyncFlag { .. } => "unsync_flag",
+            Self::NoBound { .. } => "no_bound",
+            Self::AwaitingWrite { .. } => "awaiting_write",
+            Self::Chrony(_) => "chrony",
+            Self::Ntp(_) => "ntp",
+            Self::Status(_) => "status",
+        }
+    }
+
     /// Returns true if there is no daemon that could vouch, and never was.
     pub(crate) const fn is_absence(&self) -> bool {
         matches!(self, Self::Chrony(ChronyRefusal::NoAnswer))

@@ -74,3 +74,25 @@ pub enum DecodeError {
         ends: IntervalError,
     },
 }
+
+/// Exactly eight bytes, as [`Timestamp::to_be_bytes`] makes them.
+///
+/// ```
+/// # use epsilon_clock::Timestamp;
+/// # use epsilon_clock::time::DecodeError;
+/// let row: &[u8] = &[0x98, 0xe9];
+/// assert!(matches!(Timestamp::try_from(row), Err(DecodeError::Length { found: 2, .. })));
+/// ```
+impl TryFrom<&[u8]> for Timestamp {
+    type Error = DecodeError;
+
+    fn try_from(bytes: &[u8]) -> Result<Timestamp, DecodeError> {
+        <[u8; 8]>::try_from(bytes)
+            .map(Timestamp::from_be_bytes)
+            .map_err(|_| DecodeError::Length {
+                what: "a timestamp",
+                expected: 8,
+                found: bytes.len(),
+            })
+    }
+}

@@ -34,6 +34,7 @@ mod hlc;
 mod hlc_text;
 mod hlc_vectors;
 mod interval;
+mod labels;
 mod lease;
 mod log;
 mod ordering;

@@ -624,3 +624,39 @@ mod with_chrono {
         assert!(Timestamp::try_from(DateTime::<Utc>::MAX_UTC).is_err());
     }
 }
+
+/// Keys of a store: bytes compare as instants do, across 1970, and come back as they were.
+mod bytes {
+    use epsilon_clock::Timestamp;
+    use epsilon_clock::time::DecodeError;
+    use proptest::prelude::*;
+
+    fn nanos() -> impl Strategy<Value = i64> {
+        prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX), -300..300_i64]
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_sort_as_instants_do(a in nanos(), b in nanos()) {
+            let (a, b) = (Timestamp::from_unix_nanos(a), Timestamp::from_unix_nanos(b));
+            prop_assert_eq!(a.to_be_bytes().cmp(&b.to_be_bytes()), a.cmp(&b));
+            prop_assert_eq!(Timestamp::from_be_bytes(a.to_be_bytes()), a);
+            prop_assert_eq!(Timestamp::try_from(&a.to_be_bytes()[..]), Ok(a));
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_the_ones_in_the_guide() {
+        let instant: Timestamp = "2026-11-20T05:50:00.123456789Z".parse().unwrap();
+        let bytes = [0x98, 0xe9, 0xaa, 0xde, 0xbd, 0x8d, 0x1d, 0x15];
+        assert_eq!(instant.to_be_bytes(), bytes);
+        assert_eq!(Timestamp::MIN.to_be_bytes(), [0; 8]);
+        assert_eq!(Timestamp::MAX.to_be_bytes(), [0xff; 8]);
+        for length in [0, 7, 9] {
+            let found = Timestamp::try_from(&[0; 9][..length]);
+            assert!(
+                matches!(found, Err(DecodeError::Length { expected: 8, found, .. }) if found == length)
+            );
+        }
+    }
+}

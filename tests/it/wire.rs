@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use epsilon_clock::clock::Counters;
-use epsilon_clock::hlc::WideTimestamp;
+use epsilon_clock::fleet::ClockReport;
+use epsilon_clock::hlc::{RemoteLimit, WideTimestamp};
+use epsilon_clock::lease::FencingToken;
 use epsilon_clock::testing::ScriptedMachine;
 use epsilon_clock::time::RateBounds;
 use epsilon_clock::{
-    Clock, ClockState, ErrorBound, HlcTimestamp, HybridClock, Interval, RemoteTimestamp, Timestamp,
+    Clock, ClockState, ErrorBound, Fence, HlcTimestamp, HybridClock, Interval, Lease,
+    RemoteTimestamp, TimeDelta, Timestamp,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -233,4 +236,90 @@ fn a_stamp_comes_with_its_interval() {
     let stamp: RemoteTimestamp = serde_json::from_value(told["timestamp"].clone()).unwrap();
     assert_eq!(stamp, stamped.timestamp);
     assert!(stamp > HlcTimestamp::MIN);
+}
+
+/// What leases, fences, fleets and configurations exchange comes back as it was, in both kinds of format.
+#[test]
+fn rights_reports_and_limits_survive_both_kinds_of_format() {
+    fn survives<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
+        value: &T,
+        as_json: Value,
+    ) {
+        assert_eq!(json!(value), as_json);
+        assert_eq!(&through_json(value), value);
+        assert_eq!(&through_postcard(value), value);
+    }
+    let text = "2026-11-20T05:50:00.123456789Z";
+    let instant: Timestamp = text.parse().unwrap();
+    let token = FencingToken::new(u64::MAX).unwrap();
+    let interval = Interval::point(instant);
+    survives(&TimeDelta::from_nanos(-1_500_000), json!(-1_500_000));
+    survives(&Lease::until(instant), json!(text));
+    survives(&token, json!("18446744073709551615"));
+    survives(&Fence::OPEN, json!({"highest": null}));
+    let raised = Fence::OPEN.admit(token).unwrap();
+    survives(&raised, json!({"highest": "18446744073709551615"}));
+    survives(
+        &ClockReport::new([7; 8], interval),
+        json!({"request": [7, 7, 7, 7, 7, 7, 7, 7], "interval": {"earliest": text, "latest": text}}),
+    );
+    let tolerance = Duration::from_millis(250);
+    survives(
+        &RemoteLimit::Fixed(tolerance),
+        json!({"fixed": {"tolerance_ns": 250_000_000}}),
+    );
+    survives(
+        &RemoteLimit::Interval { tolerance },
+        json!({"interval": {"tolerance_ns": 250_000_000}}),
+    );
+    survives(&RemoteLimit::Unchecked, json!("unchecked"));
+    // The holder's margin stays with the holder.
+    let margin = Lease::until(instant).with_margin(tolerance);
+    assert_eq!(through_json(&margin), Lease::until(instant));
+    assert_eq!(
+        postcard::to_allocvec(&raised).unwrap(),
+        raised.to_be_bytes()
+    );
+}
+
+#[test]
+fn a_blank_record_is_no_token_no_fence_and_no_lease() {
+    assert!(refused::<FencingToken>("\"0\"").contains("0 is no token"));
+    refused::<FencingToken>("258");
+    refused::<FencingToken>("\"+258\"");
+    refused::<FencingToken>("\"0258\"");
+    refused::<FencingToken>("\"-1\"");
+    assert!(refused::<Fence>("{}").contains("highest"));
+    refused::<Fence>("null");
+    refused::<Fence>(r#"{"highest": null, "lowest": null}"#);
+    assert!(postcard::from_bytes::<Fence>(&[0; 9]).is_err());
+    assert!(postcard::from_bytes::<FencingToken>(&[0]).is_err());
+    // Seconds that were taken for nanoseconds: an expiry long past, by which a lease is taken twice.
+    let expiry = refused::<Lease>("\"1970-01-01T00:00:01.795153800Z\"");
+    assert!(
+        expiry.contains("do not take the lease for expired"),
+        "{expiry}"
+    );
+    refused::<ClockReport>(r#"{"request": [7]}"#);
+    refused::<RemoteLimit>(r#"{"fixed": {"tolerance": 1}}"#);
+}
+
+/// One rule for stamps of both widths: what is read is not yet this process's time.
+#[test]
+fn a_struct_holds_remote_stamps_and_an_issued_one_goes_in_by_into() {
+    #[derive(Serialize, serde::Deserialize)]
+    struct Row {
+        narrow: RemoteTimestamp,
+        wide: WideTimestamp,
+    }
+    let hlc = HybridClock::new(Clock::system().unwrap());
+    let issued = hlc.tick().unwrap();
+    let row = Row {
+        narrow: issued.into(),
+        wide: issued.into(),
+    };
+    let row = through_json(&row);
+    assert_eq!(row.narrow.trust(), issued);
+    let narrowed = RemoteTimestamp::try_from(row.wide).unwrap();
+    assert!(hlc.observe(narrowed).unwrap() > issued);
 }

@@ -111,6 +111,14 @@ fn json_has_an_interval_or_a_reason() {
         assert_eq!(code, Some(0));
         let interval = &report["interval"];
         assert_eq!(interval.is_null(), report["reason"].is_string(), "{report}");
+        let code = report["reason_code"].as_str();
+        assert_eq!(interval.is_null(), code.is_some(), "{report}");
+        let refusal = report["refusal_code"].as_str();
+        assert_eq!(report["refusal"].is_string(), refusal.is_some(), "{report}");
+        for code in [code, refusal].into_iter().flatten() {
+            let snake = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            assert!(code.bytes().all(snake), "{report}");
+        }
         assert_eq!(
             interval.is_null(),
             report["state"] == "unavailable",

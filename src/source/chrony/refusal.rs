@@ -104,3 +104,30 @@ words_enum!(ChronyRefusal {
     Unsettled { beyond_ppb } = 10,
     KernelUnsynchronized = 11,
 });
+
+impl ChronyRefusal {
+    /// Names the kind in a `snake_case` word for machines, without its figures.
+    ///
+    /// A label for metrics: it does not change from version to version, and is the tag that `serde` writes.
+    ///
+    /// ```
+    /// # use epsilon_clock::source::ChronyRefusal;
+    /// assert_eq!(ChronyRefusal::Silent { for_ms: 3_000 }.as_str(), "silent");
+    /// ```
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no_answer",
+            Self::Silent { .. } => "silent",
+            Self::Unsynchronized => "unsynchronized",
+            Self::LocalReference => "local_reference",
+            Self::StaleReference { .. } => "stale_reference",
+            Self::FutureReference { .. } => "future_reference",
+            Self::Unsettled { .. } => "unsettled",
+            Self::KernelUnsynchronized => "kernel_unsynchronized",
+            Self::TooWide => "too_wide",
+            Self::Denied { .. } => "denied",
+            Self::Malformed => "malformed",
+        }
+    }
+}

@@ -155,6 +155,42 @@ pub enum NtpRefusal {
     NoSuspendClock,
 }
 
+impl NtpRefusal {
+    /// Names the kind in a `snake_case` word for machines, without its figures.
+    ///
+    /// A label for metrics: it does not change from version to version, and is the tag that `serde` writes.
+    ///
+    /// ```
+    /// # use epsilon_clock::source::NtpRefusal;
+    /// assert_eq!(NtpRefusal::RateLimited.as_str(), "rate_limited");
+    /// ```
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no_answer",
+            Self::Silent { .. } => "silent",
+            Self::TooFew { .. } => "too_few",
+            Self::Disagree { .. } => "disagree",
+            Self::Contradicts { .. } => "contradicts",
+            Self::Unsynchronized => "unsynchronized",
+            Self::RateLimited => "rate_limited",
+            Self::Denied => "denied",
+            Self::Kiss { .. } => "kiss",
+            Self::Inconsistent => "inconsistent",
+            Self::HeldTooLong => "held_too_long",
+            Self::TooDistant { .. } => "too_distant",
+            Self::StaleReference { .. } => "stale_reference",
+            Self::NoDispersion => "no_dispersion",
+            Self::LocalReference => "local_reference",
+            Self::Smoothed => "smoothed",
+            Self::BeyondRoundTrip { .. } => "beyond_round_trip",
+            Self::ContradictsItself => "contradicts_itself",
+            Self::LeapUnsettled => "leap_unsettled",
+            Self::NoSuspendClock => "no_suspend_clock",
+        }
+    }
+}
+
 words_enum!(NtpRefusal {
     NoAnswer = 1,
     Silent { for_s } = 2,

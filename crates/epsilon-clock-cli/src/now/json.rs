@@ -2,6 +2,7 @@
 
 use epsilon_clock::clock::{Counters, SourceStatus};
 use epsilon_clock::machine::NtpStatus;
+use epsilon_clock::source::Refusal;
 use epsilon_clock::{ErrorBound, Interval};
 
 use super::report::Report;
@@ -29,6 +30,10 @@ impl Report {
             ("state", status.state.as_str().into()),
             ("reason", reason.into()),
             (
+                "reason_code",
+                status.interval.err().map(|error| error.as_str()).into(),
+            ),
+            (
                 "interval",
                 status.interval.as_ref().ok().map(interval).into(),
             ),
@@ -48,6 +53,7 @@ impl Report {
                 "refusal",
                 status.refusal.map(|refusal| refusal.to_string()).into(),
             ),
+            ("refusal_code", status.refusal.map(code).into()),
             (
                 "ntp_servers",
                 Json::List(self.servers.iter().map(ntp::as_json).collect()),
@@ -76,7 +82,17 @@ fn source(source: &SourceStatus) -> Json {
             "refusal",
             source.refusal.map(|refusal| refusal.to_string()).into(),
         ),
+        ("refusal_code", source.refusal.map(code).into()),
     ])
+}
+
+/// What it is in one word: of the refusals of chronyd and of NTP servers, which one.
+fn code(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Chrony(refusal) => refusal.as_str(),
+        Refusal::Ntp(refusal) => refusal.as_str(),
+        refusal => refusal.as_str(),
+    }
 }
 
 fn interval(interval: &Interval) -> Json {
