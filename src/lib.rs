@@ -40,7 +40,7 @@
 //! | stamp effects after their causes | [`HybridClock`]: [`HlcTimestamp`], [`RemoteTimestamp`] | [`choosing`](guide::choosing) |
 //! | let one node at a time act | [`Lease`], [`TermLease`](lease::TermLease), and a [`Fence`] in the resource | [`leases`](guide::leases) |
 //! | find the node whose clock is wrong | [`Fleet`] | [`fleet`](guide::fleet) |
-//! | watch a clock | [`Clock::status`]: a [`Status`] with its [`ErrorBound`] itemised | [`alerts`](guide::alerts) |
+//! | watch a clock, or await it | [`Clock::status`]: a [`Status`] with its [`ErrorBound`] itemised; [`Clock::until_synchronized`], [`Clock::state_changes`] | [`alerts`](guide::alerts) |
 //! | send or store any of these | `to_be_bytes`, text, `serde` | [`formats`](guide::formats) |
 //! | test your own system | [`testing`](guide::testing) (feature `test-util`), the crate `epsilon-clock-sim` | [`testing`](guide::testing) |
 //!
@@ -102,7 +102,7 @@
 //!
 //! # What it does not do
 //!
-//! It disciplines no clock and talks to no server: run chrony. It cannot see a virtual machine's pause
+//! It disciplines no clock, and asks no server unless you name one: run chrony. It cannot see a virtual machine's pause
 //! that neither the kernel nor a vmclock device tells of. It cannot close the gap between reading a
 //! clock and acting on it. What must be true for an interval to be true, why that is enough, and what
 //! follows, stands in [`guide::how_it_works`].
@@ -154,7 +154,8 @@ pub use machine::Disturbance;
 #[doc(inline)]
 pub use time::{ErrorBound, Interval, IntervalOrder, TimeDelta, Timestamp};
 
-/// The examples of README.md, compiled and run as doctests.
+/// The examples of README.md, compiled and run as doctests, none with a warning.
 #[cfg(doctest)]
+#[doc(test(attr(deny(warnings))))]
 #[doc = include_str!("../README.md")]
 struct Readme;
