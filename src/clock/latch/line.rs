@@ -1,43 +1,38 @@
-//! The claim in force as the hot path reads it: seven words, and integer arithmetic on them.
+//! The claim in force as the hot path reads it: seven words, and two multiplications.
 
 use crate::clock::status::ClockState;
 use crate::time::{Claim, Interval, Timestamp};
 
-const BILLION: i64 = 1_000_000_000;
+const BILLION: u128 = 1_000_000_000;
 
-/// Added to a product of 63 bits, this many billions make it positive whatever it was. A division
-/// without a sign is what is cheap, and it rounds down.
-const LIFT: u64 = 9_223_372_037;
-const LIFT_BILLIONS: u64 = LIFT * 1_000_000_000;
+/// Fractional bits of a line's rates. Seven more bits of the elapsed time make 64, so that the upper half
+/// of a product is in whole nanoseconds; and a rate of less than 2⁷ ns a unit fits a word.
+const FRACTION: u32 = 57;
+const LIFT: u32 = u64::BITS - FRACTION;
 
-/// Set beside the state where [`Line::middle`] answers; the state itself takes the bits below.
-const PACED: i64 = 8;
+/// The most that the elapsed time can be: 4.5 years of nanoseconds.
+const LONGEST: i64 = (1 << FRACTION) - 1;
 
-/// The bits that the pace of the middle starts at, above the state and the flag.
-const PACE_SHIFT: u32 = 8;
-
-/// A pace is in units of 2⁻⁴⁰, applied to an elapsed time of which 8 bits are dropped first. So long
-/// an elapsed time (73 minutes) and so fast a pace (488 ppm) leave room in the product, and half a
-/// unit makes an error of 2 ns.
-const PACED_SPAN: i64 = 1 << 42;
-const PACE_LIMIT: i64 = 1 << 29;
+/// The low bits of the last word: the state. Above them stands the span, whole in units of so many.
+const STATE: i64 = 0xff;
 
 /// A claim reduced to what the plain case needs: no leap second near, not expired, no overflow.
 ///
-/// Gives exactly what [`Claim::carry`] gives, with the earliest end held up by the floor.
+/// Contains what [`Claim::carry`] gives, and exceeds it by 1 ns where the rate's last bit matters. So all
+/// who read under a line answer from it, as long as it answers: of two that did not, the second could find
+/// an earlier earliest end than the first (T3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     raw: i64,
     earliest: i64,
     latest: i64,
-    /// The slowest and the fastest rate in ppb, 32 bits each.
-    rates: i64,
+    /// What the ends move by in one unit of the elapsed time, in 2⁻⁵⁷ ns: rounded down, and up.
+    slow: u64,
+    fast: u64,
     floor: i64,
-    /// For how long from `raw` on, in ns, the plain arithmetic answers; 0 for a line that never does.
-    span: i64,
-    /// How well founded it is ([`ClockState::to_word`]), whether the middle can be told quickly, and
-    /// at what pace it moves away from raw time.
-    foundation: i64,
+    /// For how long from `raw` on, in ns, the line answers (0 for a line that never does), and in the low
+    /// bits how well founded it is ([`ClockState::to_word`]).
+    span_and_state: i64,
 }
 
 impl Line {
@@ -48,10 +43,10 @@ impl Line {
         raw: 0,
         earliest: 0,
         latest: 0,
-        rates: 0,
+        slow: 0,
+        fast: 0,
         floor: i64::MIN,
-        span: 0,
-        foundation: ClockState::Unavailable.to_word(),
+        span_and_state: ClockState::Unavailable.to_word(),
     };
 
     /// Draws the line of a claim with an earliest end of at least `floor`, for `span` ns or less: it
@@ -62,25 +57,48 @@ impl Line {
         span: i64,
         state: ClockState,
     ) -> Self {
-        let (lo, hi) = (claim.rate().lo_ppb(), claim.rate().hi_ppb());
-        let steepest = i64::from(lo.unsigned_abs().max(hi.unsigned_abs())).max(1);
-        let earliest = claim.interval().earliest().unix_nanos();
-        let latest = claim.interval().latest().unix_nanos();
-        // The product must fit, and with it what is added to round it up and to lift it. And
-        // latest + dt + drift ≤ latest + 4 dt, earliest + dt + drift ≥ earliest − 4 dt, as |rate| is
-        // less than 2.2 billion.
-        let product = (i64::MAX - 2 * BILLION) / steepest;
-        let room_above = (i64::MAX.saturating_sub(latest.max(0))) / 4;
-        let room_below = (earliest.min(0).saturating_sub(i64::MIN)) / 4;
-        let span = span.min(product).min(room_above).min(room_below).max(0);
+        const ONE: u64 = 1 << FRACTION;
+        let ends = Ends {
+            origin: claim.raw(),
+            earliest: claim.interval().earliest().unix_nanos(),
+            latest: claim.interval().latest().unix_nanos(),
+        };
+        Self::through(&ends, [ONE; 2], claim, floor, span, state)
+    }
+
+    /// Draws a line through two ends at an origin, in units of which one takes so many 2⁻⁵⁷ ns of raw time
+    /// at least and at most.
+    fn through(
+        ends: &Ends,
+        raw_per_unit: [u64; 2],
+        claim: &Claim,
+        floor: Option<Timestamp>,
+        span: i64,
+        state: ClockState,
+    ) -> Self {
+        let [least, most] = raw_per_unit;
+        let true_per_raw = |ppb: i32| u128::try_from(1_000_000_000 + i64::from(ppb)).ok();
+        let slow = true_per_raw(claim.rate().lo_ppb())
+            .and_then(|rate| u64::try_from(u128::from(least) * rate / BILLION).ok());
+        let fast = true_per_raw(claim.rate().hi_ppb())
+            .and_then(|rate| u64::try_from((u128::from(most) * rate).div_ceil(BILLION)).ok());
+        // A time that may run backwards, or so fast, is no machine's; the careful path knows better.
+        let (Some(slow), Some(fast)) = (slow, fast) else {
+            return Self::NOTHING;
+        };
+        // The latest end must not pass the last instant there is; the earliest stays behind it.
+        let room = u128::from(i64::MAX.abs_diff(ends.latest).min(i64::MAX.unsigned_abs()));
+        let room = (room.saturating_sub(1) << FRACTION) / u128::from(fast.max(1));
+        let room = i64::try_from(room).unwrap_or(i64::MAX);
+        let span = span.min(room).clamp(0, LONGEST);
         Self {
-            raw: claim.raw(),
-            earliest,
-            latest,
-            rates: (i64::from(lo) << 32) | (i64::from(hi) & 0xffff_ffff),
+            raw: ends.origin,
+            earliest: ends.earliest,
+            latest: ends.latest,
+            slow,
+            fast,
             floor: floor.map_or(i64::MIN, Timestamp::unix_nanos),
-            span,
-            foundation: state.to_word() | paced(lo, hi, span),
+            span_and_state: (span & !STATE) | state.to_word(),
         }
     }
 
@@ -105,7 +123,7 @@ impl Line {
     pub(crate) const fn elapsed(&self, raw: i64) -> Option<i64> {
         let elapsed = raw.wrapping_sub(self.raw);
         // One comparison for both ends: a raw time before the claim wraps to a huge number.
-        if (elapsed as u64) < self.span as u64 {
+        if (elapsed as u64) < (self.span_and_state & !STATE) as u64 {
             Some(elapsed)
         } else {
             None
@@ -119,15 +137,19 @@ impl Line {
     #[allow(
         clippy::cast_sign_loss,
         clippy::cast_possible_wrap,
-        reason = "lifted products are positive, and dropped again by as much"
+        clippy::cast_possible_truncation,
+        reason = "what has elapsed is never negative, and no longer than there is room for"
     )]
     pub(crate) fn at(&self, elapsed: i64) -> Option<Interval> {
-        let slow = elapsed.wrapping_mul(self.rates >> 32) as u64;
-        let fast = elapsed.wrapping_mul((self.rates << 32) >> 32) as u64;
-        let down = slow.wrapping_add(LIFT_BILLIONS) / BILLION as u64;
-        let up = fast.wrapping_add(LIFT_BILLIONS + BILLION as u64 - 1) / BILLION as u64;
-        let earliest = self.earliest + elapsed + (down as i64 - LIFT as i64);
-        let latest = self.latest + elapsed + (up as i64 - LIFT as i64);
+        let lifted = u128::from((elapsed as u64) << LIFT);
+        let (slow, fast) = (
+            lifted * u128::from(self.slow),
+            lifted * u128::from(self.fast),
+        );
+        let down = (slow >> u64::BITS) as i64;
+        let up = (fast >> u64::BITS) as i64 + i64::from(fast as u64 != 0);
+        let earliest = self.earliest.wrapping_add(down);
+        let latest = self.latest.wrapping_add(up);
         let earliest = if earliest > self.floor {
             earliest
         } else {
@@ -140,40 +162,15 @@ impl Line {
         .ok()
     }
 
-    /// The middle of [`at`](Self::at), to 4 ns, where that takes no division.
-    ///
-    /// While no floor holds up the earliest end, the middle moves at the mean of both ends' rates: a
-    /// product and a shift away from raw time, and to the nanosecond with it where nothing was
-    /// learned of the rate. No rate up to a quarter lets the earliest end fall behind by more than a
-    /// quarter of the time.
-    #[inline]
-    #[allow(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_wrap,
-        reason = "half of a width, which is never negative, fits an i64"
-    )]
-    pub(crate) const fn middle(&self, elapsed: i64) -> Option<Timestamp> {
-        let least = self.earliest + elapsed - (elapsed >> 2) - 1;
-        if self.foundation & PACED != 0 && least > self.floor {
-            let half = (self.latest.wrapping_sub(self.earliest) as u64 >> 1) as i64;
-            let gained = ((elapsed >> 8) * (self.foundation >> PACE_SHIFT)) >> 32;
-            Some(Timestamp::from_unix_nanos(
-                self.earliest + half + elapsed + gained,
-            ))
-        } else {
-            None
-        }
-    }
-
     /// Returns how well founded it is, `elapsed` ns after the claim's instant.
     pub(crate) fn state(&self, elapsed: i64) -> Option<ClockState> {
-        Some(ClockState::from_word(self.foundation & (PACED - 1))?.after_silence(elapsed))
+        Some(ClockState::from_word(self.span_and_state & STATE)?.after_silence(elapsed))
     }
 
     /// Returns true if the plain arithmetic answers at no instant.
     #[inline]
     pub(crate) const fn never_answers(&self) -> bool {
-        self.span == 0
+        self.span_and_state & !STATE == 0
     }
 
     /// Returns true if `raw` lies before the claim's instant, as it never should.
@@ -181,51 +178,40 @@ impl Line {
         raw < self.raw
     }
 
+    #[allow(clippy::cast_possible_wrap, reason = "words, whatever they mean")]
     pub(crate) const fn to_words(self) -> [i64; Self::WORDS] {
         [
             self.raw,
             self.earliest,
             self.latest,
-            self.rates,
+            self.slow as i64,
+            self.fast as i64,
             self.floor,
-            self.span,
-            self.foundation,
+            self.span_and_state,
         ]
     }
 
     #[inline]
+    #[allow(clippy::cast_sign_loss, reason = "words, whatever they mean")]
     pub(crate) const fn from_words(words: [i64; Self::WORDS]) -> Self {
-        let [raw, earliest, latest, rates, floor, span, foundation] = words;
+        let [raw, earliest, latest, slow, fast, floor, span_and_state] = words;
         Self {
             raw,
             earliest,
             latest,
-            rates,
+            slow: slow as u64,
+            fast: fast as u64,
             floor,
-            span,
-            foundation,
+            span_and_state,
         }
     }
 }
 
-/// The pace of the middle between two rates in ppb, flagged, or nothing where the plain arithmetic
-/// of [`Line::middle`] would not do for as long as the line answers.
-fn paced(lo_ppb: i32, hi_ppb: i32, span: i64) -> i64 {
-    const QUARTER_PPB: u32 = 250_000_000;
-    if lo_ppb.unsigned_abs().max(hi_ppb.unsigned_abs()) > QUARTER_PPB {
-        return 0;
-    }
-    // Twice the mean rate, so the billion is doubled too; another one rounds to the nearest.
-    let sum = i64::from(lo_ppb) + i64::from(hi_ppb);
-    let (twice, half) = (2 * i128::from(BILLION), i128::from(BILLION));
-    let pace = ((i128::from(sum) << 40) + half).div_euclid(twice);
-    let pace = i64::try_from(pace).unwrap_or(PACE_LIMIT);
-    let small = span <= PACED_SPAN && pace.unsigned_abs() < PACE_LIMIT.unsigned_abs();
-    if sum == 0 || small {
-        (pace << PACE_SHIFT) | PACED
-    } else {
-        0
-    }
+/// Where UTC is at the origin of a line.
+struct Ends {
+    origin: i64,
+    earliest: i64,
+    latest: i64,
 }
 
 #[cfg(test)]
@@ -249,82 +235,72 @@ mod tests {
     }
 
     proptest! {
-        /// T10 and T8 for the hot path: wherever the line answers, it answers what the claim does.
+        /// T10 and T8 for the hot path: wherever the line answers it contains what the claim says, and
+        /// exceeds it by no more than a billionth of a billionth of what has elapsed, rounded outward.
         #[test]
-        fn t10_the_line_is_the_claim_wherever_it_answers(
+        fn t10_the_line_contains_the_claim_wherever_it_answers(
             claim in any_claim(),
             span in any::<i64>(),
             part in 0.0..1.0_f64,
         ) {
             let line = Line::new(&claim, None, span, ClockState::Assumed);
+            let span = line.span_and_state & !STATE;
             #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a sample")]
-            let inside = ((line.span as f64) * part) as i64;
-            for elapsed in [0, 1, inside, line.span - 1] {
+            let inside = ((span as f64) * part) as i64;
+            for elapsed in [0, 1, inside, span - 1] {
                 let raw = claim.raw().wrapping_add(elapsed);
-                if let Some(elapsed) = line.elapsed(raw) {
-                    // Raw time that wraps lies outside what a machine can have, and what `carry` can say.
-                    if raw >= claim.raw() {
-                        if let Some(middle) = line.middle(elapsed) {
-                            let exact = line.at(elapsed).unwrap().midpoint();
-                            prop_assert!(middle.abs_diff(exact).as_nanos() <= 4);
-                        }
-                        prop_assert_eq!(line.at(elapsed), claim.carry(raw).ok());
-                    }
+                let Some(elapsed) = line.elapsed(raw) else { continue };
+                // Raw time that wraps lies outside what a machine can have, and what `carry` can say.
+                if raw < claim.raw() {
+                    continue;
                 }
+                let (drawn, exact) = (line.at(elapsed).unwrap(), claim.carry(raw).unwrap());
+                prop_assert!(drawn.earliest() <= exact.earliest(), "{drawn} for {exact}");
+                prop_assert!(drawn.latest() >= exact.latest(), "{drawn} for {exact}");
+                let more = drawn.width() - exact.width();
+                let allowed = 2 * (1 + (elapsed >> FRACTION));
+                prop_assert!(more.as_nanos() <= allowed.unsigned_abs().into(), "{drawn} for {exact}");
             }
         }
 
-        /// The middle without a multiplication is the middle, and is there where it matters.
+        /// Nothing but a rate that no machine has, or the end of all time, keeps a line from answering
+        /// for as long as it is asked to.
         #[test]
-        fn the_middle_is_that_of_both_ends(
-            ppb in 1..300_000_000_u32,
-            width in 0..1_000_000_000_i64,
-            held in -10_000..10_000_i64,
-            elapsed in 0..10_000_000_000_i64,
+        fn a_line_answers_for_as_long_as_it_is_asked_to(
+            raw in any::<i64>(),
+            earliest in -4_000_000_000_000_000_000..4_000_000_000_000_000_000_i64,
+            ppb in 0..=100_000_000_u32,
+            span in 0..=LONGEST,
         ) {
-            let start = 1_795_153_800_000_000_000;
-            let at = Timestamp::from_unix_nanos;
-            let ends = Interval::new(at(start), at(start + width)).unwrap();
-            let claim = Claim::new(0, ends, RateBounds::symmetric(ppb));
-            let floor = at(start + held.min(width));
-            let line = Line::new(&claim, Some(floor), i64::MAX, ClockState::Synchronized);
-            let middle = line.middle(elapsed);
-            if let Some(middle) = middle {
-                prop_assert_eq!(Some(middle), line.at(elapsed).map(|at| at.midpoint()));
-            }
-            let settled = ppb <= 250_000_000 && elapsed > 20_000;
-            prop_assert!(middle.is_some() || !settled);
+            let ends = Interval::point(Timestamp::from_unix_nanos(earliest));
+            let claim = Claim::new(raw, ends, RateBounds::symmetric(ppb));
+            let line = Line::new(&claim, None, span, ClockState::Assumed);
+            prop_assert_eq!(line.span_and_state & !STATE, span & !STATE);
         }
 
-        /// With a learned rate, too, the middle is told quickly for as long as a claim is used by
-        /// default, and to 4 ns.
+        /// A later reading has no earlier end than one before it.
         #[test]
-        fn the_middle_follows_a_learned_rate(
-            lo in -200_000..200_000_i32,
-            band in 0..200_000_i32,
-            width in 0..1_000_000_000_i64,
-            part in 0.0..1.0_f64,
+        fn t3_the_ends_never_fall_back(
+            claim in any_claim(),
+            one in 0..=LONGEST,
+            other in 0..=LONGEST,
         ) {
-            let start = 1_795_153_800_000_000_000;
-            let at = Timestamp::from_unix_nanos;
-            let ends = Interval::new(at(start), at(start + width)).unwrap();
-            let rate = RateBounds::new(lo, (lo + band).min(200_000)).unwrap();
-            let claim = Claim::new(0, ends, rate);
-            let hour = 3_600_000_000_000_i64;
-            let line = Line::new(&claim, None, hour, ClockState::Synchronized);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a sample")]
-            let elapsed = ((hour as f64) * part) as i64;
-            let exact = claim.carry(elapsed).unwrap().midpoint();
-            let middle = line.middle(elapsed).unwrap();
-            prop_assert!(middle.abs_diff(exact).as_nanos() <= 4, "{middle} for {exact}");
-            prop_assert_eq!(line.state(0), Some(ClockState::Synchronized));
+            let line = Line::new(&claim, None, LONGEST, ClockState::Assumed);
+            let at = |elapsed: i64| {
+                let elapsed = line.elapsed(line.raw.wrapping_add(elapsed))?;
+                line.at(elapsed)
+            };
+            if let (Some(first), Some(second)) = (at(one.min(other)), at(one.max(other))) {
+                prop_assert!(first.earliest() <= second.earliest());
+                prop_assert!(first.latest() <= second.latest());
+            }
         }
 
         /// A floor holds up the earliest end, and does nothing else.
         #[test]
         fn t3_a_floor_holds_up_the_earliest_end(claim in any_claim(), floor in any::<i64>()) {
             let floor = Timestamp::from_unix_nanos(floor);
-            let line = Line::new(&claim, Some(floor), 1, ClockState::Assumed);
+            let line = Line::new(&claim, Some(floor), 1 << 10, ClockState::Assumed);
             let Some(elapsed) = line.elapsed(claim.raw()) else { return Ok(()) };
             let ends = claim.interval();
             let expected = Interval::new(ends.earliest().max(floor), ends.latest()).ok();
@@ -346,7 +322,10 @@ mod tests {
             ClockState::Assumed,
             ClockState::Unavailable,
         ] {
-            assert_eq!(Line::new(&claim, None, 9, state).state(0), Some(state));
+            assert_eq!(
+                Line::new(&claim, None, 1 << 10, state).state(0),
+                Some(state)
+            );
         }
         assert_eq!(ClockState::from_word(5), None);
     }
