@@ -1,5 +1,6 @@
 //! The claim in force as the hot path reads it: seven words, and two multiplications.
 
+use super::anchor::Anchor;
 use crate::clock::status::ClockState;
 use crate::time::{Claim, Interval, Timestamp};
 
@@ -7,14 +8,29 @@ const BILLION: u128 = 1_000_000_000;
 
 /// Fractional bits of a line's rates. Seven more bits of the elapsed time make 64, so that the upper half
 /// of a product is in whole nanoseconds; and a rate of less than 2⁷ ns a unit fits a word.
-const FRACTION: u32 = 57;
+pub(super) const FRACTION: u32 = 57;
 const LIFT: u32 = u64::BITS - FRACTION;
 
 /// The most that the elapsed time can be: 4.5 years of nanoseconds.
 const LONGEST: i64 = (1 << FRACTION) - 1;
 
-/// The low bits of the last word: the state. Above them stands the span, whole in units of so many.
-const STATE: i64 = 0xff;
+/// The low bits of the last word. Above them stands the span, which is whole in units of so many.
+const LOW: i64 = 0xff;
+
+/// Which of them is set for a line through counts.
+const COUNTS: i64 = 0x80;
+
+/// Which of them tell the state.
+const STATE: i64 = 0x0f;
+
+/// How much of its width a line through counts may owe to that, in ns: 0.2 µs of epsilon.
+const COUNTER_WIDTH: i64 = 2 * COUNTER_LIMIT;
+
+/// The most that reading the counter instead of raw time may add to epsilon, in ns.
+pub(crate) const COUNTER_LIMIT: i64 = 200;
+
+/// What a product of the uncertainty with the rate, rounded, may add to half of it.
+const COUNTER_ROUNDING: i64 = 3;
 
 /// A claim reduced to what the plain case needs: no leap second near, not expired, no overflow.
 ///
@@ -23,15 +39,16 @@ const STATE: i64 = 0xff;
 /// an earlier earliest end than the first (T3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    raw: i64,
+    /// The raw instant, or the count, that the ends are about.
+    base: i64,
     earliest: i64,
     latest: i64,
     /// What the ends move by in one unit of the elapsed time, in 2⁻⁵⁷ ns: rounded down, and up.
     slow: u64,
     fast: u64,
     floor: i64,
-    /// For how long from `raw` on, in ns, the line answers (0 for a line that never does), and in the low
-    /// bits how well founded it is ([`ClockState::to_word`]).
+    /// For how long from `base` on the line answers (0 for a line that never does), and in the low bits
+    /// whether `base` is a count, and how well founded it is ([`ClockState::to_word`]).
     span_and_state: i64,
 }
 
@@ -40,7 +57,7 @@ impl Line {
 
     /// A line that answers nothing.
     pub(crate) const NOTHING: Self = Self {
-        raw: 0,
+        base: 0,
         earliest: 0,
         latest: 0,
         slow: 0,
@@ -64,6 +81,108 @@ impl Line {
             latest: claim.interval().latest().unix_nanos(),
         };
         Self::through(&ends, [ONE; 2], claim, floor, span, state)
+    }
+
+    /// Draws the claim's line through counts, from the anchor's first count on.
+    ///
+    /// `end` is the raw instant at which it has to end, and `silent` the one from which on its source counts
+    /// as silent. It ends, too, before the counter leaves open more than [`COUNTER_LIMIT`]. It contains what
+    /// the claim says of every raw time that may be read at a count.
+    pub(crate) fn counting(
+        claim: &Claim,
+        anchor: &Anchor,
+        floor: Option<Timestamp>,
+        end: i64,
+        state: ClockState,
+    ) -> Self {
+        // One nanosecond less: the bound is rounded down at each count, and the line as a whole.
+        let first = [anchor.raw_least(0).saturating_sub(1), anchor.raw_most(0)];
+        let (Ok(earliest), Ok(latest)) = (claim.earliest_at(first[0]), claim.latest_at(first[1]))
+        else {
+            return Self::NOTHING.through_counts();
+        };
+        let ends = Ends {
+            origin: anchor.count(),
+            earliest: earliest.unix_nanos(),
+            latest: latest.unix_nanos(),
+        };
+        let age = first[0].saturating_sub(claim.raw());
+        let founded_on = state.after_silence(age);
+        // Told once for the whole line, so it ends where that changes.
+        let can_fall_silent = state.after_silence(i64::MAX) != state;
+        let silent = if can_fall_silent && founded_on == state {
+            claim.raw().saturating_add(ClockState::silent_after())
+        } else {
+            i64::MAX
+        };
+        let steepest = claim
+            .rate()
+            .lo_ppb()
+            .unsigned_abs()
+            .max(claim.rate().hi_ppb().unsigned_abs());
+        let width = i128::from(COUNTER_WIDTH - 2 * COUNTER_ROUNDING - 1) * 1_000_000_000
+            / (1_000_000_000 + i128::from(steepest));
+        let sharp = anchor.sharp_for(i64::try_from(width).unwrap_or(0));
+        let span = anchor.counts_until(end.min(silent)).min(sharp);
+        Self::through(&ends, anchor.ratio(), claim, floor, span, founded_on).through_counts()
+    }
+
+    /// Returns what reading the counter adds to epsilon so many counts after the anchor's first, in ns.
+    pub(crate) fn counter_term(claim: &Claim, anchor: &Anchor, elapsed: i64) -> u64 {
+        let rate = claim.rate();
+        let steepest = rate
+            .lo_ppb()
+            .unsigned_abs()
+            .max(rate.hi_ppb().unsigned_abs());
+        // The line begins one nanosecond before the least that raw time can be.
+        let open = u128::from(anchor.uncertainty(elapsed)) + 1;
+        let width = (open * (BILLION + u128::from(steepest))).div_ceil(BILLION);
+        let half = u64::try_from(width.div_ceil(2)).unwrap_or(u64::MAX);
+        half.saturating_add(COUNTER_ROUNDING.unsigned_abs() - 1)
+    }
+
+    const fn through_counts(self) -> Self {
+        Self {
+            span_and_state: self.span_and_state | COUNTS,
+            ..self
+        }
+    }
+
+    /// Returns true if it is a line through counts.
+    #[inline]
+    pub(crate) const fn counts(&self) -> bool {
+        self.span_and_state & COUNTS != 0
+    }
+
+    /// Returns what a gate holds that closes it here: a raw instant, or how many counts after the first.
+    pub(crate) fn mark(&self, position: i64) -> i64 {
+        let mark = if self.counts() {
+            position.wrapping_sub(self.base)
+        } else {
+            position
+        };
+        // Neither is negative, unless the clock could not be read or ran back: then the end is held where
+        // it began.
+        mark.max(0)
+    }
+
+    /// Returns how long after its base a gate was closed.
+    pub(crate) const fn elapsed_at(&self, mark: i64) -> i64 {
+        if self.counts() {
+            mark
+        } else {
+            mark.saturating_sub(self.base)
+        }
+    }
+
+    /// Returns about how long so many units take, in ns.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "half of a product of words is a word"
+    )]
+    pub(crate) fn lasting(&self, units: i64) -> i64 {
+        let lasts = (u128::from(units.max(0).unsigned_abs()) * u128::from(self.slow)) >> FRACTION;
+        i64::try_from(lasts).unwrap_or(i64::MAX)
     }
 
     /// Draws a line through two ends at an origin, in units of which one takes so many 2⁻⁵⁷ ns of raw time
@@ -92,45 +211,39 @@ impl Line {
         let room = i64::try_from(room).unwrap_or(i64::MAX);
         let span = span.min(room).clamp(0, LONGEST);
         Self {
-            raw: ends.origin,
+            base: ends.origin,
             earliest: ends.earliest,
             latest: ends.latest,
             slow,
             fast,
             floor: floor.map_or(i64::MIN, Timestamp::unix_nanos),
-            span_and_state: (span & !STATE) | state.to_word(),
+            span_and_state: (span & !LOW) | state.to_word(),
         }
     }
 
-    /// Returns the raw instant that lies `elapsed` ns after the claim's.
+    /// Returns the raw instant, or the count, that it begins at.
     #[inline]
-    pub(crate) const fn raw_at(&self, elapsed: i64) -> i64 {
-        self.raw.wrapping_add(elapsed)
+    pub(crate) const fn base(&self) -> i64 {
+        self.base
     }
 
-    /// Returns the raw instant of the claim itself.
-    #[inline]
-    pub(crate) const fn raw(&self) -> i64 {
-        self.raw
-    }
-
-    /// How long after the claim's instant this is, in ns, if the plain arithmetic answers there.
+    /// How long after its base this raw instant, or count, is, if the line answers there.
     #[inline]
     #[allow(
         clippy::cast_sign_loss,
         reason = "a negative span wraps to a huge one, as it should"
     )]
-    pub(crate) const fn elapsed(&self, raw: i64) -> Option<i64> {
-        let elapsed = raw.wrapping_sub(self.raw);
-        // One comparison for both ends: a raw time before the claim wraps to a huge number.
-        if (elapsed as u64) < (self.span_and_state & !STATE) as u64 {
+    pub(crate) const fn elapsed(&self, position: i64) -> Option<i64> {
+        let elapsed = position.wrapping_sub(self.base);
+        // One comparison for both ends: what lies before the base wraps to a huge number.
+        if (elapsed as u64) < (self.span_and_state & !LOW) as u64 {
             Some(elapsed)
         } else {
             None
         }
     }
 
-    /// The interval so long after the claim's instant; `elapsed` comes from [`elapsed`](Self::elapsed).
+    /// The interval so long after its base; `elapsed` comes from [`elapsed`](Self::elapsed).
     ///
     /// `None` cannot happen: a floor above the latest end is a contradiction, and not published.
     #[inline]
@@ -162,26 +275,31 @@ impl Line {
         .ok()
     }
 
-    /// Returns how well founded it is, `elapsed` ns after the claim's instant.
+    /// Returns how well founded it is, so long after its base.
     pub(crate) fn state(&self, elapsed: i64) -> Option<ClockState> {
-        Some(ClockState::from_word(self.span_and_state & STATE)?.after_silence(elapsed))
+        let state = ClockState::from_word(self.span_and_state & STATE)?;
+        Some(if self.counts() {
+            state
+        } else {
+            state.after_silence(elapsed)
+        })
     }
 
     /// Returns true if the plain arithmetic answers at no instant.
     #[inline]
     pub(crate) const fn never_answers(&self) -> bool {
-        self.span_and_state & !STATE == 0
+        self.span_and_state & !LOW == 0
     }
 
-    /// Returns true if `raw` lies before the claim's instant, as it never should.
-    pub(crate) const fn begins_after(&self, raw: i64) -> bool {
-        raw < self.raw
+    /// Returns true if this raw instant, or count, lies before its base, as it never should.
+    pub(crate) const fn begins_after(&self, position: i64) -> bool {
+        position < self.base
     }
 
     #[allow(clippy::cast_possible_wrap, reason = "words, whatever they mean")]
     pub(crate) const fn to_words(self) -> [i64; Self::WORDS] {
         [
-            self.raw,
+            self.base,
             self.earliest,
             self.latest,
             self.slow as i64,
@@ -194,9 +312,9 @@ impl Line {
     #[inline]
     #[allow(clippy::cast_sign_loss, reason = "words, whatever they mean")]
     pub(crate) const fn from_words(words: [i64; Self::WORDS]) -> Self {
-        let [raw, earliest, latest, slow, fast, floor, span_and_state] = words;
+        let [base, earliest, latest, slow, fast, floor, span_and_state] = words;
         Self {
-            raw,
+            base,
             earliest,
             latest,
             slow: slow as u64,
@@ -219,7 +337,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::clock::latch::Pair;
+    use crate::machine::{Counted, Sample};
     use crate::time::RateBounds;
+
+    /// Raw time by a counter of so many mHz, as it is read at this count.
+    fn raw_of(millihertz: u64, count: i64) -> i64 {
+        let raw = (i128::from(count) * 1_000_000_000_000).div_euclid(millihertz.into());
+        i64::try_from(raw).unwrap()
+    }
+
+    /// Raw time as it is read so many counts into a pair of readings of the counter.
+    fn pair_of(millihertz: u64, before: i64, into: i64, width: i64) -> Pair {
+        let raw = raw_of(millihertz, before + into.min(width));
+        Pair::from(Counted {
+            before,
+            sample: Sample { coarse: 0, raw },
+            after: before + width,
+        })
+    }
 
     fn any_claim() -> impl Strategy<Value = Claim> {
         let end = prop_oneof![any::<i64>(), -1_000_000_i64..2_000_000_000_000_000_000];
@@ -244,7 +380,7 @@ mod tests {
             part in 0.0..1.0_f64,
         ) {
             let line = Line::new(&claim, None, span, ClockState::Assumed);
-            let span = line.span_and_state & !STATE;
+            let span = line.span_and_state & !LOW;
             #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a sample")]
             let inside = ((span as f64) * part) as i64;
             for elapsed in [0, 1, inside, span - 1] {
@@ -275,7 +411,7 @@ mod tests {
             let ends = Interval::point(Timestamp::from_unix_nanos(earliest));
             let claim = Claim::new(raw, ends, RateBounds::symmetric(ppb));
             let line = Line::new(&claim, None, span, ClockState::Assumed);
-            prop_assert_eq!(line.span_and_state & !STATE, span & !STATE);
+            prop_assert_eq!(line.span_and_state & !LOW, span & !LOW);
         }
 
         /// A later reading has no earlier end than one before it.
@@ -287,12 +423,62 @@ mod tests {
         ) {
             let line = Line::new(&claim, None, LONGEST, ClockState::Assumed);
             let at = |elapsed: i64| {
-                let elapsed = line.elapsed(line.raw.wrapping_add(elapsed))?;
+                let elapsed = line.elapsed(line.base.wrapping_add(elapsed))?;
                 line.at(elapsed)
             };
             if let (Some(first), Some(second)) = (at(one.min(other)), at(one.max(other))) {
                 prop_assert!(first.earliest() <= second.earliest());
                 prop_assert!(first.latest() <= second.latest());
+            }
+        }
+
+        /// T10 for the other axis: at every count the line contains what the claim says of raw time as it
+        /// would be read there, from 16 MHz to 5 GHz and wherever the claim lies, and exceeds it by no more
+        /// than the term says, which is 0.2 µs at most.
+        #[test]
+        fn the_line_through_counts_contains_the_claim_at_every_count(
+            millihertz in 16_000_000_000..5_000_000_000_000_u64,
+            (earliest, width) in (any::<i64>(), prop_oneof![0..1_000_i64, any::<i64>()]),
+            (lo, hi) in prop_oneof![
+                (-200_000..200_000_i32, -200_000..200_000_i32),
+                (-1_000_000_000..i32::MAX, -1_000_000_000..i32::MAX),
+            ],
+            age in 1..3_600_000_000_000_i64,
+            apart in 2_000_000_000..2_000_000_000_000_i64,
+            (first, last) in ((0..60_i64, 0..60_i64), (0..60_i64, 0..60_i64)),
+            part in 0.0..1.0_f64,
+        ) {
+            let counts = |raw: i64| {
+                i64::try_from(i128::from(raw) * i128::from(millihertz) / 1_000_000_000_000).unwrap()
+            };
+            let begin = counts(4_000_000_000_000);
+            let second = begin + counts(apart);
+            let pair = pair_of(millihertz, second, last.0, last.1);
+            let anchor = Anchor::between(&pair_of(millihertz, begin, first.0, first.1), &pair).unwrap();
+            let at = Timestamp::from_unix_nanos;
+            let ends = Interval::new(at(earliest), at(earliest.saturating_add(width.max(0)))).unwrap();
+            let rate = RateBounds::new(lo.min(hi), lo.max(hi)).unwrap();
+            let claim = Claim::new(pair.raw() - age, ends, rate);
+            let line = Line::counting(&claim, &anchor, None, i64::MAX, ClockState::Assumed);
+            prop_assert!(line.counts());
+            let span = line.span_and_state & !LOW;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a sample")]
+            let inside = ((span as f64) * part) as i64;
+            for elapsed in [0, 1, inside, span - 1] {
+                let Some(elapsed) = line.elapsed(anchor.count().saturating_add(elapsed)) else { continue };
+                let drawn = line.at(elapsed).unwrap();
+                let raw = raw_of(millihertz, anchor.count() + elapsed);
+                let exact = claim.carry(raw).unwrap();
+                prop_assert!(drawn.earliest() <= exact.earliest(), "{drawn} for {exact}");
+                prop_assert!(drawn.latest() >= exact.latest(), "{drawn} for {exact}");
+                // What a line is closed at is no later than its reader said (T3), nor than it was.
+                let closed = anchor.raw_least(elapsed);
+                prop_assert!(closed <= raw && raw <= anchor.raw_most(elapsed));
+                prop_assert!(claim.earliest_at(closed).unwrap() >= drawn.earliest());
+                let term = Line::counter_term(&claim, &anchor, elapsed);
+                prop_assert!(term <= COUNTER_LIMIT.unsigned_abs(), "{term}");
+                let more = drawn.epsilon().saturating_sub(exact.epsilon());
+                prop_assert!(more.as_nanos() <= term.into(), "{drawn} for {exact}, {term}");
             }
         }
 

@@ -17,9 +17,11 @@ use crate::source::SyncClaim;
 use crate::time::{Claim, Timestamp};
 
 impl State {
-    /// Returns true if the claim in force would no longer be, so that it has to be closed first.
+    /// Returns true if the claim in force would no longer be, or would be drawn through other points, so
+    /// that it has to be closed first.
     pub(crate) fn loses_its_claim(&self, next: &Self) -> bool {
-        let lost = |old: Claim| next.claim_in_force() != Some(old);
+        let axis = |state: &Self| state.counted().map(|(_, anchor)| anchor);
+        let lost = |old: Claim| next.claim_in_force() != Some(old) || axis(self) != axis(next);
         self.claim_in_force().is_some_and(lost)
     }
 
