@@ -26,6 +26,9 @@
 //! claim with its earliest end held at `rc`. The floor is the old claim's earliest end at `rc`: no
 //! reader ever went beyond it, and none had to wait.
 //!
+//! That holds for each publication, also one that leaves the claim as it is: else a reader that slept
+//! through it would still find its own gate open after that of the next generation was closed.
+//!
 //! The gate is one word, so that this is one load for a reader:
 //!
 //! | value | meaning |

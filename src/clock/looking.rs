@@ -197,7 +197,9 @@ impl Shared {
             return false;
         };
         let mut closed = None;
-        if before.loses_its_claim(next) {
+        // Also where the same claim goes on: a reader asleep since before this would find its old gate
+        // open, and answer beyond the instant at which the gate after it was closed.
+        if before.in_force().is_some() {
             closed = self.latch.close(head, || self.machine.sample().raw);
             if closed.is_none() {
                 return false;

@@ -88,8 +88,22 @@ impl<const N: usize> World<N> {
         draft.publish(head, &next, &[earliest, earliest])
     }
 
-    /// Replaces the claim without closing it, as a look does that changes nothing about the claim:
-    /// the slots are then kept apart by the fences of `fill` and of the readers alone.
+    /// Publishes the same claim, as a look does that finds nothing new.
+    fn look_again(&self) -> bool {
+        let (head, state) = self.snapshot();
+        let draft = self.latch.draft(PROCESS).unwrap();
+        let closed = self.latch.close(head, || self.ticks.sample().raw);
+        closed.is_some() && draft.publish(head, &line(state[0], 10, None), &state)
+    }
+
+    /// The earliest end that the hot path would return, if it answers at once.
+    fn read_once(&self) -> Option<Timestamp> {
+        let (line, sample) = self.latch.read_open(|| self.ticks.sample())?;
+        Some(line.at(line.elapsed(sample.raw)?)?.earliest())
+    }
+
+    /// Publishes without closing, as a look does where no claim is in force: the slots are then kept
+    /// apart by the fences of `fill` and of the readers alone.
     fn republish(&self, earliest: i64) -> bool {
         let (head, _) = self.snapshot();
         let draft = self.latch.draft(PROCESS).unwrap();
@@ -136,6 +150,29 @@ fn loom_earliest_never_falls_back_across_a_replacement() {
         assert!(other <= last, "{other} elsewhere, then {last}");
         replacer.join().unwrap();
         assert!(last <= world.read().earliest());
+    });
+}
+
+/// T3 for a reader that sleeps through a look which leaves the claim as it is, while the next one takes
+/// the claim away.
+#[test]
+fn loom_a_reader_that_sleeps_through_a_look_goes_no_further_than_the_floor() {
+    model(3, || {
+        let world = World::<4>::new(Ordering::AcqRel);
+        let looker = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                assert!(world.look_again());
+                assert!(world.replace(50));
+            })
+        };
+        let slept = world.read_once();
+        looker.join().unwrap();
+        let last = world.read().earliest();
+        assert!(
+            slept.is_none_or(|slept| slept <= last),
+            "{slept:?}, then {last}"
+        );
     });
 }
 
