@@ -197,7 +197,7 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
     pub(crate) fn read_open(&self, sample: impl FnOnce() -> Sample) -> Option<(Line, Sample)> {
         let head = self.load_head();
         let line = self.slot(head, 0).load_line();
-        // Not worth a clock read: whoever is told why there is no interval reads the clock once more.
+        // Not worth a clock read: the path that tells why there is no interval reads the clock once more.
         if line.never_answers() {
             return None;
         }
