@@ -26,6 +26,9 @@
 //! claim with its earliest end held at `rc`. The floor is the old claim's earliest end at `rc`: no
 //! reader ever went beyond it, and none had to wait.
 //!
+//! That holds for each publication, also one that leaves the claim as it is: else a reader that slept
+//! through it would still find its own gate open after that of the next generation was closed.
+//!
 //! The gate is one word, so that this is one load for a reader:
 //!
 //! | value | meaning |
@@ -299,7 +302,7 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
         let head = self.load_head();
         let slot = self.slot(head, 0);
         let line = slot.load_line();
-        // Not worth a clock read: whoever is told why there is no interval reads the clock once more.
+        // Not worth a clock read: the path that tells why there is no interval reads the clock once more.
         if line.never_answers() {
             return None;
         }

@@ -260,7 +260,9 @@ impl Shared {
             return false;
         };
         let mut closed = None;
-        if before.loses_its_claim(next) {
+        // Also where the same claim goes on: a reader asleep since before this would find its old gate
+        // open, and answer beyond the instant at which the gate after it was closed.
+        if before.in_force().is_some() {
             let mark = self.latch.close(head, |line| {
                 if line.counts() {
                     self.machine.count(line.base())

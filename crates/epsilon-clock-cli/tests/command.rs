@@ -1,4 +1,4 @@
-//! `epsilon` itself: its help and version, what it refuses, and output that nobody takes.
+//! `epsilon` itself: its help and version, what it refuses, and output with no reader.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

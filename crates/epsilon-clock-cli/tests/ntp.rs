@@ -110,7 +110,7 @@ fn three_servers_give_an_interval_and_the_liar_is_named() {
     let by = liar["off_by_ns"].as_u64().unwrap();
     assert!((100_000_000..=200_000_000).contains(&by), "{report}");
     assert_eq!(liar["direction"], "ahead");
-    // Nobody asked the kernel.
+    // The kernel was not asked.
     assert!(report["kernel"].is_null(), "{report}");
     for field in ["round_trip_ns", "root_distance_ns", "stratum", "age_ns"] {
         assert!(liar[field].is_u64(), "{field}: {report}");

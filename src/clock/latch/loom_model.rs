@@ -166,8 +166,21 @@ impl<const N: usize> World<N> {
         draft.publish(head, &next, &state)
     }
 
-    /// Replaces the claim without closing it, as a look does that changes nothing about the claim:
-    /// the slots are then kept apart by the fences of `fill` and of the readers alone.
+    /// Publishes the same claim, as a look does that finds nothing new.
+    fn look_again(&self) -> bool {
+        let (head, state) = self.snapshot();
+        let draft = self.latch.draft(PROCESS).unwrap();
+        self.close(head).is_some() && draft.publish(head, &line(state[0], 10, None), &state)
+    }
+
+    /// The earliest end that the hot path would return, if it answers at once.
+    fn read_once(&self) -> Option<Timestamp> {
+        let (line, sample) = self.latch.read_open(|line| self.ticks.sample(line))?;
+        Some(line.at(line.elapsed(sample.raw)?)?.earliest())
+    }
+
+    /// Publishes without closing, as a look does where no claim is in force: the slots are then kept
+    /// apart by the fences of `fill` and of the readers alone.
     fn republish(&self, earliest: i64) -> bool {
         let (head, _) = self.snapshot();
         let draft = self.latch.draft(PROCESS).unwrap();
@@ -244,6 +257,29 @@ fn loom_earliest_never_falls_back_across_a_change_of_axis() {
             assert!(last <= world.read().earliest());
         });
     }
+}
+
+/// T3 for a reader that sleeps through a look which leaves the claim as it is, while the next one takes
+/// the claim away.
+#[test]
+fn loom_a_reader_that_sleeps_through_a_look_goes_no_further_than_the_floor() {
+    model(3, || {
+        let world = World::<4>::new(Ordering::AcqRel);
+        let looker = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                assert!(world.look_again());
+                assert!(world.replace(50));
+            })
+        };
+        let slept = world.read_once();
+        looker.join().unwrap();
+        let last = world.read().earliest();
+        assert!(
+            slept.is_none_or(|slept| slept <= last),
+            "{slept:?}, then {last}"
+        );
+    });
 }
 
 /// Runs a reader beside a replacer that fills the reader's own slot again.

@@ -1,7 +1,7 @@
 //! Which axis the line goes through: raw time, or the counter that raw time is counted by.
 //!
 //! The claim is about raw time whatever it is read by. Where the counter may be read its line goes through
-//! counts; it is drawn anew with a new claim, which closes the old line anyhow, and before the counter
+//! counts; it is drawn anew with a new claim, and before the counter
 //! leaves open more than [`COUNTER_LIMIT`](crate::clock::latch::COUNTER_LIMIT). What the kernel says of its
 //! clocksource decides at every look, and what raw time itself says of the counter at every check.
 
@@ -130,8 +130,8 @@ impl State {
             self.counting.refusal = Some(NoCounter::Uncompared);
             return None;
         };
-        let closes = before.loses_its_claim(self);
-        if !closes && self.lasts(policy, &pair) {
+        let claims_anew = before.claim_in_force() != self.claim_in_force();
+        if !claims_anew && self.lasts(policy, &pair) {
             return None;
         }
         let Some(anchor) = Anchor::between(&first, &pair) else {
@@ -141,7 +141,7 @@ impl State {
         self.counting.refusal = None;
         if !self.lasts(policy, &pair) {
             // Near an end of the claim, or blurred: the line from before is no worse.
-            self.counting.anchor = former.filter(|_| !closes);
+            self.counting.anchor = former.filter(|_| !claims_anew);
             if self.counting.anchor.is_none() {
                 self.counting.refusal = Some(NoCounter::Blurred);
             }
