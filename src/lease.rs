@@ -11,7 +11,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::clock::{Clock, ClockError};
-use crate::commit::CommitWaitError;
+use crate::commit::{CommitGroup, CommitWaitError, GroupWait};
 use crate::time::{Interval, Timestamp};
 
 mod age;
@@ -42,7 +42,9 @@ pub use term::TermLease;
 /// ([`grant`](Self::grant)); it travels as eight bytes ([`to_be_bytes`](Self::to_be_bytes)). The
 /// holder acts while [`held`](Self::held) says so: `latest < expiry − margin`. A claimant acts only
 /// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between no node acts;
-/// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons.
+/// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons. A claimant
+/// waits for the end in a thread ([`wait_until_expired`](Self::wait_until_expired)) or awaits it
+/// ([`until_expired`](Self::until_expired), which is `group.until_past(lease.expiry())`).
 ///
 /// # Bytes
 ///
@@ -345,7 +347,8 @@ impl Lease {
     /// Returns `Ok` only once [`surely_expired`](Self::surely_expired) is true.
     ///
     /// On a healthy clock that is at most twice its epsilon after the expiry. The holder may have
-    /// renewed it meanwhile: look again before taking over, in the compare-and-set that does.
+    /// renewed it meanwhile: look again before taking over, in the compare-and-set that does. To await it,
+    /// on any runtime: [`until_expired`](Self::until_expired).
     ///
     /// # Errors
     ///
@@ -364,6 +367,31 @@ impl Lease {
     /// ```
     pub fn wait_until_expired(&self, clock: &Clock) -> Result<(), CommitWaitError> {
         clock.wait_until_past(self.expiry)
+    }
+
+    /// Returns the wait until the lease is surely expired, for async code.
+    ///
+    /// It is [`CommitGroup::until_past`] of the [expiry](Self::expiry), by the group's clock: a future on
+    /// any runtime, served by the one sleeper that serves all commits. `Ok` only once
+    /// [`surely_expired`](Self::surely_expired) is true.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, CommitGroup, Lease};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// let group = CommitGroup::start(&clock)?;
+    /// let theirs = Lease::grant(&clock.now()?, Duration::from_millis(2))?;
+    /// # runtime.block_on(async {
+    /// theirs.until_expired(&group).await?;
+    /// assert!(theirs.surely_expired(&clock)?);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn until_expired(&self, group: &CommitGroup) -> GroupWait {
+        group.until_past(self.expiry)
     }
 
     fn refusal(&self, now: Interval) -> NotHeld {

@@ -39,8 +39,10 @@ mod lease;
 mod log;
 mod ordering;
 mod rules;
+mod state_wait;
 mod strange_machines;
 mod suspends;
+mod threads;
 mod timestamp;
 #[cfg(target_os = "linux")]
 mod vmclock;
