@@ -91,6 +91,12 @@ fn run(mut parser: lexopt::Parser) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the page for people, as of now.
+#[must_use]
+pub fn page(watched: &Watched) -> String {
+    page::whole(watched)
+}
+
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "give an address and a port, such as 127.0.0.1:9184 or [::]:9184".to_owned())

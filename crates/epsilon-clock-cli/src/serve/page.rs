@@ -24,10 +24,10 @@ pub(super) fn whole(watched: &Watched) -> String {
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>epsilon: what time it is for sure</title>\n\
+         <title>epsilon</title>\n\
          <link rel=\"icon\" href=\"data:,\">\n\
          <style>\n{STYLE}</style>\n<script src=\"/page.js\" defer></script>\n</head>\n<body>\n<main>\n\
-         <h1>UTC is in this interval, and surely not outside of it</h1>\n"
+         <h1>What time it is for sure</h1>\n"
     );
     write_now(&mut out, &report);
     let _ = writeln!(
