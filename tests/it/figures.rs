@@ -161,6 +161,37 @@ fn the_guide_tells_what_to_do_about_each_figure() {
     }
 }
 
+/// The words that an `as_str` returns.
+fn words(source: &'static str) -> Vec<&'static str> {
+    let arms = source
+        .lines()
+        .filter(|line| line.trim_start().starts_with("Self::"));
+    let word = |line: &'static str| line.split("=> \"").nth(1)?.strip_suffix("\",");
+    let snake = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    arms.filter_map(word).filter(snake).collect()
+}
+
+#[test]
+fn the_operator_is_told_what_to_do_about_each_reason() {
+    let told = include_str!("../../docs/operate.md");
+    let mut count = 0;
+    for source in [
+        include_str!("../../src/clock/error.rs"),
+        include_str!("../../src/machine/disturbance.rs"),
+        include_str!("../../src/source/refusal.rs"),
+        include_str!("../../src/source/chrony/refusal.rs"),
+        include_str!("../../src/source/ntp/refusal.rs"),
+    ] {
+        // What is about one source is told by the words of its own.
+        let words = words(source).into_iter();
+        for word in words.filter(|word| !["chrony", "ntp"].contains(word)) {
+            assert!(told.contains(&format!("`{word}`")), "{word}");
+            count += 1;
+        }
+    }
+    assert!(count > 45, "only {count} words found");
+}
+
 #[test]
 fn figures_of_one_name_stand_together_after_their_help() {
     let machine = still();

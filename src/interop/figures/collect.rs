@@ -49,6 +49,10 @@ impl Figures {
     pub fn of_status(status: &Status) -> Self {
         let mut figures = Self::default();
         figures.flag(&family::AVAILABLE, [], status.interval.is_ok());
+        if let Err(error) = &status.interval {
+            let label = ("reason", error.as_str().into());
+            figures.flag(&family::ERROR, [label], true);
+        }
         for &state in ClockState::ALL {
             let label = ("state", state.as_str().into());
             figures.flag(&family::STATE, [label], state == status.state);

@@ -42,6 +42,7 @@ macro_rules! families {
 
 families! {
     AVAILABLE Flag "available" "Whether there is an interval, 1 or 0."
+    ERROR Flag "error" "1 for the reason why there is no interval."
     STATE Flag "state" "1 for the state that the clock is in."
     EPSILON Gauge "epsilon_seconds" "Half of the interval's width; none where there is no interval."
     BOUND Gauge "bound_seconds" "The terms that epsilon is made of."
