@@ -29,6 +29,7 @@ mod commit_wait;
 mod commit_wait_example;
 mod dates;
 mod fence;
+mod figures;
 mod fleet;
 mod hlc;
 mod hlc_text;
