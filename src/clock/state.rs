@@ -66,8 +66,9 @@ pub(crate) struct State {
     pub(crate) seen_real: i64,
     /// Which clock source the kernel counted raw time by when the rate began to be learned.
     pub(crate) clocksource: u64,
-    /// What the sources' writes have taught about the oscillator, whichever source they are of.
-    pub(crate) rate: RateHistory,
+    /// What each source's writes have taught about the oscillator; those of one daemon share the first
+    /// one's place ([`Policy::rate_of`]).
+    pub(crate) rates: [RateHistory; MAX_SOURCES],
     pub(crate) sources: [SourceRecord; MAX_SOURCES],
 }
 
@@ -86,7 +87,7 @@ words_struct!(State {
     seen_raw,
     seen_real,
     clocksource,
-    rate,
+    rates,
     sources,
 });
 
@@ -129,7 +130,7 @@ impl State {
             seen_raw: clocks.raw,
             seen_real: clocks.real,
             clocksource: 0,
-            rate: RateHistory::EMPTY,
+            rates: [RateHistory::EMPTY; MAX_SOURCES],
             sources: [SourceRecord::default(); MAX_SOURCES],
         }
     }

@@ -122,7 +122,7 @@ impl State {
         for record in self.sources.iter_mut().take(policy.source_count()) {
             record.void();
         }
-        self.rate.reset();
+        self.forget_rates();
         self.assumption.break_by(cause);
         self.stop_serving(policy);
         Events::of(Count::Suspends)

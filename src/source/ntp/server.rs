@@ -204,12 +204,39 @@ pub(super) struct Situation {
     pub(super) disruption: Disruption,
     /// Raw time that an exchange must have begun after.
     pub(super) barrier: i64,
-    pub(super) rate: RateBounds,
+    /// How fast true time may run against raw time, whatever was learned.
+    pub(super) guess: RateBounds,
+    pub(super) learned: Learned,
     /// A leap second on the scale of what was said before it.
     pub(super) leap: Option<LeapSecond>,
 }
 
+/// What is known of the rate, and from when on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Learned {
+    pub(super) rate: RateBounds,
+    /// The raw instant before which it was last forgotten what had been learned.
+    pub(super) since: i64,
+    /// The clock source that counts raw time now, by whose counting it was learned.
+    pub(super) clocksource: u64,
+}
+
 impl Situation {
+    /// Returns the bounds on the rate since the exchange began.
+    ///
+    /// What is learned now is assumed of the learning window and what follows, never of what was before;
+    /// nor of what another clock source counted, nor of what came before it was last forgotten.
+    fn rate_since(&self, exchange: &Exchange) -> RateBounds {
+        let clocks = &exchange.clocks;
+        let is_in_the_window = self.raw.saturating_sub(clocks.sent) <= WINDOW;
+        let is_of_this_counter = clocks.surroundings.clocksource == self.learned.clocksource;
+        if is_in_the_window && is_of_this_counter && clocks.sent > self.learned.since {
+            self.learned.rate
+        } else {
+            self.guess
+        }
+    }
+
     /// Returns true if raw time counts since the request was sent, as far as is known.
     fn connects(&self, exchange: &Exchange) -> bool {
         let clocks = &exchange.clocks;
@@ -221,7 +248,7 @@ impl Situation {
 
     /// Returns the exchange's claim, on the scale that it was made on.
     fn claim(&self, exchange: &Exchange) -> Option<Claim> {
-        let claim = proof::claim(exchange, self.rate)?;
+        let claim = proof::claim(exchange, self.rate_since(exchange))?;
         let leap = self
             .leap
             .filter(|leap| claim.interval().latest() < leap.boundary);
@@ -258,7 +285,8 @@ pub(super) fn weigh(
     let mut testimony = Testimony::default();
     let mut kept: Vec<(Exchange, Claim)> = Vec::with_capacity(KEPT);
     for exchange in heard.exchanges.iter().filter(|e| situation.connects(e)) {
-        if let Some(beyond) = proof::beyond_round_trip(exchange, situation.rate) {
+        let rate = situation.rate_since(exchange);
+        if let Some(beyond) = proof::beyond_round_trip(exchange, rate) {
             testimony.impossible.push(*exchange);
             testimony.refusal = Some(NtpRefusal::BeyondRoundTrip {
                 by_us: i64::try_from(beyond / 1_000).unwrap_or(i64::MAX),
