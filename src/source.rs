@@ -137,6 +137,8 @@ pub struct LookContext<'a> {
     ///
     /// What a source carries from before that is to be carried at ±[`max_drift_ppb`](Self::max_drift_ppb).
     pub rate_serial: u64,
+    /// The claim that the clock answers from, if it answers, whichever source it is of.
+    pub in_force: Option<Claim>,
     /// Assumption A2: how much a daemon's own figure may fall short.
     pub daemon_margin: Duration,
     /// Assumption A2: how fast an oscillator may wander from a daemon's forecast, in ppb.
@@ -173,6 +175,7 @@ impl<'a> LookContext<'a> {
             max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
             rate: RateBounds::symmetric(DEFAULT_MAX_DRIFT_PPB),
             rate_serial: 0,
+            in_force: None,
             daemon_margin: DEFAULT_DAEMON_MARGIN,
             report_wander_ppb: DEFAULT_REPORT_WANDER_PPB,
             may_ask_kernel: true,

@@ -119,6 +119,7 @@ impl Shared {
             memories,
             ..
         } = scratch;
+        let in_force = before.in_force().map(|sync| sync.claim);
         let sources = self.policy.sources.iter().zip(&before.sources).enumerate();
         for ((index, (source, record)), (look, memory)) in
             sources.zip(looks.iter_mut().zip(memories))
@@ -129,6 +130,7 @@ impl Shared {
                 max_drift_ppb: self.policy.max_drift_ppb,
                 rate,
                 rate_serial,
+                in_force,
                 daemon_margin: self.policy.daemon_margin,
                 report_wander_ppb: self.policy.report_wander_ppb,
                 may_ask_kernel: self.policy.may_ask_kernel(),

@@ -20,6 +20,8 @@ mod leap;
 mod mailbox;
 mod memory;
 mod names;
+#[cfg(feature = "nts")]
+mod nts;
 mod packet;
 #[cfg(feature = "test-util")]
 mod probe;
@@ -41,10 +43,12 @@ pub use exchange::{Channel, Transport};
 use judgement::Rules;
 use mailbox::{Limits, Mailbox};
 use memory::MAX_SERVERS;
+#[cfg(all(feature = "nts", feature = "test-util"))]
+pub use nts::{opens_as_reply, reads_as_key_exchange};
 pub use packet::Reply;
 #[cfg(feature = "test-util")]
 pub use probe::probe;
-pub use refusal::NtpRefusal;
+pub use refusal::{NtpRefusal, NtsRefusal};
 use settings::Votes;
 pub use settings::{NtpServer, NtpSettingsError};
 pub use stamp::Stamp;

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::exchange::Exchange;
 use super::leap;
-use super::mailbox::{Contents, Mailbox};
+use super::mailbox::{Contents, Looked, Mailbox};
 use super::memory::Remembered;
 use super::refusal::NtpRefusal;
 use super::server::{Heard, Learned, OLDEST, Situation, Testimony, weigh};
@@ -93,11 +93,13 @@ pub(super) fn look(
     };
     let judgement = judge(&contents, rules, &situation, &mut known);
     let nothing_connects = known.barrier == now.raw;
-    mailbox.note_look(
-        report(&contents, servers, &judgement.states, now.raw),
-        context.rate,
-        (judgement.in_doubt || nothing_connects).then_some(contents.serial),
-    );
+    mailbox.note_look(Looked {
+        report: report(&contents, servers, &judgement.states, now.raw),
+        rate: context.rate,
+        in_doubt: (judgement.in_doubt || nothing_connects).then_some(contents.serial),
+        #[cfg(feature = "nts")]
+        in_force: context.in_force,
+    });
     memory.store(&known);
     Look::new(judgement.finding).with_leap(judgement.leap)
 }
@@ -311,7 +313,13 @@ fn shortfall(
     too_few: NtpRefusal,
 ) -> NtpRefusal {
     let Some(last) = heard.iter().filter_map(|heard| heard.replied_at).max() else {
-        return NtpRefusal::NoAnswer;
+        // Nothing but what a server that has to prove its name could not prove.
+        let mut refusals = heard.iter().map(|heard| heard.refusal);
+        let first = refusals.next().flatten();
+        return match first {
+            Some(refusal) if refusals.all(|other| other == first) => refusal,
+            _ => NtpRefusal::NoAnswer,
+        };
     };
     let silent_for = raw.saturating_sub(last);
     if silent_for > OLDEST {
