@@ -119,8 +119,8 @@ pub enum NtpSettingsError {
     NoCertificate,
     /// The machine cannot tell a suspend from a step.
     #[error(
-        "this machine's clocks do not tell a suspend from a step of the clock, so an NTP reply cannot \
-         be carried on: run on Linux, or name another source"
+        "this machine's clocks do not tell a suspend from a step of the clock, and may be slewed unseen, so \
+         an NTP reply cannot be carried on: run on Linux, or name another source"
     )]
     NoSuspendClock,
 }
