@@ -61,8 +61,9 @@ const DEFAULT_MARGIN: Duration = Duration::from_micros(200);
 /// ntpd 1.5 s (`tos maxdist`).
 const DEFAULT_MAX_ROOT_DISTANCE: Duration = Duration::from_millis(1_500);
 
-/// How often it is seen whose turn it is; each server has an interval of its own.
-const TICK: Duration = Duration::from_secs(1);
+/// How often it is seen whose turn it is; each server has an interval of its own, and where one is short
+/// it is seen four times in it.
+const LONGEST_TICK: Duration = Duration::from_secs(1);
 
 /// NTP servers as a [`Source`]: asks them itself, from raw time, without root, and sets no clock.
 ///
@@ -335,7 +336,9 @@ impl Source for NtpSource {
     }
 
     fn refresh_interval(&self) -> Option<Duration> {
-        (!self.is_manual).then_some(TICK)
+        let shortest = self.servers.iter().map(NtpServer::shortest_interval).min();
+        let tick = shortest.map_or(LONGEST_TICK, |shortest| (shortest / 4).min(LONGEST_TICK));
+        (!self.is_manual).then_some(tick)
     }
 
     fn refresh(&self, machine: &dyn Machine) {
