@@ -39,6 +39,7 @@
 //! | have many such commits in flight, or await them | [`CommitGroup`] | [`store`](guide::store) |
 //! | stamp effects after their causes | [`HybridClock`]: [`HlcTimestamp`], [`RemoteTimestamp`] | [`choosing`](guide::choosing) |
 //! | let one node at a time act | [`Lease`], [`TermLease`](lease::TermLease), and a [`Fence`] in the resource | [`leases`](guide::leases) |
+//! | put it under a replicated log | [`LogLease`](lease::LogLease), [`SafeTime`](engine::SafeTime) | [`engines`](guide::engines) |
 //! | find the node whose clock is wrong | [`Fleet`] | [`fleet`](guide::fleet) |
 //! | watch a clock | [`Clock::status`]: a [`Status`] with its [`ErrorBound`] itemised; [`figures`] | [`alerts`](guide::alerts) |
 //! | send or store any of these | `to_be_bytes`, text, `serde` | [`formats`](guide::formats) |
@@ -120,6 +121,7 @@
 
 pub mod clock;
 pub mod commit;
+pub mod engine;
 pub mod fleet;
 pub mod guide;
 pub mod hlc;

@@ -28,6 +28,7 @@ mod commit_group;
 mod commit_wait;
 mod commit_wait_example;
 mod dates;
+mod engine;
 mod fence;
 mod figures;
 mod fleet;
