@@ -28,7 +28,7 @@ pub use builder::ClockBuilder;
 pub use error::{BuildError, ClockError, WaitReason, WaitTimeout};
 pub use policy::{DriftLearning, RefreshPolicy};
 pub use state_wait::{StateChanges, StateWait};
-pub use status::{ClockState, Counters, Reading, SourceStatus, Status};
+pub use status::{ClockState, Counters, ReadPath, Reading, SourceStatus, Status};
 
 pub(crate) use latch::NotDrawn;
 pub(crate) use reading::{Estimate, HotReading};

@@ -10,26 +10,37 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::clock::{Clock, ClockError};
-use crate::commit::{CommitGroup, CommitWaitError, GroupWait};
+use crate::clock::ClockError;
+use crate::commit::{CommitGroup, CommitWaitError, GroupWait, IntervalClock};
 use crate::time::{Interval, Timestamp};
 
 mod age;
 mod anchor;
+mod commit;
+mod elapsed;
 mod error;
 mod expiry;
 mod fence;
 mod guard;
+mod log;
+mod observed;
 mod pause;
 mod request;
 mod term;
 #[cfg(feature = "serde")]
 mod wire;
 
+pub use commit::NotWithin;
+pub use elapsed::{ElapsedInstant, NotBounded};
 pub use error::{LeaseError, NotHeld};
 pub use expiry::ImplausibleExpiry;
 pub use fence::{Fence, FencingToken, StaleToken, TokenError};
 pub use guard::{Tenure, WorkGuard};
+pub use log::{
+    Admission, Delta, DeltaTooShort, GateClosed, Holder, LeaderTerm, LeaseBook, LeaseEntry,
+    LogLease, ReadPermit, Release, UnknownEntry,
+};
+pub use observed::{Candidate, Observation};
 pub use pause::{Pause, PauseDetector};
 pub use request::{GrantorClock, LeaseRequest};
 pub use term::TermLease;
@@ -235,14 +246,14 @@ impl Lease {
 
     /// Returns true if the holder may act: `latest < expiry − margin`.
     ///
-    /// Costs what [`Clock::now`] does, and a comparison.
+    /// Costs what [`Clock::now`](crate::Clock::now) does, and a comparison.
     ///
     /// # Errors
     ///
-    /// As [`Clock::now`]; not to act is right then.
+    /// As [`Clock::now`](crate::Clock::now); not to act is right then.
     #[inline]
-    pub fn held(&self, clock: &Clock) -> Result<bool, ClockError> {
-        Ok(self.held_at(&clock.now()?))
+    pub fn held<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<bool, ClockError> {
+        Ok(self.held_at(&clock.interval()?))
     }
 
     /// Returns true if the holder may act, as of a reading.
@@ -259,7 +270,7 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// As [`Clock::now`]; not to take over is right then.
+    /// As [`Clock::now`](crate::Clock::now); not to take over is right then.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Lease};
@@ -274,8 +285,8 @@ impl Lease {
     /// # }
     /// ```
     #[inline]
-    pub fn surely_expired(&self, clock: &Clock) -> Result<bool, ClockError> {
-        Ok(self.surely_expired_at(&clock.now()?))
+    pub fn surely_expired<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<bool, ClockError> {
+        Ok(self.surely_expired_at(&clock.interval()?))
     }
 
     /// Returns true if another node may take over, as of a reading.
@@ -305,8 +316,8 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn check(&self, clock: &Clock) -> Result<(), NotHeld> {
-        let now = clock.now()?;
+    pub fn check<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<(), NotHeld> {
+        let now = clock.interval()?;
         if self.held_at(&now) {
             return Ok(());
         }
@@ -319,7 +330,7 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// As [`Clock::now`].
+    /// As [`Clock::now`](crate::Clock::now).
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Lease};
@@ -332,8 +343,8 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn remaining(&self, clock: &Clock) -> Result<Duration, ClockError> {
-        let now = clock.now()?;
+    pub fn remaining<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<Duration, ClockError> {
+        let now = clock.interval()?;
         if self.held_at(&now) {
             // From `latest`, so that it is surely held for that long.
             Ok(self.acts_until.abs_diff(now.latest()))
@@ -365,7 +376,10 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn wait_until_expired(&self, clock: &Clock) -> Result<(), CommitWaitError> {
+    pub fn wait_until_expired<C: IntervalClock + ?Sized>(
+        &self,
+        clock: &C,
+    ) -> Result<(), CommitWaitError> {
         clock.wait_until_past(self.expiry)
     }
 

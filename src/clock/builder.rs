@@ -146,7 +146,8 @@ impl ClockBuilder {
     ///
     /// While it learns, each look also reads which clock source the kernel uses (a file in `/sys`,
     /// some 5 µs), as another one would run at another rate. A process that must not open files
-    /// chooses [`RefreshPolicy::Background`] before it locks itself up, or [`DriftLearning::Off`].
+    /// chooses [`RefreshPolicy::Background`] before it locks itself up, or [`DriftLearning::Off`] and
+    /// [`without_counter`](Self::without_counter).
     pub const fn drift_learning(mut self, learning: DriftLearning) -> Self {
         self.policy.learning = learning;
         self
@@ -276,6 +277,30 @@ impl ClockBuilder {
     /// Watches no vmclock device: assumption A3 is then taken on trust.
     pub fn without_vmclock(mut self) -> Self {
         self.vmclock = None;
+        self
+    }
+
+    /// Reads raw time through the kernel alone, and never the counter that it is counted by.
+    ///
+    /// By default a reading reads the counter itself where that is sound (assumption A6): the kernel's
+    /// clocksource is the architecture's own (`tsc`, `arch_sys_counter`), the processor calls it invariant
+    /// and has an ordered read of it, it is not Xen's, a read costs less than one of raw time, and a look
+    /// comes at least twice a second. Which clocks are read is in [`Status::path`](crate::Status::path).
+    ///
+    /// Each look then reads which clocksource the kernel uses, a file in `/sys`, unless this is chosen.
+    pub const fn without_counter(mut self) -> Self {
+        self.policy.counter = false;
+        self
+    }
+
+    /// Vouches that the machine never sleeps while the clock lives: no suspend, no hibernation (A7).
+    ///
+    /// Where the counter is read, coarse real time is then read once a millisecond instead of each time. By
+    /// default that is so only where the kernel shows that it was built without any kind of sleep. If it is
+    /// false, readings within a millisecond of waking up can be false, and what raw time shows no longer
+    /// shows at once: steps and leap seconds are seen a millisecond late.
+    pub const fn never_suspends(mut self) -> Self {
+        self.policy.never_suspends = true;
         self
     }
 

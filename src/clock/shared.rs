@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::counters::CounterCells;
-use super::latch::{LastCommit, Latch, Line, Watch};
+use super::latch::{CountWatch, Drawn, LastCommit, Latch, Line, Watch};
 use super::policy::Policy;
 use super::scratch::Scratches;
 use super::sleeper::Sleeper;
@@ -21,6 +21,7 @@ pub(super) struct Shared {
     pub(super) latch: Latch<SLOT_WORDS>,
     pub(super) scratches: Scratches,
     pub(super) watch: Watch,
+    pub(super) count_watch: CountWatch,
     pub(super) machine: AnyMachine,
     pub(super) policy: Policy,
     pub(super) counters: CounterCells,
@@ -46,12 +47,15 @@ impl Shared {
             span(policy.look_interval),
         );
         watch.rests_on(disruption);
+        let with_coarse = !(policy.never_suspends || any.never_suspends());
+        let count_watch = CountWatch::new(&watch, with_coarse);
         let mut words = [0; SLOT_WORDS];
         state.store(&mut words);
         Self {
-            latch: Latch::new(&Line::NOTHING, &words),
+            latch: Latch::new(&Drawn::plainly(Line::NOTHING), &words),
             scratches: Scratches::new(&state),
             watch,
+            count_watch,
             machine,
             policy,
             counters: CounterCells::default(),

@@ -530,7 +530,7 @@ mod tests {
         }
     }
 
-    /// Two renew by turns as fast as they can; whoever reads finds the words of one grant or none.
+    /// Two renew by turns as fast as they can; a reader finds the words of one grant or none.
     #[cfg(not(loom))]
     #[test]
     fn t7_readers_never_see_half_of_a_renewal() {

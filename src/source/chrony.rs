@@ -204,6 +204,10 @@ impl Source for ChronySource {
         "chrony"
     }
 
+    fn follows_daemon(&self) -> bool {
+        true
+    }
+
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
         let silence = self.interval.saturating_mul(SILENT_AFTER) + self.timeout;
         judgement::look(context, memory, &self.mailbox, silence)
