@@ -123,16 +123,30 @@ mod of_a_process {
             assert!(changes.poll_changed(&mut context).is_pending());
         }
         // All are served, by turns and at once.
-        thread::scope(|scope| {
-            for (clock, group) in clocks.iter().zip(&groups) {
-                scope.spawn(move || {
-                    for _ in 0..20 {
-                        let commit = clock.begin_commit().unwrap();
-                        group.released(&commit).wait_timeout(10 * SECOND).unwrap();
-                    }
-                });
-            }
+        let served = |(clock, group): (&Clock, &CommitGroup)| {
+            let one = || {
+                let began = Instant::now();
+                let commit = clock.begin_commit().unwrap();
+                group.released(&commit).wait_timeout(10 * SECOND).unwrap();
+                began.elapsed()
+            };
+            (0..20).map(|_| one()).collect::<Vec<_>>()
+        };
+        let mut took: Vec<Duration> = thread::scope(|scope| {
+            let threads: Vec<_> = clocks
+                .iter()
+                .zip(&groups)
+                .map(|pair| scope.spawn(move || served(pair)))
+                .collect();
+            let each = threads.into_iter().flat_map(|it| it.join().unwrap());
+            each.collect()
         });
+        // A sleeper that is told of no newcomer comes by every quarter of a second.
+        took.sort_unstable();
+        assert!(
+            took[took.len() / 2] < Duration::from_millis(100),
+            "{took:?}"
+        );
         let asker = asks.then_some(("epsilon-ask", 1));
         let sleeper = Some(("epsilon-sleep", 1));
         let both: Vec<_> = asker.into_iter().chain(sleeper).collect();
