@@ -251,8 +251,19 @@ pub trait Machine: fmt::Debug + Send + Sync {
         Some(Disruption::default())
     }
 
-    /// Whether boot time counts sleep that raw and monotonic time do not, so that a suspend can be
-    /// told from a step; by default it does.
+    /// Returns true if boot time counts sleep that raw and monotonic time do not, so that a suspend can be
+    /// told from a step, and raw time is never slewed; by default it is.
+    ///
+    /// A source that carries a claim by raw time alone, such as [`NtpSource`](crate::source::NtpSource),
+    /// serves on no other machine: a sleep that looks like a step would leave its claim in force. What
+    /// systems have to offer:
+    ///
+    /// | system | raw time | what tells a sleep | |
+    /// |---|---|---|---|
+    /// | Linux | `CLOCK_MONOTONIC_RAW` | `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC` | built |
+    /// | macOS | `CLOCK_UPTIME_RAW`, which no sleep counts in | `CLOCK_MONOTONIC_RAW`, which it does | neither is slewed; not built |
+    /// | Windows | `QueryPerformanceCounter` | biased against unbiased interrupt time | not built |
+    /// | others | slewed by `adjtime`, up to 5000 ppm | | not to be had |
     fn tells_suspends(&self) -> bool {
         true
     }

@@ -346,7 +346,7 @@ impl ClockBuilder {
         let refresh = self.policy.refresh;
         let shared = Arc::new(Shared::new(machine, self.policy));
         if refresh != RefreshPolicy::Manual {
-            match super::threads::start_asking(&shared) {
+            match super::threads::start_asking(&shared, named) {
                 // The caller did not name it: then the kernel has to do.
                 Err(_) if !named => {}
                 started => started?,
@@ -400,6 +400,7 @@ impl ClockBuilder {
         let year = SPAN_LIMIT;
         let ppb = "from 1 to 100000000 ppb";
         let some = "more than nothing, and at most a year";
+        let below_max = format!("more than nothing, and at most max_error, which is {max_error:?}");
         #[rustfmt::skip]
         let settings = [
             ("max_drift_ppb", Some(Ppb(max_drift_ppb)), rate.clone(), ppb),
@@ -410,14 +411,14 @@ impl ClockBuilder {
             ("max_age", Some(Span(max_age)), up_to(year), some),
             ("look_interval", Some(Span(look_interval)), rarely(year), "from 10 µs to a year"),
             ("guard_interval", Some(Span(guard_interval)), rarely(GUARD_INTERVAL_LIMIT), "from 10 µs to 1 s"),
-            ("assume_error", assume_error.map(Span), up_to(max_error), "more than nothing, and at most max_error"),
+            ("assume_error", assume_error.map(Span), up_to(max_error), below_max.as_str()),
         ];
         for (setting, value, range, allowed) in settings {
             if let Some(value) = value.filter(|value| !range.contains(value)) {
                 return Err(BuildError::Setting {
                     setting,
                     value: value.to_string(),
-                    allowed,
+                    allowed: allowed.to_owned(),
                 });
             }
         }

@@ -69,7 +69,7 @@ impl Shared {
             self.counters.add(&Events::of(Count::LooksDropped));
             return true;
         }
-        self.ask_sources(scratch);
+        self.ask_sources(scratch, before.raw);
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
         let after = self.clocks();
         if self.finds_a_disturbance(head, scratch, &after) {
@@ -175,18 +175,25 @@ impl Shared {
     }
 
     /// Lets every source look: what they found, and what they want to remember, is in the scratch.
-    fn ask_sources(&self, scratch: &mut Scratch) {
+    fn ask_sources(&self, scratch: &mut Scratch, raw: i64) {
         let Scratch {
             before,
             looks,
             memories,
             ..
         } = scratch;
-        let sources = self.policy.sources.iter().zip(&before.sources);
-        for ((source, record), (look, memory)) in sources.zip(looks.iter_mut().zip(memories)) {
+        let in_force = before.in_force().map(|sync| sync.claim);
+        let sources = self.policy.sources.iter().zip(&before.sources).enumerate();
+        for ((index, (source, record)), (look, memory)) in
+            sources.zip(looks.iter_mut().zip(memories))
+        {
+            let (rate, rate_serial) = before.rate_for(&self.policy, index, raw);
             let context = LookContext {
                 machine: self.machine.as_dyn(),
                 max_drift_ppb: self.policy.max_drift_ppb,
+                rate,
+                rate_serial,
+                in_force,
                 daemon_margin: self.policy.daemon_margin,
                 report_wander_ppb: self.policy.report_wander_ppb,
                 may_ask_kernel: self.policy.may_ask_kernel(),

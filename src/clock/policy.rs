@@ -177,6 +177,21 @@ impl Policy {
         self.sources.get(index).is_some_and(role) || !self.sources.iter().any(role)
     }
 
+    /// Returns the place of the source whose writes this one learns the rate from together with: the first
+    /// that repeats the machine's time daemon for those that do, its own for any other.
+    pub(crate) fn rate_of(&self, index: usize) -> usize {
+        let of_daemon = |(index, source): (usize, &Arc<dyn Source>)| {
+            source.follows_daemon() && self.is_judge(index)
+        };
+        let mut sources = self.sources.iter().enumerate();
+        match self.sources.get(index) {
+            Some(source) if of_daemon((index, source)) => {
+                sources.position(of_daemon).unwrap_or(index)
+            }
+            _ => index,
+        }
+    }
+
     pub(crate) fn may_ask_kernel(&self) -> bool {
         self.sources.iter().any(|source| source.asks_kernel())
     }

@@ -107,7 +107,7 @@ impl Shared {
                 Duration::from_nanos(end.saturating_sub(*raw).max(0).unsigned_abs())
             }),
             refusal: state.refusal(&self.policy),
-            learned: state.rate.learned(),
+            learned: state.learned(&self.policy),
             vmclock: self.machine.vmclock(),
             path: self.path(&state),
             counters,

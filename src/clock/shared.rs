@@ -4,12 +4,15 @@
 //! operators.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::counters::CounterCells;
 use super::latch::{CountWatch, Drawn, LastCommit, Latch, Line, Watch};
 use super::policy::Policy;
 use super::scratch::Scratches;
+use super::sleeper::Sleeper;
 use super::state::{Assumption, SLOT_WORDS, State};
+use super::state_queue::StateWaits;
 use crate::machine::{AnyMachine, ReadingCost, Sandwich, sharp_sandwich};
 
 /// The clock behind its handles.
@@ -24,6 +27,7 @@ pub(super) struct Shared {
     pub(super) counters: CounterCells,
     pub(super) last_commit: LastCommit,
     pub(super) reading_cost: ReadingCost,
+    pub(super) state_waits: StateWaits,
 }
 
 impl Shared {
@@ -57,6 +61,16 @@ impl Shared {
             counters: CounterCells::default(),
             last_commit: LastCommit::new(),
             reading_cost,
+            state_waits: StateWaits::default(),
+        }
+    }
+
+    /// Returns the sleeper for waits on this clock.
+    pub(super) fn sleeper(&self) -> Arc<Sleeper> {
+        match self.machine {
+            AnyMachine::System(_) => Sleeper::of_process(),
+            // Reading another machine may take it any time, which no other clock's waits are to suffer.
+            AnyMachine::Other(_) => Arc::default(),
         }
     }
 

@@ -71,8 +71,9 @@ pub(crate) struct State {
     pub(crate) clocksource: u64,
     /// Whether that counter is read itself.
     pub(crate) counting: Counting,
-    /// What the sources' writes have taught about the oscillator, whichever source they are of.
-    pub(crate) rate: RateHistory,
+    /// What each source's writes have taught about the oscillator; those of one daemon share the first
+    /// one's place ([`Policy::rate_of`]).
+    pub(crate) rates: [RateHistory; MAX_SOURCES],
     pub(crate) sources: [SourceRecord; MAX_SOURCES],
 }
 
@@ -92,7 +93,7 @@ words_struct!(State {
     seen_real,
     clocksource,
     counting,
-    rate,
+    rates,
     sources,
 });
 
@@ -136,7 +137,7 @@ impl State {
             seen_real: clocks.real,
             clocksource: 0,
             counting: Counting::UNCOMPARED,
-            rate: RateHistory::EMPTY,
+            rates: [RateHistory::EMPTY; MAX_SOURCES],
             sources: [SourceRecord::default(); MAX_SOURCES],
         }
     }

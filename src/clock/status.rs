@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::clock::error::ClockError;
+use crate::clock::error::{ClockError, WaitReason};
 use crate::machine::{NoCounter, VmClockState};
 use crate::source::Refusal;
 use crate::time::{ErrorBound, Interval, LearnedRate, RateBounds, Timestamp};
@@ -111,6 +111,22 @@ pub struct Reading {
     pub interval: Result<Interval, ClockError>,
     /// How well founded it is.
     pub state: ClockState,
+}
+
+impl Reading {
+    /// Returns the interval, or what it lacks to be vouched for to within `epsilon`.
+    pub(super) const fn vouched_within(&self, epsilon: Duration) -> Result<Interval, WaitReason> {
+        match self.interval {
+            Err(error) => Err(WaitReason::NoInterval(error)),
+            Ok(_) if matches!(self.state, ClockState::Assumed) => Err(WaitReason::OnlyAssumed),
+            Ok(interval) if interval.epsilon().as_nanos() > epsilon.as_nanos() => {
+                Err(WaitReason::TooWide {
+                    epsilon: interval.epsilon(),
+                })
+            }
+            Ok(interval) => Ok(interval),
+        }
+    }
 }
 
 /// `2026-11-20T05:50:00.123456789Z ±1.204ms`, or `±?` where there is no interval.

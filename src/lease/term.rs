@@ -36,6 +36,11 @@ const LOST: i64 = i64::MAX;
 /// answer that was late or lost makes the new one shorter, never longer. It means nothing on another
 /// machine or in another process: what travels is the term.
 ///
+/// To wait for its end, as a holder whose grantor is silent does, wait until
+/// [`expires_no_earlier`](Self::expires_no_earlier) is past: [`Clock::wait_until_past`], or in async code
+/// [`CommitGroup::until_past`](crate::CommitGroup::until_past). No handle is held then, whatever was renewed
+/// before the wait began.
+///
 /// ```
 /// use epsilon_clock::Clock;
 /// use epsilon_clock::lease::{GrantorClock, TermLease};

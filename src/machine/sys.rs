@@ -47,9 +47,11 @@ fn clock_nanos(id: ClockId) -> i64 {
     if unsafe { libc::clock_gettime(id.as_raw(), &mut t) } != 0 {
         return UNREADABLE;
     }
-    t.tv_sec
-        .checked_mul(NANOS_PER_SEC)
-        .and_then(|s| s.checked_add(t.tv_nsec))
+    // Of 32 bits on some targets. From 2038 on their C library fails the call (EOVERFLOW).
+    #[allow(clippy::useless_conversion, reason = "they are `i64` on most targets")]
+    let (secs, nanos) = (i64::from(t.tv_sec), i64::from(t.tv_nsec));
+    secs.checked_mul(NANOS_PER_SEC)
+        .and_then(|s| s.checked_add(nanos))
         .unwrap_or(UNREADABLE)
 }
 
@@ -499,6 +501,7 @@ pub(crate) fn after_stores() {
 #[cfg_attr(loom, allow(dead_code, reason = "loom's clocks are atomics"))]
 #[inline]
 pub(crate) fn zero_after(value: i64) -> usize {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     let mut zero = value;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: one AND of a register with 0: touches neither memory nor stack. Unlike XOR with
@@ -513,10 +516,11 @@ pub(crate) fn zero_after(value: i64) -> usize {
         core::arch::asm!("and {0}, {0}, xzr", inout(reg) zero, options(pure, nomem, nostack));
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
+    let zero = {
+        let _ = value;
         core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
-        zero = 0;
-    }
+        0_i64
+    };
     // Always zero, which the compiler cannot know.
     #[allow(
         clippy::cast_possible_truncation,

@@ -84,12 +84,15 @@ pub(crate) struct RateHistory {
     len: usize,
     /// The bounds as of the last claim that was learned from.
     bounds: Option<RateBounds>,
+    /// How often everything was forgotten.
+    resets: u64,
 }
 
 words_struct!(RateHistory {
     claims,
     len,
-    bounds
+    bounds,
+    resets
 });
 
 /// What a set of pairs proves about average rates, in ppb.
@@ -112,6 +115,7 @@ impl RateHistory {
         ); CAPACITY],
         len: 0,
         bounds: None,
+        resets: 0,
     };
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -160,7 +164,24 @@ impl RateHistory {
 
     /// Forgets everything.
     pub(crate) const fn reset(&mut self) {
-        *self = Self::EMPTY;
+        *self = Self {
+            resets: self.resets.wrapping_add(1),
+            ..Self::EMPTY
+        };
+    }
+
+    /// Returns how often everything was forgotten: what was carried with bounds of before is not covered
+    /// by those of after.
+    pub(crate) const fn resets(&self) -> u64 {
+        self.resets
+    }
+
+    /// Returns the bounds that are assumed at this raw instant: until so long after the last claim that
+    /// they rest on (A1).
+    pub(crate) fn bounds_at(&self, raw: i64, max_age: Duration) -> Option<RateBounds> {
+        let last = self.kept().last()?.raw();
+        let age = Duration::from_nanos(raw.saturating_sub(last).max(0).unsigned_abs());
+        self.bounds.filter(|_| age <= max_age)
     }
 
     /// Changes the claims' scale, for a leap second.

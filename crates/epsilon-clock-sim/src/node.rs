@@ -124,7 +124,11 @@ impl Node {
     pub fn ntp(&self) -> NtpSource {
         let hub = &self.machine.hub;
         let core = hub.lock();
-        let count = core.time_servers.len();
+        let intervals: Vec<_> = core
+            .time_servers
+            .iter()
+            .map(|server| server.interval)
+            .collect();
         let budget = core
             .machinery(self.index())
             .map_or_else(Arc::default, |machine| Arc::clone(&machine.budget));
@@ -138,15 +142,18 @@ impl Node {
             .transport(Arc::new(transport))
             .margin(Duration::ZERO)
             .manual();
-        (0..count).fold(source, |source, index| {
-            let server = NtpServer::at(timeserver::address(index))
-                .own()
-                .wander_ppb(0)
-                .interval(Duration::from_secs(4));
-            // An own server may be charged nothing.
-            let added = source.clone().server(server);
-            added.unwrap_or(source)
-        })
+        intervals
+            .into_iter()
+            .enumerate()
+            .fold(source, |source, (index, interval)| {
+                let server = NtpServer::at(timeserver::address(index))
+                    .own()
+                    .wander_ppb(0)
+                    .interval(interval);
+                // An own server may be charged nothing.
+                let added = source.clone().server(server);
+                added.unwrap_or(source)
+            })
     }
 
     /// Lets programs on it read its counter from now on, or not; clocks find out at their next look.

@@ -51,7 +51,8 @@ impl State {
             }
             None => next.answering.set_floor(owed),
         }
-        if next.rate.is_empty() && !before.rate.is_empty() {
+        let mut rates = next.rates.iter().zip(&before.rates);
+        if rates.any(|(next, before)| next.is_empty() && !before.is_empty()) {
             events.note(Count::RateResets);
         }
         events

@@ -127,7 +127,7 @@ impl State {
         for record in self.sources.iter_mut().take(policy.source_count()) {
             record.void();
         }
-        self.rate.reset();
+        self.forget_rates();
         self.counting.forget(NoCounter::Uncompared);
         self.assumption.break_by(cause);
         self.stop_serving(policy);

@@ -152,7 +152,9 @@ impl State {
             for record in &mut self.sources {
                 record.revise(rescale);
             }
-            self.rate.revise(rescale);
+            for rate in &mut self.rates {
+                rate.revise(rescale);
+            }
         }
         for record in &mut self.sources {
             record.drop_if(|claim| before.contradiction(claim).is_some());
@@ -168,7 +170,7 @@ impl State {
                 record.word = Word::Own(sync);
             }
         }
-        self.rate.reset();
+        self.forget_rates();
         self.epoch = self.epoch.wrapping_add(1);
         self.step = None;
     }
