@@ -13,8 +13,6 @@ use crate::ntp;
 use crate::report::{Report, ways_out};
 use crate::units::{age, nanos, rounded};
 
-const STYLE: &str = include_str!("page.css");
-
 /// Writes the page as of now.
 pub(super) fn whole(watched: &Watched) -> String {
     let report = watched.report();
@@ -26,7 +24,7 @@ pub(super) fn whole(watched: &Watched) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>epsilon</title>\n\
          <link rel=\"icon\" href=\"data:,\">\n\
-         <style>\n{STYLE}</style>\n<script src=\"/page.js\" defer></script>\n</head>\n<body>\n<main>\n\
+         <link rel=\"stylesheet\" href=\"/page.css\">\n<script src=\"/page.js\" defer></script>\n</head>\n<body>\n<main>\n\
          <h1>What time it is for sure</h1>\n"
     );
     write_now(&mut out, &report);
@@ -130,6 +128,7 @@ fn write_plot(out: &mut String, history: &History) {
         "<figure>\n{}\n<figcaption>\
          <span class=\"key\"><svg viewBox=\"0 0 36 8\" aria-hidden=\"true\"><path class=\"epsilon\" d=\"M2 4H34\"/></svg>epsilon</span>\
          <span class=\"key\"><svg viewBox=\"0 0 36 8\" aria-hidden=\"true\"><path class=\"kernel\" d=\"M2 4H34\"/></svg>the kernel's maxerror</span>\
+         <span class=\"key\"><svg viewBox=\"0 0 36 8\" aria-hidden=\"true\"><rect class=\"gap\" width=\"36\" height=\"8\"/></svg>no interval</span>\
          <p id=\"plot-words\">{}</p></figcaption>\n</figure>",
         plot::svg(history),
         Plain(&words)
@@ -228,7 +227,7 @@ fn write_doctor(out: &mut String, sections: &[(&str, Vec<String>)]) {
     reason = "a test fails by panicking"
 )]
 mod tests {
-    use super::STYLE;
+    const STYLE: &str = include_str!("page.css");
 
     /// Relative luminance by WCAG 2.
     fn luminance(colour: &str) -> f64 {
