@@ -7,6 +7,7 @@ use std::io;
 use crate::words::words_struct;
 
 mod any;
+mod counter;
 mod disturbance;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod linux;
@@ -22,6 +23,8 @@ mod sys;
 mod vmclock;
 
 pub(crate) use any::AnyMachine;
+pub(crate) use counter::Counted;
+pub use counter::NoCounter;
 pub use disturbance::Disturbance;
 pub use ntp_status::{NtpStatus, NtpStatusError};
 pub use vmclock::VmClockState;
@@ -39,6 +42,13 @@ use sys::without_signals;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::random;
+
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::after_stores;
+
+/// Does nothing: what is no Linux reads no counter.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+pub(crate) const fn after_stores() {}
 
 /// Fails: the standard library gives no random bits.
 #[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
@@ -194,6 +204,32 @@ pub trait Machine: fmt::Debug + Send + Sync {
     /// Another counter runs at another rate, so what was learned of the rate is forgotten then.
     fn clocksource(&self) -> u64 {
         0
+    }
+
+    /// Returns whether programs may read the counter itself that raw time is counted by.
+    ///
+    /// Asked at every look, and a counter that may be read now is read until the next; by default none may.
+    ///
+    /// # Errors
+    ///
+    /// [`NoCounter`], which says why not.
+    fn counter(&self) -> Result<(), NoCounter> {
+        Err(NoCounter::Unsupported)
+    }
+
+    /// Reads the counter; meaningless where [`counter`](Self::counter) does not allow it.
+    ///
+    /// While it is allowed raw time is what the counter says, in other units and from another zero: the
+    /// counter never stands still or runs back, and two threads never disagree on it (A6).
+    fn count(&self) -> i64 {
+        0
+    }
+
+    /// Returns true if the machine surely never sleeps, by the word of its kernel; by default false.
+    ///
+    /// Then a reading need not read coarse real time to find out.
+    fn never_suspends(&self) -> bool {
+        false
     }
 
     /// Returns a number of the kernel's run since it booted; `None`, the default, if unknown.

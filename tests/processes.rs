@@ -316,6 +316,40 @@ fn a_child_of_a_clock_with_a_background_thread_reads_correctly() {
     }
 }
 
+/// A child has none of its parent's threads: what is awaited there is served by one of its own.
+#[test]
+fn a_child_awaits_commits_by_a_sleeper_of_its_own() {
+    const LATE: i32 = 43;
+    let awaited = || {
+        let clock = Clock::builder()
+            .assume_error(Duration::from_millis(1))
+            .build();
+        let Ok(clock) = clock else { return NO_INTERVAL };
+        let Ok(group) = CommitGroup::start(&clock) else {
+            return NO_CHILD;
+        };
+        let Ok(commit) = clock.begin_commit() else {
+            return NO_INTERVAL;
+        };
+        let began = Instant::now();
+        let released = group.released(&commit).wait_timeout(A_WHILE).is_ok();
+        // Without a sleeper it would find out only at the timeout.
+        if released && began.elapsed() < A_WHILE / 2 {
+            WELL
+        } else {
+            LATE
+        }
+    };
+    assert_eq!(awaited(), WELL);
+    // While the parent's own is there, and again in a child's child.
+    assert_eq!(in_child(awaited), Some(WELL));
+    let grandchild = || {
+        let here = awaited();
+        in_child(awaited).map_or(here, |there| if here == WELL { there } else { here })
+    };
+    assert_eq!(in_child(grandchild), Some(WELL));
+}
+
 // --- signals and stops -------------------------------------------------------------------------
 
 /// A program may block a signal and wait for it: no thread of the library's takes it, and dies of it.

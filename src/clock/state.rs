@@ -14,6 +14,7 @@ use crate::time::{Claim, RateHistory, Timestamp};
 use crate::words::{WordReader, WordWriter, Words, words_struct};
 
 mod answering;
+mod counting;
 mod digest;
 mod floor;
 mod guard;
@@ -27,6 +28,8 @@ mod step;
 
 use open_step::OpenStep;
 use record::{SourceRecord, Word};
+
+pub(crate) use counting::Counting;
 
 pub(crate) use answering::{Answering, Assumption, Contradiction, Party, Why};
 
@@ -66,6 +69,7 @@ pub(crate) struct State {
     pub(crate) seen_real: i64,
     /// Which clock source the kernel counted raw time by when the rate began to be learned.
     pub(crate) clocksource: u64,
+    /// Whether that counter is read itself.
     /// What each source's writes have taught about the oscillator; those of one daemon share the first
     /// one's place ([`Policy::rate_of`]).
     pub(crate) rates: [RateHistory; MAX_SOURCES],
@@ -87,6 +91,7 @@ words_struct!(State {
     seen_raw,
     seen_real,
     clocksource,
+    counting,
     rates,
     sources,
 });
@@ -130,6 +135,7 @@ impl State {
             seen_raw: clocks.raw,
             seen_real: clocks.real,
             clocksource: 0,
+            counting: Counting::UNCOMPARED,
             rates: [RateHistory::EMPTY; MAX_SOURCES],
             sources: [SourceRecord::default(); MAX_SOURCES],
         }
@@ -197,8 +203,8 @@ impl State {
             .all(|record| record.refusal.is_some_and(|r| reports_no_bound(&r)))
     }
 
-    /// Draws the line for the hot path.
-    pub(crate) fn line(&self, policy: &Policy) -> Line {
+    /// Draws the line through raw time.
+    fn line(&self, policy: &Policy) -> Line {
         match self.in_force() {
             Some(SyncClaim { claim, .. }) if self.unexplained.is_none() => {
                 let span = policy.plain_span(&claim, self.answering.is_assumed());

@@ -131,6 +131,7 @@ fn every_error_and_disturbance_has_one_word_which_is_its_tag() {
         Disturbance::UnexplainedSecond,
         Disturbance::Disrupted,
         Disturbance::RawStoodStill,
+        Disturbance::CounterDeparted,
         Disturbance::Interrupted,
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));

@@ -49,7 +49,7 @@ pub enum Sources {
     Chrony,
     /// Both.
     KernelAndChrony,
-    /// The world's NTP servers, and nobody on the machine; see [`Node::ntp`](crate::Node::ntp).
+    /// The world's NTP servers, and no daemon on the machine; see [`Node::ntp`](crate::Node::ntp).
     Ntp,
     /// The kernel's NTP status, and the world's NTP servers.
     KernelAndNtp,

@@ -447,6 +447,7 @@ fn reason(error: &ClockError) -> &'static str {
             Disturbance::Moved => "moved",
             Disturbance::UnexplainedSecond => "unexplained second",
             Disturbance::Disrupted => "disrupted",
+            Disturbance::CounterDeparted => "counter departed",
             Disturbance::Interrupted => "interrupted",
             _ => "disturbed",
         },

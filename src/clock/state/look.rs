@@ -275,9 +275,9 @@ impl State {
             if let LeapNotice::Passed(leap) = look.leap {
                 self.leapt = Some(leap.boundary);
                 self.unexplained = None;
-                if let Some(open) = &self.step
-                    && open.cause() == Disturbance::UnexplainedSecond
-                {
+                let is_unexplained =
+                    |open: &OpenStep| open.cause() == Disturbance::UnexplainedSecond;
+                if self.step.as_ref().is_some_and(is_unexplained) {
                     // It was announced after all: what was claimed before stands on its scale.
                     self.step = None;
                 }

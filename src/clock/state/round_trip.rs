@@ -37,6 +37,7 @@ fn sync(raw: i64) -> SyncClaim {
             wander_ns: 9,
             unseen_ns: 4,
             bracket_ns: 5,
+            counter_ns: 10,
             drift_ns: 6,
             assumed_ns: 7,
         },

@@ -967,7 +967,7 @@ mod tests {
         let apart: [&[Trip]; 3] = [&[jumps(1, 7)], &[jumps(2, 8)], &[honest(3)]];
         let judgement = judge_at(TRIP.came_at, &apart, 1, &mut first());
         assert_ne!(judgement.finding, stood_still);
-        // Nobody else can say of the only one.
+        // No other can say of the only one.
         let judgement = judge_at(TRIP.came_at, &[&[jumps(1, 1)]], 0, &mut first());
         assert_eq!(judgement.finding, stood_still);
     }

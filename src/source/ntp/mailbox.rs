@@ -254,7 +254,7 @@ fn ask_all(
         let threads: Vec<_> = due
             .iter()
             .map(|(_, to)| {
-                let thread = std::thread::Builder::new().name("epsilon-clock-ntp".into());
+                let thread = std::thread::Builder::new().name("epsilon-ntp".into());
                 thread.spawn_scoped(scope, move || ask(machine, transport, to.address, &to.seal))
             })
             .collect();

@@ -98,7 +98,7 @@ impl Addresses {
             resolve();
             return;
         }
-        let thread = std::thread::Builder::new().name("epsilon-clock-dns".into());
+        let thread = std::thread::Builder::new().name("epsilon-dns".into());
         if thread.spawn(resolve).is_err() {
             self.is_resolving = false;
         }

@@ -110,13 +110,13 @@ pub enum NtpRefusal {
     },
     /// The server reports no dispersion, as `OpenNTPD` does.
     #[error(
-        "the NTP server reports no dispersion, as OpenNTPD does, so nobody knows how far off it is: \
+        "the NTP server reports no dispersion, as OpenNTPD does, so its distance from UTC is unknown: \
          use one that runs chrony or ntpd"
     )]
     NoDispersion,
     /// The server serves its own clock.
     #[error(
-        "the NTP server serves its own clock, which follows nobody: give it a server, or say \
+        "the NTP server serves its own clock, which follows no source: give it a server, or say \
          `accept_local` if its clock is the one that counts"
     )]
     LocalReference,

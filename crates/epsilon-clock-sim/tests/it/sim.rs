@@ -272,7 +272,7 @@ fn an_estimating_chronyd_falls_short_by_three_deviations_only_where_a2_is_said_t
     assert!(short("foreign-steps-late") > 0 && short("small-steps") > 0);
 }
 
-/// After a step by somebody else its first bound is short of the truth, and what it writes beside it says
+/// After a step by another program its first bound is short of the truth, and what it writes beside it says
 /// by how much it may be.
 #[test]
 fn an_estimating_chronyd_writes_a_short_bound_and_a_large_deviation_after_a_foreign_step() {
