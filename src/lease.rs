@@ -10,7 +10,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::clock::{Clock, ClockError};
+use crate::clock::ClockError;
 use crate::commit::{CommitGroup, CommitWaitError, GroupWait, IntervalClock};
 use crate::time::{Interval, Timestamp};
 

@@ -70,6 +70,7 @@ pub(crate) struct State {
     /// Which clock source the kernel counted raw time by when the rate began to be learned.
     pub(crate) clocksource: u64,
     /// Whether that counter is read itself.
+    pub(crate) counting: Counting,
     /// What each source's writes have taught about the oscillator; those of one daemon share the first
     /// one's place ([`Policy::rate_of`]).
     pub(crate) rates: [RateHistory; MAX_SOURCES],
