@@ -175,6 +175,8 @@ impl Shared {
     }
 
     /// Lets every source look: what they found, and what they want to remember, is in the scratch.
+    // Not inlined: what the sources are told would lie on the stack under all that comes after.
+    #[inline(never)]
     fn ask_sources(&self, scratch: &mut Scratch, raw: i64) {
         let Scratch {
             before,
@@ -182,7 +184,7 @@ impl Shared {
             memories,
             ..
         } = scratch;
-        let in_force = before.in_force().map(|sync| sync.claim);
+        let in_force = before.claim_to_tell();
         let sources = self.policy.sources.iter().zip(&before.sources).enumerate();
         for ((index, (source, record)), (look, memory)) in
             sources.zip(looks.iter_mut().zip(memories))

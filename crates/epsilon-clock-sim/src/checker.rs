@@ -20,7 +20,7 @@ pub const RESOLUTION: Duration = Duration::from_nanos(2);
 #[non_exhaustive]
 pub enum Law {
     /// The oscillator's true rate lies in what was learned of it, for as long as that is used.
-    A1,
+    D1,
     /// Some true instant between call and return of `now()` lies in the interval.
     T1,
     /// `after(t)` iff `t < earliest`; `before(t)` iff `t > latest`; never both.
@@ -50,7 +50,7 @@ pub enum Law {
 impl Law {
     /// All that are checked.
     pub const ALL: [Self; 13] = [
-        Self::A1,
+        Self::D1,
         Self::T1,
         Self::T2,
         Self::T3,
@@ -67,7 +67,7 @@ impl Law {
 
     const fn index(self) -> usize {
         match self {
-            Self::A1 => 0,
+            Self::D1 => 0,
             Self::T1 => 1,
             Self::T2 => 2,
             Self::T3 => 3,
@@ -449,7 +449,7 @@ impl Checker {
         }
     }
 
-    /// Checks the rate bounds that a reading was carried with against the oscillator's error (A1).
+    /// Checks the rate bounds that a reading was carried with against the oscillator's error (D1).
     pub fn rate(
         &mut self,
         subject: Subject,
@@ -464,7 +464,7 @@ impl Checker {
             // In a second of it.
             let by = Duration::from_nanos(by.unsigned_abs());
             let detail = format!("  rate {truth_ppb} ppb, outside of {lo} to {hi} ppb\n");
-            self.report(Law::A1, &call, reading.0, reading.1, by, detail);
+            self.report(Law::D1, &call, reading.0, reading.1, by, detail);
         }
     }
 
