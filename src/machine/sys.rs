@@ -373,7 +373,7 @@ pub(crate) fn is_sysfs(file: &File) -> bool {
 ///
 /// # References
 ///
-/// - Intel SDM volume 3, 19.17.1 "Invariant TSC"; AMD APM volume 3, CPUID 8000_0007h EDX 8
+/// - Intel SDM volume 3, 19.17.1 "Invariant TSC"; AMD APM volume 3, CPUID `8000_0007h` EDX 8
 /// - Linux `arch/x86/kernel/tsc.c`: what makes `tsc` the clocksource
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn sound_counter() -> Result<(), NoCounter> {

@@ -420,10 +420,10 @@ mod tests {
     }
 
     proptest! {
-        /// A1: whatever the rate does within a band of `max_wander`, it is within what was learned,
+        /// D1: whatever the rate does within a band of `max_wander`, it is within what was learned,
         /// and UTC within the claim that is carried with it, until `max_age` later.
         #[test]
-        fn a1_the_true_rate_lies_in_the_learned_bound_and_utc_in_the_carried_claim(
+        fn d1_the_true_rate_lies_in_the_learned_bound_and_utc_in_the_carried_claim(
             path in paths(),
             writes in writes(),
             later in proptest::collection::vec(0..MAX_AGE, 4),

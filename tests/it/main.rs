@@ -40,6 +40,8 @@ mod labels;
 mod lease;
 mod log;
 mod ordering;
+mod programs;
+mod readme;
 mod rules;
 mod state_wait;
 mod strange_machines;

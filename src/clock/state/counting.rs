@@ -135,9 +135,7 @@ impl State {
         if !claims_anew && self.lasts(policy, &pair) {
             return None;
         }
-        let Some(anchor) = Anchor::between(&first, &pair) else {
-            return None;
-        };
+        let anchor = Anchor::between(&first, &pair)?;
         let former = self.counting.anchor.replace(anchor);
         self.counting.refusal = None;
         if !self.lasts(policy, &pair) {

@@ -8,6 +8,7 @@ use crate::clock::{Clock, ClockState, Counters, SourceStatus, Status};
 use crate::machine::NtpStatus;
 use crate::source::Refusal;
 use crate::source::ntp::{NtpServerState, NtpServerStatus};
+use crate::time::ErrorBound;
 
 /// A number as it was counted or measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,7 +60,7 @@ impl Figures {
         }
         let epsilon = status.interval.ok().map(|interval| interval.epsilon());
         figures.span(&family::EPSILON, [], epsilon);
-        for (term, ns) in status.bound.iter().flat_map(|bound| bound.items()) {
+        for (term, ns) in status.bound.iter().flat_map(ErrorBound::items) {
             let span = Some(Duration::from_nanos(ns));
             figures.span(&family::BOUND, [("term", term.into())], span);
         }

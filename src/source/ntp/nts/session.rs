@@ -106,7 +106,7 @@ impl Session {
         if !transport.is_concurrent() {
             exchange();
             self.take_found();
-        } else if crate::machine::spawn("epsilon-clock-nts", exchange).is_err() {
+        } else if crate::machine::spawn("epsilon-nts", exchange).is_err() {
             self.exchanging = None;
         }
     }
