@@ -4,6 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 ran cargo test --locked --package epsilon-clock --features nts --lib source::ntp
+ran cargo test --locked --package epsilon-clock --features nts --doc source::ntp
 export EPSILON_CLOCK_UNPACKED
 EPSILON_CLOCK_UNPACKED=$(realpath -m "$target/unpacked")
 ran cargo test --locked --manifest-path tests/nts/Cargo.toml --target-dir "$target/nts"

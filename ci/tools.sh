@@ -2,28 +2,33 @@
 # What the machine needs for the other scripts; installs it as root on a machine with apt-get.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-wanted=()
-have cc || wanted+=(gcc libc6-dev)
-have strace || wanted+=(strace)
-have jq || wanted+=(jq)
-have shellcheck || wanted+=(shellcheck)
-have curl || wanted+=(curl)
+# Each command and the packages of Debian that bring it.
+declare -A packages=(
+    [cc]="gcc libc6-dev" [strace]=strace [jq]=jq [shellcheck]=shellcheck
+    # For the command's page.
+    [curl]=curl [chromium]=chromium
+    # For the C interface.
+    [make]=make [pkg-config]=pkg-config [c++]=g++ [valgrind]=valgrind [python3]=python3 [go]=golang-go
+)
+missing=()
+for tool in "${!packages[@]}"; do
+    have "$tool" || missing+=("$tool")
+done
 
 if have apt-get && ((EUID == 0)); then
     # Also for the packages that are only unpacked below: a new machine has no lists at all.
-    ((${#wanted[@]} + guests == 0)) || apt-get update -qq
-    if ((${#wanted[@]} > 0)); then
+    ((${#missing[@]} + guests == 0)) || apt-get update -qq || true
+    for tool in "${missing[@]}"; do
+        read -ra names <<<"${packages[$tool]}"
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            "${wanted[@]}" >/dev/null
-    fi
-elif ((${#wanted[@]} > 0)); then
-    skip "what needs ${wanted[*]}: missing, and not root on a machine with apt-get"
+            "${names[@]}" >/dev/null 2>&1 || skip "what needs $tool: apt-get cannot install ${names[*]}"
+    done
+else
+    for tool in "${missing[@]}"; do
+        skip "what needs $tool: missing, and not root on a machine with apt-get"
+    done
 fi
-# The browser is large, and promtool comes with a server that is not to be started: unpacked, not installed.
-if have apt-get && ((EUID == 0)) && ! have chromium; then
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
-        >/dev/null 2>&1 || skip "the package chromium: it cannot be installed"
-fi
+# Not installed, for promtool comes with a server that is not to be started.
 if have apt-get && have dpkg && ! have promtool && [[ ! -e $target/unpacked/prometheus ]]; then
     mkdir -p "$target/unpacked/packages"
     if (cd "$target/unpacked/packages" && apt-get download -qq prometheus >/dev/null 2>&1); then

@@ -76,7 +76,8 @@ impl RefUnwindSafe for Clock {}
 impl Clock {
     /// Returns where UTC is now: some instant between call and return lies in the interval.
     ///
-    /// Usually two reads of the vDSO and some integer arithmetic, without a syscall, a lock or an
+    /// Usually one ordered read of the counter that raw time is counted by, or two reads of the vDSO
+    /// ([`Status::path`](crate::Status::path)), and some integer arithmetic, without a syscall, a lock or an
     /// allocation. A hundred times a second one call compares the clocks, and under
     /// [`RefreshPolicy::Inline`] four times a second one call looks at the sources.
     ///

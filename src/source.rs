@@ -138,7 +138,7 @@ pub struct LookContext<'a> {
     /// What a source carries from before that is to be carried at ±[`max_drift_ppb`](Self::max_drift_ppb).
     pub rate_serial: u64,
     /// The claim that the clock answers from, if it answers, whichever source it is of.
-    pub in_force: Option<Claim>,
+    pub in_force: Option<&'a Claim>,
     /// Assumption A2: how much a daemon's own figure may fall short.
     pub daemon_margin: Duration,
     /// Assumption A2: how fast an oscillator may wander from a daemon's forecast, in ppb.

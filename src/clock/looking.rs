@@ -51,6 +51,7 @@ impl Shared {
     }
 
     /// One attempt; whether it came to an end, if only to find that another look was faster.
+    // Its parts are not inlined, nor are the state's: what each works on would lie on the stack under the next.
     fn try_look(&self, scratch: &mut Scratch) -> bool {
         let Some(head) = self.load_both(scratch) else {
             return false;
@@ -70,6 +71,14 @@ impl Shared {
             return true;
         }
         self.ask_sources(scratch, before.raw);
+        self.conclude(head, scratch)
+    }
+
+    /// Takes in what the sources found, and publishes it, unless something happened to the clocks; whether
+    /// the attempt came to an end.
+    #[inline(never)]
+    fn conclude(&self, head: Head, scratch: &mut Scratch) -> bool {
+        let machine = self.machine.as_dyn();
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
         let after = self.clocks();
         if self.finds_a_disturbance(head, scratch, &after) {
@@ -107,6 +116,7 @@ impl Shared {
     }
 
     /// Reads raw time between two readings of the counter, as sharply as it goes.
+    #[inline(never)]
     fn pair(&self) -> Result<Pair, NoCounter> {
         if let Some(why) = self.policy.no_counter() {
             return Err(why);
@@ -158,6 +168,7 @@ impl Shared {
 
     /// Returns true if something happened to the clocks, and publishes what comes of it, or if they
     /// could not be compared.
+    #[inline(never)]
     fn finds_a_disturbance(&self, head: Head, scratch: &mut Scratch, clocks: &Sandwich) -> bool {
         let machine = self.machine.as_dyn();
         let Some(disruption) = machine.disruption() else {
@@ -175,6 +186,7 @@ impl Shared {
     }
 
     /// Lets every source look: what they found, and what they want to remember, is in the scratch.
+    #[inline(never)]
     fn ask_sources(&self, scratch: &mut Scratch, raw: i64) {
         let Scratch {
             before,
@@ -182,7 +194,7 @@ impl Shared {
             memories,
             ..
         } = scratch;
-        let in_force = before.in_force().map(|sync| sync.claim);
+        let in_force = before.claim_to_tell();
         let sources = self.policy.sources.iter().zip(&before.sources).enumerate();
         for ((index, (source, record)), (look, memory)) in
             sources.zip(looks.iter_mut().zip(memories))

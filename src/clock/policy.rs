@@ -106,7 +106,8 @@ pub(crate) struct Policy {
     pub(crate) assume_error: Option<Duration>,
     pub(crate) accept_unsync_flag: bool,
     pub(crate) counter: bool,
-    pub(crate) never_suspends: bool,
+    /// Whether the caller vouches for it, or asks for coarse real time all the same.
+    pub(crate) never_suspends: Option<bool>,
     /// As they were named; the builder fills in its own where none was.
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
@@ -127,7 +128,7 @@ impl Default for Policy {
             assume_error: None,
             accept_unsync_flag: false,
             counter: true,
-            never_suspends: false,
+            never_suspends: None,
             sources: Vec::new(),
         }
     }

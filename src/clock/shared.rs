@@ -47,7 +47,8 @@ impl Shared {
             span(policy.look_interval),
         );
         watch.rests_on(disruption);
-        let with_coarse = !(policy.never_suspends || any.never_suspends());
+        let never_suspends = policy.never_suspends;
+        let with_coarse = !never_suspends.unwrap_or_else(|| any.never_suspends());
         let count_watch = CountWatch::new(&watch, with_coarse);
         let mut words = [0; SLOT_WORDS];
         state.store(&mut words);

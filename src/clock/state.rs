@@ -151,6 +151,16 @@ impl State {
         }
     }
 
+    /// Returns the claim in force where it stands, for a look, which has no stack to spare for a copy.
+    pub(crate) fn claim_to_tell(&self) -> Option<&Claim> {
+        let sync = match &self.answering {
+            Answering::Nothing { .. } => None,
+            Answering::From { source, .. } => self.sources.get(*source)?.word.claim_ref(),
+            Answering::Assumed { sync, .. } => Some(sync),
+        };
+        sync.map(|sync| &sync.claim)
+    }
+
     /// Returns why nothing serves, by the sources and by what happened to the clocks.
     ///
     /// A contradiction comes before all of this, and is told where it is found.

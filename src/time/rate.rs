@@ -164,10 +164,10 @@ impl RateHistory {
 
     /// Forgets everything.
     pub(crate) const fn reset(&mut self) {
-        *self = Self {
-            resets: self.resets.wrapping_add(1),
-            ..Self::EMPTY
-        };
+        // The claims stay behind the end: a signal handler's stack has no room for a blank history.
+        self.len = 0;
+        self.bounds = None;
+        self.resets = self.resets.wrapping_add(1);
     }
 
     /// Returns how often everything was forgotten: what was carried with bounds of before is not covered

@@ -26,6 +26,7 @@ use compared::Asked;
 pub use compared::Compared;
 pub use facts::{Facts, Place};
 pub use page::page;
+#[cfg(feature = "serve")]
 pub(crate) use page::sections;
 pub use seen::Seen;
 

@@ -20,6 +20,9 @@ mod output;
 pub mod report;
 #[cfg(feature = "serve")]
 pub mod serve;
+#[cfg(not(feature = "serve"))]
+#[path = "serve/left_out.rs"]
+mod serve;
 mod sources;
 mod terminal;
 mod units;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::{
-    args, compare, completions, doctor, hlc, manual, now, output, sources, terminal, watch,
+    args, compare, completions, doctor, hlc, manual, now, output, serve, sources, terminal, watch,
 };
 
 /// The program itself, with its commands in the order in which help lists them.
@@ -16,8 +16,7 @@ pub static EPSILON: Command = Command {
         &doctor::COMMAND,
         &watch::COMMAND,
         &sources::COMMAND,
-        #[cfg(feature = "serve")]
-        &crate::serve::COMMAND,
+        &serve::COMMAND,
         &compare::COMMAND,
         &hlc::COMMAND,
         &completions::COMMAND,

@@ -4,6 +4,7 @@ mod json;
 mod kernel;
 mod text;
 
+#[cfg(feature = "serve")]
 pub(crate) use text::ways_out;
 
 use std::io::{self, Write};

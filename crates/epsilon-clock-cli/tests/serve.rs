@@ -107,6 +107,7 @@ fn each_address_has_its_answer() {
     let server = Server::start(&["--assume-error", "5ms"]);
     for (path, kind, part) in [
         ("/", "text/html", "<h2 id=\"plot-title\">"),
+        ("/page.css", "text/css", "prefers-color-scheme"),
         ("/page.js", "text/javascript", "data-live"),
         ("/metrics", "version=0.0.4", "\nepsilon_clock_available 1\n"),
         ("/json", "application/json", "\"epsilon_ns\":"),

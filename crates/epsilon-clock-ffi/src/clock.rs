@@ -221,13 +221,42 @@ pub unsafe extern "C" fn ec_close(clock: *mut ec_clock) -> ec_error {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ec_now(clock: *const ec_clock, now: *mut ec_interval) -> ec_error {
     guard(|| {
-        // Before the clock is read, which lets nothing be done ahead of it: so it costs nothing.
         check_out(now)?;
         // SAFETY: the reference ends with this call.
-        let interval = unsafe { clock_of(clock)? }.now()?;
-        // SAFETY: as `boundary` says of pointers.
-        unsafe { put(now, interval.into()) }
+        match unsafe { CLOCKS.first(clock) } {
+            // SAFETY: as `boundary` says of pointers.
+            Some(first) => unsafe { read_into(&first.clock, now) },
+            // SAFETY: as above.
+            None => unsafe { read_another_into(clock, now) },
+        }
     })
+}
+
+/// # Safety
+///
+/// As `boundary` says of pointers.
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "`ec_now` may cost 2 ns more than what it calls"
+)]
+unsafe fn read_into(clock: &Clock, now: *mut ec_interval) -> Result<(), ec_error> {
+    let interval = clock.now()?;
+    // SAFETY: the caller's promise is passed on.
+    unsafe { put(now, interval.into()) }
+}
+
+/// Apart, so that the first clock's code waits for nothing that finds a clock by its handle.
+///
+/// # Safety
+///
+/// As `boundary` says of pointers.
+#[inline(never)]
+unsafe fn read_another_into(clock: *const ec_clock, now: *mut ec_interval) -> Result<(), ec_error> {
+    // SAFETY: the reference ends with this call.
+    let clock = unsafe { clock_of(clock)? };
+    // SAFETY: the caller's promise is passed on.
+    unsafe { read_into(clock, now) }
 }
 
 /// Tells whether an instant (ns since 1970) is surely past: before the earliest that it can be now.

@@ -245,6 +245,26 @@ impl<T: Send + Sync> Table<T> {
         Ok(unsafe { value.as_ref().unwrap_unchecked() })
     }
 
+    /// Returns the value of the first place, if the handle is the one that is open there.
+    ///
+    /// What a program opens first is there, mostly its only clock; its address is known before the
+    /// handle is. Working it out from the handle, as [`get`](Self::get) does, took `ec_now` 2.5 ns.
+    ///
+    /// # Safety
+    ///
+    /// As [`get`](Self::get).
+    #[inline]
+    pub(crate) unsafe fn first<H>(&'static self, handle: *const H) -> Option<&'static T> {
+        let [place, ..] = &self.places;
+        if place.open.load(Ordering::Acquire) != handle.addr() {
+            return None;
+        }
+        // SAFETY: written before `open` was, and not written again before the caller is done.
+        let value = unsafe { &*place.value.get() };
+        // SAFETY: a value was written there before `open` was, and none is ever taken out.
+        Some(unsafe { value.as_ref().unwrap_unchecked() })
+    }
+
     /// Returns the value and keeps it, for a call that may last.
     ///
     /// # Errors

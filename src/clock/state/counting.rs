@@ -104,6 +104,7 @@ impl State {
     /// Takes in what a look found of the counter, `before` being what the state was before it.
     ///
     /// Raw time that departed from the counter while nothing happened to the clocks makes both doubtful.
+    #[inline(never)]
     pub(crate) fn count(
         &mut self,
         policy: &Policy,

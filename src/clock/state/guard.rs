@@ -19,6 +19,7 @@ pub(crate) const SUSPEND_RESOLUTION: i64 = 1_000;
 
 impl State {
     /// Compares the clocks with what they were; `None` if nothing happened to them.
+    #[inline(never)]
     pub(crate) fn guard(
         &mut self,
         policy: &Policy,

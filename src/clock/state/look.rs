@@ -57,6 +57,7 @@ impl State {
     }
 
     /// Takes in what every source found, `clocks` being read after the last look.
+    #[inline(never)]
     pub(crate) fn looked(
         &mut self,
         policy: &Policy,

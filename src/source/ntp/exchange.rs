@@ -261,6 +261,10 @@ pub(super) fn ask(
 }
 
 /// Waits for the reply to this request, and reads raw time at once when it is there.
+///
+/// Not the kernel's own stamp of when it came in, which would be earlier by microseconds, and by
+/// milliseconds on a busy machine: it is of real time, which two steps between request and reply, back and
+/// forth, shift unseen. Nothing here rests on real time otherwise.
 fn receive(
     machine: &dyn Machine,
     channel: &mut dyn Channel,

@@ -98,7 +98,7 @@ pub(super) fn look(
         rate: context.rate,
         in_doubt: (judgement.in_doubt || nothing_connects).then_some(contents.serial),
         #[cfg(feature = "nts")]
-        in_force: context.in_force,
+        in_force: context.in_force.copied(),
     });
     memory.store(&known);
     Look::new(judgement.finding).with_leap(judgement.leap)

@@ -131,3 +131,21 @@ impl Addresses {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f3_an_address_that_refuses_is_asked_again_in_a_day_and_never_where_that_is_surely_its_word()
+    {
+        let address: SocketAddr = "192.0.2.1:123".parse().unwrap();
+        let mut addresses = Addresses::new(&Host::At(address));
+        let in_use = |addresses: &Addresses, raw| addresses.in_use(raw).is_some();
+        assert!(in_use(&addresses, 0));
+        addresses.deny(address, 0, false);
+        assert!(!in_use(&addresses, DENIED_FOR - 1) && in_use(&addresses, DENIED_FOR));
+        addresses.deny(address, 0, true);
+        assert!(!in_use(&addresses, 0) && !in_use(&addresses, 1_000 * DENIED_FOR));
+    }
+}

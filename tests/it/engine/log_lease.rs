@@ -408,31 +408,58 @@ impl World {
         node.snapshot = (node.applied, node.written, book);
     }
 
+    /// A node that believes to lead, mostly; there may be two.
+    fn some_leader(&mut self) -> usize {
+        let leaders: Vec<usize> = (0..NODES)
+            .filter(|index| self.nodes[*index].leads.is_some())
+            .collect();
+        let any = self.rng.within(0, NODES as i64 - 1) as usize;
+        match leaders.len() {
+            0 => any,
+            several => leaders[self.rng.within(0, several as i64 - 1) as usize],
+        }
+    }
+
+    /// What a healthy leader does all the time.
+    fn pump(&mut self, index: usize) {
+        for other in 0..NODES {
+            self.replicate(index, other);
+        }
+        self.commit(index);
+        self.apply(index);
+    }
+
     fn step(&mut self) {
         let index = self.rng.within(0, NODES as i64 - 1) as usize;
         let other = self.rng.within(0, NODES as i64 - 1) as usize;
+        let leader = self.some_leader();
         match self.rng.within(0, 999) {
             0..250 => {
                 let by = self.rng.within(1, 12);
                 self.advance(by);
             }
-            250..400 => self.replicate(index, other),
-            400..500 => self.commit(index),
-            500..600 => self.apply(index),
-            600..680 => self.propose(index),
-            680..740 => self.write(index),
-            740..820 => self.read(index),
-            820..930 => self.go_on(index),
-            930..950 => self.show(index),
-            950..962 => self.nodes[index].cut = !self.nodes[index].cut,
-            962..980 => self.elect(index),
-            980..987 => self.compact(index),
-            987..993 => self.restart(index),
-            993..997 => self.release(index),
-            _ => {
+            250..300 => self.replicate(index, other),
+            300..330 => self.commit(index),
+            330..400 => self.apply(index),
+            400..600 => self.pump(leader),
+            600..680 => self.propose(leader),
+            680..740 => self.write(leader),
+            740..840 => self.read(leader),
+            840..900 => self.go_on(leader),
+            900..950 => self.go_on(index),
+            950..962 => self.show(index),
+            962..965 => self.nodes[leader].cut = true,
+            965..970 => self.nodes[index].cut = false,
+            970..974 => self.elect(index),
+            974..988 => self.compact(index),
+            988..992 => self.restart(index),
+            992..994 => self.release(leader),
+            994..996 => {
                 let by = self.rng.within(100, 400);
                 self.advance(by);
             }
+            // Read where it does not lead yet.
+            _ => self.read(index),
         }
     }
 
@@ -447,7 +474,7 @@ impl World {
 
 fn seeds(from: u64, guard: bool) {
     let (mut reads, mut writes) = (0, 0);
-    for seed in from..from + 400 {
+    for seed in from..from + 150 {
         let world = World::run(seed, Broken::Nothing, guard);
         assert_eq!(world.stale, 0, "seed {seed}");
         reads += world.reads;
@@ -455,7 +482,7 @@ fn seeds(from: u64, guard: bool) {
     }
     // It is no lease that refuses everything.
     assert!(
-        reads > 10_000 && writes > 3_000,
+        reads > 10_000 && writes > 5_000,
         "{reads} reads, {writes} writes"
     );
 }
@@ -472,8 +499,9 @@ fn q1_to_q6_no_read_under_stamps_is_stale_under_partitions_restarts_and_stops() 
 
 /// How many of so many worlds a broken driver makes stale.
 fn caught(broken: Broken) {
-    let found = (1..=1_500).find(|seed| World::run(*seed, broken, false).stale > 0);
+    let found = (1..=600).find(|seed| World::run(*seed, broken, false).stale > 0);
     assert!(found.is_some(), "{broken:?} goes unseen");
+    println!("{broken:?}: seed {found:?}");
 }
 
 #[test]

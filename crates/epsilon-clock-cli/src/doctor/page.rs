@@ -84,6 +84,7 @@ fn who(facts: &Facts, seen: &Seen) -> Vec<String> {
         );
     }
     lines.push(format!("{machine}."));
+    lines.push(format!("Readings read {}.", seen.status.path));
     lines
 }
 

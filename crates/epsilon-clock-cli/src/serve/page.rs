@@ -13,8 +13,6 @@ use crate::ntp;
 use crate::report::{Report, ways_out};
 use crate::units::{age, nanos, rounded};
 
-const STYLE: &str = include_str!("page.css");
-
 /// Writes the page as of now.
 pub(super) fn whole(watched: &Watched) -> String {
     let report = watched.report();
@@ -26,7 +24,7 @@ pub(super) fn whole(watched: &Watched) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>epsilon</title>\n\
          <link rel=\"icon\" href=\"data:,\">\n\
-         <style>\n{STYLE}</style>\n<script src=\"/page.js\" defer></script>\n</head>\n<body>\n<main>\n\
+         <link rel=\"stylesheet\" href=\"/page.css\">\n<script src=\"/page.js\" defer></script>\n</head>\n<body>\n<main>\n\
          <h1>What time it is for sure</h1>\n"
     );
     write_now(&mut out, &report);
@@ -130,6 +128,7 @@ fn write_plot(out: &mut String, history: &History) {
         "<figure>\n{}\n<figcaption>\
          <span class=\"key\"><svg viewBox=\"0 0 36 8\" aria-hidden=\"true\"><path class=\"epsilon\" d=\"M2 4H34\"/></svg>epsilon</span>\
          <span class=\"key\"><svg viewBox=\"0 0 36 8\" aria-hidden=\"true\"><path class=\"kernel\" d=\"M2 4H34\"/></svg>the kernel's maxerror</span>\
+         <span class=\"key\"><svg viewBox=\"0 0 36 8\" aria-hidden=\"true\"><rect class=\"gap\" width=\"36\" height=\"8\"/></svg>no interval</span>\
          <p id=\"plot-words\">{}</p></figcaption>\n</figure>",
         plot::svg(history),
         Plain(&words)
@@ -219,4 +218,59 @@ fn write_doctor(out: &mut String, sections: &[(&str, Vec<String>)]) {
         }
     }
     close(out);
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+mod tests {
+    const STYLE: &str = include_str!("page.css");
+
+    /// Relative luminance by WCAG 2.
+    fn luminance(colour: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+    }
+
+    fn contrast(a: &str, b: &str) -> f64 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn every_colour_of_text_stands_out_in_light_and_in_dark() {
+        let mut themes = 0;
+        for theme in STYLE.split(":root {").skip(1) {
+            let colour = |name: &str| {
+                let rest = theme.split(&format!("--{name}: #")).nth(1).unwrap();
+                rest[..6].to_owned()
+            };
+            for background in ["paper", "panel"] {
+                for text in ["ink", "quiet", "epsilon", "kernel", "good", "fair", "bad"] {
+                    let found = contrast(&colour(text), &colour(background));
+                    // What WCAG asks for at level AA.
+                    assert!(found >= 4.5, "{text} on {background}: {found:.1}");
+                }
+            }
+            themes += 1;
+        }
+        assert_eq!(themes, 2);
+    }
+
+    #[test]
+    fn nothing_moves_by_itself() {
+        for word in ["animation", "transition", "scroll-behavior"] {
+            assert!(!STYLE.contains(word), "{word}");
+        }
+    }
 }

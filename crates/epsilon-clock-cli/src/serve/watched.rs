@@ -120,7 +120,8 @@ impl Watched {
             (past.facts.clone(), history.extremes(), history.span())
         });
         let seen = Seen {
-            span,
+            // One sample stands for the time until the next.
+            span: span.max(EVERY),
             epsilon: extremes,
             status: self.clock.status(),
             kernel: self.kernel(),

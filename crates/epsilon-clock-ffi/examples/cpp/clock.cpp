@@ -1,25 +1,18 @@
 // The one-page header at work: owners that close, exceptions that say what to do.
 #include <cstdio>
-#include <cstring>
 #include <thread>
 
-#include <epsilon_clock.hpp>
 #ifdef SCRIPTED
-#include <epsilon_clock_testing.h>
+#include <epsilon_clock_testing.hpp>
+using epsilon::testing::open;
+#else
+#include <epsilon_clock.hpp>
+using epsilon::open;
 #endif
 
 int main() try {
-  ec_options options = epsilon::defaults();
-  options.assume_error_ns = 2'000'000;
-#ifdef SCRIPTED
-  ec_testing_machine *machine = nullptr;
-  epsilon::check(ec_testing_machine_open(&machine));
-  ec_clock *opened = nullptr;
-  epsilon::check(ec_testing_open(machine, &options, &opened));
-  epsilon::clock clock(opened);
-#else
-  epsilon::clock clock(options);
-#endif
+  ec_options options = epsilon::assuming(std::chrono::milliseconds(2));
+  epsilon::clock clock = open(options);
   epsilon::hlc stamps(clock);
 
   int64_t first = clock.begin_commit();
@@ -34,15 +27,12 @@ int main() try {
   bool refused = false;
   try {
     options.max_error_ns = 0;
-    epsilon::clock none(options);
+    open(options);
   } catch (const epsilon::error &error) {
     refused = error.code == EC_ERR_OPTION;
     std::printf("refused: %s\n", error.what());
   }
   bool good = first < second && sent < received && clock.after(first) && refused;
-#ifdef SCRIPTED
-  epsilon::check(ec_testing_machine_close(machine));
-#endif
   return good ? 0 : 1;
 } catch (const epsilon::error &error) {
   std::fprintf(stderr, "%s\n", error.what());
