@@ -22,7 +22,8 @@ check --lib --all-features
 check --package epsilon-clock-cli
 arm=armv7-unknown-linux-gnueabihf
 if [[ -d $("$oldest" --print sysroot)/lib/rustlib/$arm ]]; then
-    check --lib --all-features --target "$arm"
+    # Without NTS, whose cryptography needs a C compiler for that machine.
+    check --package epsilon-clock --lib --features chrono,serde,tracing,test-util --target "$arm"
 else
     skip "a build for $arm: the compiler has no library for it"
 fi
