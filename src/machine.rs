@@ -23,7 +23,6 @@ mod sys;
 mod vmclock;
 
 pub(crate) use any::AnyMachine;
-pub(crate) use counter::Counted;
 pub use counter::NoCounter;
 pub use disturbance::Disturbance;
 pub use ntp_status::{NtpStatus, NtpStatusError};
@@ -296,6 +295,14 @@ pub struct Sample {
     pub coarse: i64,
     /// Raw time in ns.
     pub raw: i64,
+}
+
+/// Real time as of the last tick and raw time, read between two readings of the counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) before: i64,
+    pub(crate) sample: Sample,
+    pub(crate) after: i64,
 }
 
 /// Five clocks read in one go, the inner ones between monotonic readings.

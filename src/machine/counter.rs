@@ -105,11 +105,3 @@ impl fmt::Display for NoCounter {
         })
     }
 }
-
-/// Real time as of the last tick and raw time, read between two readings of the counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counted {
-    pub(crate) before: i64,
-    pub(crate) sample: super::Sample,
-    pub(crate) after: i64,
-}

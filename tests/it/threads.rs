@@ -123,16 +123,27 @@ mod of_a_process {
             assert!(changes.poll_changed(&mut context).is_pending());
         }
         // All are served, by turns and at once.
+        let served = |(clock, group): (&Clock, &CommitGroup)| {
+            let one = || {
+                let began = Instant::now();
+                let commit = clock.begin_commit().unwrap();
+                group.released(&commit).wait_timeout(10 * SECOND).unwrap();
+                began.elapsed()
+            };
+            (0..20).map(|_| one()).collect::<Vec<_>>()
+        };
         thread::scope(|scope| {
-            for (clock, group) in clocks.iter().zip(&groups) {
-                scope.spawn(move || {
-                    for _ in 0..20 {
-                        let commit = clock.begin_commit().unwrap();
-                        group.released(&commit).wait_timeout(10 * SECOND).unwrap();
-                    }
-                });
+            for pair in clocks.iter().zip(&groups) {
+                scope.spawn(move || served(pair));
             }
         });
+        // One alone: a sleeper that is told of no newcomer comes by every quarter of a second.
+        let mut took = served((&clocks[0], &groups[0]));
+        took.sort_unstable();
+        assert!(
+            took[took.len() / 2] < Duration::from_millis(100),
+            "{took:?}"
+        );
         let asker = asks.then_some(("epsilon-ask", 1));
         let sleeper = Some(("epsilon-sleep", 1));
         let both: Vec<_> = asker.into_iter().chain(sleeper).collect();

@@ -1,14 +1,11 @@
 //! The claim in force as the hot path reads it: seven words, and two multiplications.
 
-use super::anchor::Anchor;
+use super::anchor::{Anchor, FRACTION};
 use crate::clock::status::ClockState;
 use crate::time::{Claim, Interval, Timestamp};
 
 const BILLION: u128 = 1_000_000_000;
 
-/// Fractional bits of a line's rates. Seven more bits of the elapsed time make 64, so that the upper half
-/// of a product is in whole nanoseconds; and a rate of less than 2⁷ ns a unit fits a word.
-pub(super) const FRACTION: u32 = 57;
 const LIFT: u32 = u64::BITS - FRACTION;
 
 /// The most that the elapsed time can be: 4.5 years of nanoseconds.

@@ -1,7 +1,6 @@
 //! The few words that readers share beside the latch: when the next check is due.
 
-use super::anchor::Anchor;
-use super::line::FRACTION;
+use super::anchor::{Anchor, FRACTION};
 use crate::machine::{Counted, Disruption, Sample};
 use crate::primitive::{AtomicI64, AtomicU64, Ordering};
 

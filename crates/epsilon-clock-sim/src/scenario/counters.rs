@@ -14,7 +14,7 @@ use crate::oscillator::Oscillator;
 /// Frequencies that counters have: ARM's, an old PC's, a server's and the fastest there is.
 const HERTZ: [u64; 4] = [24_000_000, 1_000_000_000, 2_300_000_000, 5_000_000_000];
 
-pub(crate) static ALL: [Scenario; 6] = [
+pub(crate) static ALL: [Scenario; 7] = [
     Scenario::honest(
         "counter",
         "the counter is read, on machines that sleep, are stepped and slewed",
@@ -87,6 +87,28 @@ pub(crate) static ALL: [Scenario; 6] = [
         },
     )
     .refusing("raw time that departs from its counter voids what was claimed"),
+    Scenario::honest(
+        "counter-unsound",
+        "the kernel counts by another clocksource from the start, as the counter jumps and stops",
+        |stage| {
+            for alone in [false, true] {
+                let node = counting(stage, alone);
+                let left = CounterFault::Left {
+                    ppb: 0,
+                    named: true,
+                };
+                stage.at(0, &node, Fault::Counter(left));
+                for _ in 0..4 {
+                    let by_ns = stage.random.between(-100 * SECOND, 100 * SECOND);
+                    let jump = CounterFault::Jump { by_ns };
+                    stage.sometime(20, 800, &node, Fault::Counter(jump));
+                    let span = stage.span_ns(10_000_000, 20 * SECOND);
+                    let stop = CounterFault::Freeze { span };
+                    stage.sometime(20, 800, &node, Fault::Counter(stop));
+                }
+            }
+        },
+    ),
     Scenario::breaking(
         "counter-window",
         "the counter jumps by 0.9 ms, or two processors' are so far apart",
