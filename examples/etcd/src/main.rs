@@ -128,6 +128,10 @@ fn outlives(etcd: &Etcd, clock: &Clock) -> Result<(), Failure> {
         "etcd's lease outlived its TTL",
         outlived && ends > Duration::from_secs(TTL.unsigned_abs()),
     )?;
+    check(
+        "a lease that lives on lengthens nothing",
+        !first.lease.held()?,
+    )?;
     // The other way round: an end that came early is not seen by the clock either; the fence sees it.
     let second = take(etcd, clock)?;
     etcd.revoke(second.number)?;
