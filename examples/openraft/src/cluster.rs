@@ -540,8 +540,15 @@ async fn strike(
             let second = cluster.await_leader(&others, lease + MS(8_000)).await?;
             sleep(MS(300)).await;
             cluster.tell(leader, Request::SetLink(Link::Up)).await;
-            sleep(MS(300)).await;
+            // Until the first has all of the log, and its rival no more: else it is not elected.
+            sleep(MS(1_500)).await;
+            cluster
+                .tell(second, Request::Arm(Stop::AfterGate, 60_000))
+                .await;
+            sleep(MS(250)).await;
             cluster.tell(second, Request::SetLink(Link::Cut)).await;
+            // Its lease is renewed at half, so half of it is left, at least.
+            sleep(MS(plan.election_ms.1 - 50)).await;
             let began = Instant::now();
             while began.elapsed() < lease {
                 cluster.tell(leader, Request::Elect).await;
