@@ -13,7 +13,10 @@ mkdir -p "$target"
 tests_target=$(cd "$target" && pwd)/from_package
 # A package's dev-dependency on itself is left out of it, so the features have to be asked for.
 (cd "$unpacked/epsilon-clock-$version" &&
-    CARGO_TARGET_DIR=$tests_target ran cargo test --locked --all-features --lib --test it)
+    export CARGO_TARGET_DIR=$tests_target &&
+    # Some tests run the examples.
+    cargo build --locked --all-features --examples &&
+    ran cargo test --locked --all-features --lib --test it)
 
 if have cargo-deny; then
     cargo deny --locked check licenses bans sources
