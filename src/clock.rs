@@ -17,18 +17,23 @@ mod reading;
 mod report;
 mod scratch;
 mod shared;
+mod sleeper;
 mod state;
+mod state_queue;
+mod state_wait;
 mod status;
 mod threads;
 
 pub use builder::ClockBuilder;
 pub use error::{BuildError, ClockError, WaitReason, WaitTimeout};
 pub use policy::{DriftLearning, RefreshPolicy};
-pub use status::{ClockState, Counters, Reading, SourceStatus, Status};
+pub use state_wait::{StateChanges, StateWait};
+pub use status::{ClockState, Counters, ReadPath, Reading, SourceStatus, Status};
 
 pub(crate) use latch::NotDrawn;
 pub(crate) use reading::{Estimate, HotReading};
 use shared::Shared;
+pub(crate) use sleeper::{Next, Served, Sleeper, wake_all};
 pub(crate) use state::SUSPEND_RESOLUTION;
 
 /// A clock that says how wrong it may be.
@@ -46,6 +51,7 @@ pub(crate) use state::SUSPEND_RESOLUTION;
 /// A child goes on with the clock it inherited, whatever the parent's other threads were doing.
 /// Only the thread of [`RefreshPolicy::Background`] does not follow it, and neither does the one that
 /// asks chronyd: in the child the kernel serves, unless the program calls [`Clock::refresh`] there.
+/// For what is awaited there, let the child build a clock of its own.
 ///
 /// # Example
 ///
@@ -70,7 +76,8 @@ impl RefUnwindSafe for Clock {}
 impl Clock {
     /// Returns where UTC is now: some instant between call and return lies in the interval.
     ///
-    /// Usually two reads of the vDSO and some integer arithmetic, without a syscall, a lock or an
+    /// Usually one ordered read of the counter that raw time is counted by, or two reads of the vDSO
+    /// ([`Status::path`](crate::Status::path)), and some integer arithmetic, without a syscall, a lock or an
     /// allocation. A hundred times a second one call compares the clocks, and under
     /// [`RefreshPolicy::Inline`] four times a second one call looks at the sources.
     ///
@@ -297,7 +304,8 @@ impl Clock {
     /// Waits until a source vouches for the clock, for `timeout` at most; the interval then.
     ///
     /// An assumed error is not waited for: it is there at once or not at all. Under
-    /// [`RefreshPolicy::Manual`] another thread has to look meanwhile.
+    /// [`RefreshPolicy::Manual`] another thread has to look meanwhile. To await it, on any runtime:
+    /// [`until_synchronized`](Self::until_synchronized).
     ///
     /// # Errors
     ///
@@ -321,6 +329,8 @@ impl Clock {
 
     /// Waits until a source vouches for the clock to within `epsilon`, for `timeout` at most.
     ///
+    /// To await it, on any runtime: [`until_within`](Self::until_within).
+    ///
     /// # Errors
     ///
     /// [`WaitTimeout`], with what was still missing.
@@ -342,24 +352,14 @@ impl Clock {
         epsilon: Duration,
         timeout: Duration,
     ) -> Result<Interval, WaitTimeout> {
-        let machine = self.shared.machine.as_dyn();
-        let start = machine.sample().raw;
+        let began = self.raw_time();
         loop {
-            let reading = self.read();
-            let reason = match reading.interval {
-                Err(error) => WaitReason::NoInterval(error),
-                Ok(_) if reading.state == ClockState::Assumed => WaitReason::OnlyAssumed,
-                Ok(interval) if interval.epsilon() > epsilon => WaitReason::TooWide {
-                    epsilon: interval.epsilon(),
-                },
+            let reason = match self.read().vouched_within(epsilon) {
+                Err(reason) => reason,
                 Ok(interval) => return Ok(interval),
             };
-            let elapsed = machine.sample().raw.saturating_sub(start).max(0);
-            let waited = Duration::from_nanos(elapsed.unsigned_abs());
-            let Some(left) = timeout.checked_sub(waited).filter(|left| !left.is_zero()) else {
-                return Err(WaitTimeout { waited, reason });
-            };
-            machine.sleep(left.min(self.shared.policy.look_interval));
+            let left = Self::left_of(timeout, self.waited_since(began), reason)?;
+            self.doze(left);
         }
     }
 
@@ -449,6 +449,11 @@ impl Clock {
     pub(crate) fn doze(&self, span: Duration) {
         let span = span.min(self.longest_doze());
         self.shared.machine.as_dyn().sleep(span);
+    }
+
+    /// Returns the sleeper for waits on this clock.
+    pub(crate) fn sleeper(&self) -> Arc<Sleeper> {
+        self.shared.sleeper()
     }
 
     /// Returns for how long a wait may go without looking again.

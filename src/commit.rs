@@ -17,9 +17,11 @@ use crate::machine::Disturbance;
 use crate::time::{Interval, Timestamp};
 
 mod group;
+mod interval_clock;
 mod strategy;
 
 pub use group::{CommitGroup, GroupWait};
+pub use interval_clock::IntervalClock;
 pub use strategy::WaitStrategy;
 
 /// How often a reading that was merely interrupted is tried again before a wait ends with it.
@@ -210,6 +212,39 @@ impl Clock {
     /// ```
     pub fn begin_commit_after(&self, floor: Timestamp) -> Result<CommitWait<'_>, CommitError> {
         self.begin_commit_after_within(floor, Self::MAX_FLOOR_AHEAD)
+    }
+
+    /// Takes a commit timestamp strictly above every one of `floors`.
+    ///
+    /// For the coordinator of a commit across shards: above all that the participants prepared with,
+    /// and above what it gave out itself. Without floors it is [`begin_commit`](Self::begin_commit).
+    /// The wait may be up to four epsilons then: the largest floor may be a foreign `latest`, two
+    /// ahead, and this clock's `earliest` two behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_commit_after`](Self::begin_commit_after), about the largest.
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// let prepared = [3, 2].map(|ms| clock.now().map(|now| now.latest().saturating_add(Duration::from_millis(ms))));
+    /// let [here, there] = prepared;
+    /// let commit = clock.begin_commit_after_all([here?, there?])?;
+    /// assert!(commit.timestamp() > here? && commit.timestamp() > there?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin_commit_after_all(
+        &self,
+        floors: impl IntoIterator<Item = Timestamp>,
+    ) -> Result<CommitWait<'_>, CommitError> {
+        match floors.into_iter().max() {
+            Some(floor) => self.begin_commit_after(floor),
+            None => self.begin_commit(),
+        }
     }
 
     /// Takes a commit timestamp above `floor`, within `limit` of `latest`.

@@ -2,6 +2,9 @@
 
 #[cfg(feature = "chrono")]
 mod chrono;
+pub mod figures;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "serde")]
 mod serde;
 #[cfg(feature = "tracing")]

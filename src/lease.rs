@@ -10,26 +10,37 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::clock::{Clock, ClockError};
-use crate::commit::CommitWaitError;
+use crate::clock::ClockError;
+use crate::commit::{CommitGroup, CommitWaitError, GroupWait, IntervalClock};
 use crate::time::{Interval, Timestamp};
 
 mod age;
 mod anchor;
+mod commit;
+mod elapsed;
 mod error;
 mod expiry;
 mod fence;
 mod guard;
+mod log;
+mod observed;
 mod pause;
 mod request;
 mod term;
 #[cfg(feature = "serde")]
 mod wire;
 
+pub use commit::NotWithin;
+pub use elapsed::{ElapsedInstant, NotBounded};
 pub use error::{LeaseError, NotHeld};
 pub use expiry::ImplausibleExpiry;
 pub use fence::{Fence, FencingToken, StaleToken, TokenError};
 pub use guard::{Tenure, WorkGuard};
+pub use log::{
+    Admission, Delta, DeltaTooShort, GateClosed, Holder, LeaderTerm, LeaseBook, LeaseEntry,
+    LogLease, ReadPermit, Release, UnknownEntry,
+};
+pub use observed::{Candidate, Observation};
 pub use pause::{Pause, PauseDetector};
 pub use request::{GrantorClock, LeaseRequest};
 pub use term::TermLease;
@@ -42,7 +53,9 @@ pub use term::TermLease;
 /// ([`grant`](Self::grant)); it travels as eight bytes ([`to_be_bytes`](Self::to_be_bytes)). The
 /// holder acts while [`held`](Self::held) says so: `latest < expiry − margin`. A claimant acts only
 /// once [`surely_expired`](Self::surely_expired) does: `earliest > expiry`. In between no node acts;
-/// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons.
+/// that is what uncertain clocks cost, and it is less than the margin and twice both epsilons. A claimant
+/// waits for the end in a thread ([`wait_until_expired`](Self::wait_until_expired)) or awaits it
+/// ([`until_expired`](Self::until_expired), which is `group.until_past(lease.expiry())`).
 ///
 /// # Bytes
 ///
@@ -233,14 +246,14 @@ impl Lease {
 
     /// Returns true if the holder may act: `latest < expiry − margin`.
     ///
-    /// Costs what [`Clock::now`] does, and a comparison.
+    /// Costs what [`Clock::now`](crate::Clock::now) does, and a comparison.
     ///
     /// # Errors
     ///
-    /// As [`Clock::now`]; not to act is right then.
+    /// As [`Clock::now`](crate::Clock::now); not to act is right then.
     #[inline]
-    pub fn held(&self, clock: &Clock) -> Result<bool, ClockError> {
-        Ok(self.held_at(&clock.now()?))
+    pub fn held<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<bool, ClockError> {
+        Ok(self.held_at(&clock.interval()?))
     }
 
     /// Returns true if the holder may act, as of a reading.
@@ -257,7 +270,7 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// As [`Clock::now`]; not to take over is right then.
+    /// As [`Clock::now`](crate::Clock::now); not to take over is right then.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Lease};
@@ -272,8 +285,8 @@ impl Lease {
     /// # }
     /// ```
     #[inline]
-    pub fn surely_expired(&self, clock: &Clock) -> Result<bool, ClockError> {
-        Ok(self.surely_expired_at(&clock.now()?))
+    pub fn surely_expired<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<bool, ClockError> {
+        Ok(self.surely_expired_at(&clock.interval()?))
     }
 
     /// Returns true if another node may take over, as of a reading.
@@ -303,8 +316,8 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn check(&self, clock: &Clock) -> Result<(), NotHeld> {
-        let now = clock.now()?;
+    pub fn check<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<(), NotHeld> {
+        let now = clock.interval()?;
         if self.held_at(&now) {
             return Ok(());
         }
@@ -317,7 +330,7 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// As [`Clock::now`].
+    /// As [`Clock::now`](crate::Clock::now).
     ///
     /// ```
     /// # use epsilon_clock::{Clock, Lease};
@@ -330,8 +343,8 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn remaining(&self, clock: &Clock) -> Result<Duration, ClockError> {
-        let now = clock.now()?;
+    pub fn remaining<C: IntervalClock + ?Sized>(&self, clock: &C) -> Result<Duration, ClockError> {
+        let now = clock.interval()?;
         if self.held_at(&now) {
             // From `latest`, so that it is surely held for that long.
             Ok(self.acts_until.abs_diff(now.latest()))
@@ -345,7 +358,8 @@ impl Lease {
     /// Returns `Ok` only once [`surely_expired`](Self::surely_expired) is true.
     ///
     /// On a healthy clock that is at most twice its epsilon after the expiry. The holder may have
-    /// renewed it meanwhile: look again before taking over, in the compare-and-set that does.
+    /// renewed it meanwhile: look again before taking over, in the compare-and-set that does. To await it,
+    /// on any runtime: [`until_expired`](Self::until_expired).
     ///
     /// # Errors
     ///
@@ -362,8 +376,36 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn wait_until_expired(&self, clock: &Clock) -> Result<(), CommitWaitError> {
+    pub fn wait_until_expired<C: IntervalClock + ?Sized>(
+        &self,
+        clock: &C,
+    ) -> Result<(), CommitWaitError> {
         clock.wait_until_past(self.expiry)
+    }
+
+    /// Returns the wait until the lease is surely expired, for async code.
+    ///
+    /// It is [`CommitGroup::until_past`] of the [expiry](Self::expiry), by the group's clock: a future on
+    /// any runtime, served by the one sleeper that serves all commits. `Ok` only once
+    /// [`surely_expired`](Self::surely_expired) is true.
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, CommitGroup, Lease};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let clock = Clock::builder().assume_error(Duration::from_millis(1)).build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// let group = CommitGroup::start(&clock)?;
+    /// let theirs = Lease::grant(&clock.now()?, Duration::from_millis(2))?;
+    /// # runtime.block_on(async {
+    /// theirs.until_expired(&group).await?;
+    /// assert!(theirs.surely_expired(&clock)?);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn until_expired(&self, group: &CommitGroup) -> GroupWait {
+        group.until_past(self.expiry)
     }
 
     fn refusal(&self, now: Interval) -> NotHeld {

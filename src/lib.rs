@@ -39,8 +39,9 @@
 //! | have many such commits in flight, or await them | [`CommitGroup`] | [`store`](guide::store) |
 //! | stamp effects after their causes | [`HybridClock`]: [`HlcTimestamp`], [`RemoteTimestamp`] | [`choosing`](guide::choosing) |
 //! | let one node at a time act | [`Lease`], [`TermLease`](lease::TermLease), and a [`Fence`] in the resource | [`leases`](guide::leases) |
+//! | put it under a replicated log | [`LogLease`](lease::LogLease), [`SafeTime`](engine::SafeTime) | [`engines`](guide::engines) |
 //! | find the node whose clock is wrong | [`Fleet`] | [`fleet`](guide::fleet) |
-//! | watch a clock | [`Clock::status`]: a [`Status`] with its [`ErrorBound`] itemised | [`alerts`](guide::alerts) |
+//! | watch a clock, or await it | [`Clock::status`]: a [`Status`] with its [`ErrorBound`] itemised; [`figures`]; [`Clock::state_changes`] | [`alerts`](guide::alerts) |
 //! | send or store any of these | `to_be_bytes`, text, `serde` | [`formats`](guide::formats) |
 //! | test your own system | [`testing`](guide::testing) (feature `test-util`), the crate `epsilon-clock-sim` | [`testing`](guide::testing) |
 //!
@@ -96,13 +97,14 @@
 //! # Features
 //!
 //! - `chrono`: conversions between [`Timestamp`], [`TimeDelta`], [`Interval`] and the types of `chrono`.
+//! - `metrics`: a clock's figures for the `metrics` facade.
 //! - `serde`: the values as text in people-readable formats, and as integers in binary ones.
 //! - `tracing`: times for `tracing-subscriber`'s lines that say how wrong they may be.
 //! - `test-util`: machines whose clocks a test sets by hand, and ones that are skewed on purpose.
 //!
 //! # What it does not do
 //!
-//! It disciplines no clock and talks to no server: run chrony. It cannot see a virtual machine's pause
+//! It disciplines no clock, and asks no server unless you name one: run chrony. It cannot see a virtual machine's pause
 //! that neither the kernel nor a vmclock device tells of. It cannot close the gap between reading a
 //! clock and acting on it. What must be true for an interval to be true, why that is enough, and what
 //! follows, stands in [`guide::how_it_works`].
@@ -119,6 +121,7 @@
 
 pub mod clock;
 pub mod commit;
+pub mod engine;
 pub mod fleet;
 pub mod guide;
 pub mod hlc;
@@ -135,6 +138,11 @@ mod words;
 #[doc(inline)]
 pub use time::ordering as order;
 
+#[doc(inline)]
+pub use interop::figures;
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use interop::metrics;
 #[cfg(feature = "tracing")]
 #[doc(inline)]
 pub use interop::tracing as log;
@@ -154,7 +162,8 @@ pub use machine::Disturbance;
 #[doc(inline)]
 pub use time::{ErrorBound, Interval, IntervalOrder, TimeDelta, Timestamp};
 
-/// The examples of README.md, compiled and run as doctests.
+/// The examples of README.md, compiled and run as doctests, none with a warning.
 #[cfg(doctest)]
+#[doc(test(attr(deny(warnings))))]
 #[doc = include_str!("../README.md")]
 struct Readme;

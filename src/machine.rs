@@ -7,6 +7,7 @@ use std::io;
 use crate::words::words_struct;
 
 mod any;
+mod counter;
 mod disturbance;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod linux;
@@ -22,6 +23,7 @@ mod sys;
 mod vmclock;
 
 pub(crate) use any::AnyMachine;
+pub use counter::NoCounter;
 pub use disturbance::Disturbance;
 pub use ntp_status::{NtpStatus, NtpStatusError};
 pub use vmclock::VmClockState;
@@ -39,6 +41,13 @@ use sys::without_signals;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::random;
+
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::after_stores;
+
+/// Does nothing: what is no Linux reads no counter.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+pub(crate) const fn after_stores() {}
 
 /// Fails: the standard library gives no random bits.
 #[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
@@ -196,6 +205,32 @@ pub trait Machine: fmt::Debug + Send + Sync {
         0
     }
 
+    /// Returns whether programs may read the counter itself that raw time is counted by.
+    ///
+    /// Asked at every look, and a counter that may be read now is read until the next; by default none may.
+    ///
+    /// # Errors
+    ///
+    /// [`NoCounter`], which says why not.
+    fn counter(&self) -> Result<(), NoCounter> {
+        Err(NoCounter::Unsupported)
+    }
+
+    /// Reads the counter; meaningless where [`counter`](Self::counter) does not allow it.
+    ///
+    /// While it is allowed raw time is what the counter says, in other units and from another zero: the
+    /// counter never stands still or runs back, and two threads never disagree on it (A6).
+    fn count(&self) -> i64 {
+        0
+    }
+
+    /// Returns true if the machine surely never sleeps, by the word of its kernel; by default false.
+    ///
+    /// Then a reading need not read coarse real time to find out.
+    fn never_suspends(&self) -> bool {
+        false
+    }
+
     /// Returns a number of the kernel's run since it booted; `None`, the default, if unknown.
     ///
     /// Raw time goes on within one boot, whichever process reads it, and begins anew with the next.
@@ -215,8 +250,19 @@ pub trait Machine: fmt::Debug + Send + Sync {
         Some(Disruption::default())
     }
 
-    /// Whether boot time counts sleep that raw and monotonic time do not, so that a suspend can be
-    /// told from a step; by default it does.
+    /// Returns true if boot time counts sleep that raw and monotonic time do not, so that a suspend can be
+    /// told from a step, and raw time is never slewed; by default it is.
+    ///
+    /// A source that carries a claim by raw time alone, such as [`NtpSource`](crate::source::NtpSource),
+    /// serves on no other machine: a sleep that looks like a step would leave its claim in force. What
+    /// systems have to offer:
+    ///
+    /// | system | raw time | what tells a sleep | |
+    /// |---|---|---|---|
+    /// | Linux | `CLOCK_MONOTONIC_RAW` | `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC` | built |
+    /// | macOS | `CLOCK_UPTIME_RAW`, which no sleep counts in | `CLOCK_MONOTONIC_RAW`, which it does | neither is slewed; not built |
+    /// | Windows | `QueryPerformanceCounter` | biased against unbiased interrupt time | not built |
+    /// | others | slewed by `adjtime`, up to 5000 ppm | | not to be had |
     fn tells_suspends(&self) -> bool {
         true
     }
@@ -249,6 +295,14 @@ pub struct Sample {
     pub coarse: i64,
     /// Raw time in ns.
     pub raw: i64,
+}
+
+/// Real time as of the last tick and raw time, read between two readings of the counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) before: i64,
+    pub(crate) sample: Sample,
+    pub(crate) after: i64,
 }
 
 /// Five clocks read in one go, the inner ones between monotonic readings.

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::machine::{Disturbance, Machine, NtpStatus};
-use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, LeapSecond};
+use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, LeapSecond, RateBounds};
 use crate::words::words_struct;
 
 pub(crate) mod chrony;
@@ -85,6 +85,15 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns true if it repeats what the time daemon says that disciplines this machine's clock; by
+    /// default it does not.
+    ///
+    /// Sources that do learn the oscillator's rate from each other's writes. Any other learns from its own
+    /// alone, so that what it assumes is added to no other source's claims.
+    fn follows_daemon(&self) -> bool {
+        false
+    }
+
     /// Returns its role among other sources: [`Role::Judge`] by default.
     ///
     /// It follows from how the source was set up and never changes. A source that does not vouch now
@@ -119,6 +128,17 @@ pub struct LookContext<'a> {
     pub machine: &'a dyn Machine,
     /// Assumption A1: how far true time may run from raw time, in ppb.
     pub max_drift_ppb: u32,
+    /// What the clock has learned of the oscillator's rate from this source's writes, as far as it is in
+    /// force at this look: at most ±[`max_drift_ppb`](Self::max_drift_ppb).
+    ///
+    /// Assumed of the last 2000 s before it was learned and of what follows (A1), of nothing earlier.
+    pub rate: RateBounds,
+    /// Changes whenever what was learned was forgotten.
+    ///
+    /// What a source carries from before that is to be carried at ±[`max_drift_ppb`](Self::max_drift_ppb).
+    pub rate_serial: u64,
+    /// The claim that the clock answers from, if it answers, whichever source it is of.
+    pub in_force: Option<&'a Claim>,
     /// Assumption A2: how much a daemon's own figure may fall short.
     pub daemon_margin: Duration,
     /// Assumption A2: how fast an oscillator may wander from a daemon's forecast, in ppb.
@@ -153,6 +173,9 @@ impl<'a> LookContext<'a> {
         Self {
             machine,
             max_drift_ppb: DEFAULT_MAX_DRIFT_PPB,
+            rate: RateBounds::symmetric(DEFAULT_MAX_DRIFT_PPB),
+            rate_serial: 0,
+            in_force: None,
             daemon_margin: DEFAULT_DAEMON_MARGIN,
             report_wander_ppb: DEFAULT_REPORT_WANDER_PPB,
             may_ask_kernel: true,

@@ -13,8 +13,8 @@
 use std::time::{Duration, SystemTime};
 
 use epsilon_clock::machine::NtpStatusError;
-use epsilon_clock::source::Refusal;
-use epsilon_clock::{Clock, ClockError, ClockState, Timestamp};
+use epsilon_clock::source::{NtpSource, Refusal};
+use epsilon_clock::{BuildError, Clock, ClockError, ClockState, Timestamp};
 
 #[test]
 fn without_adjtimex_there_is_a_typed_error() {
@@ -42,4 +42,19 @@ fn with_an_assumed_error_there_are_intervals() {
         assert!(now.epsilon() >= error);
     }
     assert_eq!(clock.read().state, ClockState::Assumed);
+}
+
+/// M1: a sleep of a millisecond, a second or a night leaves no interval in force, for there never is one.
+#[test]
+fn m1_ntp_servers_are_refused_where_a_suspend_looks_like_a_step() {
+    let source = NtpSource::new().server("192.0.2.1").unwrap();
+    let error = Clock::builder().source(source).build().unwrap_err();
+    assert!(matches!(error, BuildError::Source { .. }), "{error:?}");
+    let told = format!(
+        "{error}: {}",
+        std::error::Error::source(&error).map_or_else(String::new, ToString::to_string)
+    );
+    for named in ["a suspend from a step", "slewed"] {
+        assert!(told.contains(named), "{told}");
+    }
 }

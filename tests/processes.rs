@@ -144,6 +144,65 @@ fn forked_in_the_middle_of_a_look_the_child_reads_correctly() {
     });
 }
 
+/// A way to no servers, with the random bits that the real one has.
+#[derive(Debug)]
+struct Nowhere(epsilon_clock::source::ntp::Budget);
+
+impl epsilon_clock::source::ntp::Transport for Nowhere {
+    fn open(
+        &self,
+        _server: std::net::SocketAddr,
+    ) -> std::io::Result<Box<dyn epsilon_clock::source::ntp::Channel>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn resolve(&self, _name: &str, _port: u16) -> std::io::Result<Vec<std::net::SocketAddr>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn budget(&self) -> &epsilon_clock::source::ntp::Budget {
+        &self.0
+    }
+}
+
+/// P8: what a child draws for its requests its parent does not, however both were born.
+#[test]
+fn p8_no_cookie_twice_over_forks() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use epsilon_clock::source::ntp::Transport;
+
+    const DRAWN: usize = 256;
+    in_time(|| {
+        let nowhere = Nowhere(epsilon_clock::source::ntp::Budget::new());
+        let draw = || -> Vec<u8> {
+            let cookies = (0..DRAWN).map(|_| nowhere.random_bits().unwrap().to_ne_bytes());
+            cookies.collect::<Vec<_>>().concat()
+        };
+        let mut all = draw();
+        for _ in 0..2 {
+            let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+            // SAFETY: the child draws, writes and exits.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                host::die_with_parent();
+                let told = theirs.write_all(&draw());
+                exit_child(if told.is_ok() { WELL } else { NO_INTERVAL });
+            }
+            drop(theirs);
+            all.extend(draw());
+            let mut drawn = Vec::new();
+            ours.read_to_end(&mut drawn).unwrap();
+            assert_eq!(drawn.len(), DRAWN * 8);
+            all.extend(drawn);
+            assert_eq!(wait_for(pid, Duration::from_secs(60)), Some(WELL));
+        }
+        let distinct: std::collections::HashSet<&[u8]> = all.chunks(8).collect();
+        assert_eq!(distinct.len(), 5 * DRAWN);
+    });
+}
+
 /// The host, with a look that can be held where it owns a slot of the latch and has closed the gate.
 #[derive(Debug, Default)]
 struct Holding {
@@ -255,6 +314,40 @@ fn a_child_of_a_clock_with_a_background_thread_reads_correctly() {
         });
         assert_eq!(fared, Some(WELL));
     }
+}
+
+/// A child has none of its parent's threads: what is awaited there is served by one of its own.
+#[test]
+fn a_child_awaits_commits_by_a_sleeper_of_its_own() {
+    const LATE: i32 = 43;
+    let awaited = || {
+        let clock = Clock::builder()
+            .assume_error(Duration::from_millis(1))
+            .build();
+        let Ok(clock) = clock else { return NO_INTERVAL };
+        let Ok(group) = CommitGroup::start(&clock) else {
+            return NO_CHILD;
+        };
+        let Ok(commit) = clock.begin_commit() else {
+            return NO_INTERVAL;
+        };
+        let began = Instant::now();
+        let released = group.released(&commit).wait_timeout(A_WHILE).is_ok();
+        // Without a sleeper it would find out only at the timeout.
+        if released && began.elapsed() < A_WHILE / 2 {
+            WELL
+        } else {
+            LATE
+        }
+    };
+    assert_eq!(awaited(), WELL);
+    // While the parent's own is there, and again in a child's child.
+    assert_eq!(in_child(awaited), Some(WELL));
+    let grandchild = || {
+        let here = awaited();
+        in_child(awaited).map_or(here, |there| if here == WELL { there } else { here })
+    };
+    assert_eq!(in_child(grandchild), Some(WELL));
 }
 
 // --- signals and stops -------------------------------------------------------------------------

@@ -52,12 +52,12 @@ fn span() -> Duration {
 struct Field {
     clock: Clock,
     over: AtomicBool,
-    /// Whether real time is the truth: nobody but the soak writes the kernel's bound.
+    /// Whether real time is the truth: only the soak writes the kernel's bound.
     real_is_true: bool,
-    /// The latest earliest end that anybody has seen; T3 promises that it stays reached.
+    /// The latest earliest end that a reader has seen; T3 promises that it stays reached.
     reached: AtomicI64,
     stamps: HybridClock,
-    /// The largest stamp that anybody has been given, as bits.
+    /// The largest stamp that a caller has been given, as bits.
     stamped: AtomicU64,
     /// The latest commit timestamp that was released; T5 promises later ones to who begins then.
     released: AtomicI64,
@@ -234,7 +234,7 @@ fn no_promise_is_broken_under_many_threads() {
     let builder = Clock::builder().look_interval(Duration::from_millis(5));
     let builder = match saved {
         Some(_) => builder,
-        // So that there is something to read where nobody vouches.
+        // So that there is something to read where no source vouches.
         None => builder.assume_error(Duration::from_millis(2)),
     };
     let clock = builder.build().expect("the machine has the clocks");

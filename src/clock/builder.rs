@@ -146,7 +146,8 @@ impl ClockBuilder {
     ///
     /// While it learns, each look also reads which clock source the kernel uses (a file in `/sys`,
     /// some 5 µs), as another one would run at another rate. A process that must not open files
-    /// chooses [`RefreshPolicy::Background`] before it locks itself up, or [`DriftLearning::Off`].
+    /// chooses [`RefreshPolicy::Background`] before it locks itself up, or [`DriftLearning::Off`] and
+    /// [`without_counter`](Self::without_counter).
     pub const fn drift_learning(mut self, learning: DriftLearning) -> Self {
         self.policy.learning = learning;
         self
@@ -279,6 +280,38 @@ impl ClockBuilder {
         self
     }
 
+    /// Reads raw time through the kernel alone, and never the counter that it is counted by.
+    ///
+    /// By default a reading reads the counter itself where that is sound (assumption A6): the kernel's
+    /// clocksource is the architecture's own (`tsc`, `arch_sys_counter`), the processor calls it invariant
+    /// and has an ordered read of it, it is not Xen's, a read costs less than one of raw time, and a look
+    /// comes at least twice a second. Which clocks are read is in [`Status::path`](crate::Status::path).
+    ///
+    /// Each look then reads which clocksource the kernel uses, a file in `/sys`, unless this is chosen.
+    pub const fn without_counter(mut self) -> Self {
+        self.policy.counter = false;
+        self
+    }
+
+    /// Vouches that the machine never sleeps while the clock lives: no suspend, no hibernation (A7).
+    ///
+    /// Where the counter is read, coarse real time is then read once a millisecond instead of each time. By
+    /// default that is so only where the kernel shows that it was built without any kind of sleep. If it is
+    /// false, readings within a millisecond of waking up can be false, and what raw time shows no longer
+    /// shows at once: steps and leap seconds are seen a millisecond late.
+    pub const fn never_suspends(mut self) -> Self {
+        self.policy.never_suspends = Some(true);
+        self
+    }
+
+    /// Reads coarse real time at each reading, also where the kernel shows that it has no sleep.
+    ///
+    /// Does without assumption A7, for a tenth to a quarter of a bare clock read.
+    pub const fn always_read_coarse(mut self) -> Self {
+        self.policy.never_suspends = Some(false);
+        self
+    }
+
     /// Reads another machine than the one this process runs on: a simulated or scripted one.
     pub fn machine(mut self, machine: Arc<dyn Machine>) -> Self {
         self.machine = Some(machine);
@@ -321,7 +354,7 @@ impl ClockBuilder {
         let refresh = self.policy.refresh;
         let shared = Arc::new(Shared::new(machine, self.policy));
         if refresh != RefreshPolicy::Manual {
-            match super::threads::start_asking(&shared) {
+            match super::threads::start_asking(&shared, named) {
                 // The caller did not name it: then the kernel has to do.
                 Err(_) if !named => {}
                 started => started?,
@@ -375,6 +408,7 @@ impl ClockBuilder {
         let year = SPAN_LIMIT;
         let ppb = "from 1 to 100000000 ppb";
         let some = "more than nothing, and at most a year";
+        let below_max = format!("more than nothing, and at most max_error, which is {max_error:?}");
         #[rustfmt::skip]
         let settings = [
             ("max_drift_ppb", Some(Ppb(max_drift_ppb)), rate.clone(), ppb),
@@ -385,14 +419,14 @@ impl ClockBuilder {
             ("max_age", Some(Span(max_age)), up_to(year), some),
             ("look_interval", Some(Span(look_interval)), rarely(year), "from 10 µs to a year"),
             ("guard_interval", Some(Span(guard_interval)), rarely(GUARD_INTERVAL_LIMIT), "from 10 µs to 1 s"),
-            ("assume_error", assume_error.map(Span), up_to(max_error), "more than nothing, and at most max_error"),
+            ("assume_error", assume_error.map(Span), up_to(max_error), below_max.as_str()),
         ];
         for (setting, value, range, allowed) in settings {
             if let Some(value) = value.filter(|value| !range.contains(value)) {
                 return Err(BuildError::Setting {
                     setting,
                     value: value.to_string(),
-                    allowed,
+                    allowed: allowed.to_owned(),
                 });
             }
         }

@@ -137,8 +137,8 @@ pub enum BuildError {
         setting: &'static str,
         /// What it was given.
         value: String,
-        /// What it takes.
-        allowed: &'static str,
+        /// What it takes, with the figures of other settings that limit it.
+        allowed: String,
     },
     /// More sources were named than a clock can hold.
     #[error("{given} sources were named; a clock holds at most {limit}")]
@@ -191,6 +191,11 @@ pub enum WaitReason {
     /// There was one, but only an assumed one.
     #[error("the clock's error is only assumed")]
     OnlyAssumed,
+    /// The system gives no thread to [await](crate::Clock::until_synchronized) it with.
+    #[error(
+        "the system gives no thread to wait with: wait in one of your own, with `wait_until_synchronized`"
+    )]
+    NoThread,
     /// There was one, but wider than asked for.
     #[error("the clock is only known to ±{epsilon:?}")]
     TooWide {

@@ -26,28 +26,41 @@
 //! claim with its earliest end held at `rc`. The floor is the old claim's earliest end at `rc`: no
 //! reader ever went beyond it, and none had to wait.
 //!
+//! That holds for each publication, also one that leaves the claim as it is: else a reader that slept
+//! through it would still find its own gate open after that of the next generation was closed.
+//!
 //! The gate is one word, so that this is one load for a reader:
 //!
 //! | value | meaning |
 //! |---|---|
 //! | `−2g` | generation `g` is whole and open |
 //! | `−2g − 1` | generation `g` is closing, `rc` not yet fixed |
-//! | `0` and more | closed at raw instant `rc` |
+//! | `0` and more | closed at raw instant `rc`, or so many counts after the line's first |
 //! | `i64::MIN` | being filled |
 //!
 //! Generations are never reused, so a compare-and-swap that comes too late cannot hit the wrong one.
+//!
+//! # Two axes
+//!
+//! A line goes through raw time or through counts of the counter that raw time is counted by, and says
+//! itself which. A reader reads whichever clock the line asks for, so nothing else has to be agreed on.
+//! The two lines of one claim do not lie on each other: what the counter leaves open stands on both sides
+//! of one of them. So every line closes the one before it unless that is the same line, an anchor drawn
+//! anew as much as a claim.
 
-use crate::machine::{Sample, zero_after};
+use crate::machine::{Counted, Sample, after_stores, zero_after};
 use crate::primitive::{AtomicI64, AtomicU64, Ordering, fence};
 
+mod anchor;
 mod last_commit;
 mod line;
 mod watch;
 
+pub(crate) use anchor::{Anchor, Pair};
 pub(in crate::clock) use last_commit::LastCommit;
 pub(crate) use last_commit::NotDrawn;
-pub(crate) use line::Line;
-pub(in crate::clock) use watch::Watch;
+pub(crate) use line::{COUNTER_LIMIT, Line};
+pub(in crate::clock) use watch::{CountWatch, Watch};
 
 /// How many slots a clock has: one is current, the others are there for lookers that were stopped.
 pub(crate) const SLOTS: usize = 8;
@@ -87,12 +100,45 @@ impl Head {
     }
 }
 
+/// A line, and how raw time follows from counts if it goes through those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Drawn {
+    pub(crate) line: Line,
+    /// The raw instant of the claim, and what its line through counts was drawn with.
+    pub(crate) claimed_at: i64,
+    pub(crate) anchor: Anchor,
+}
+
+impl Drawn {
+    const WORDS: usize = 1 + Anchor::WORDS;
+
+    /// A line through raw time, which needs nothing beside it.
+    pub(crate) const fn plainly(line: Line) -> Self {
+        Self {
+            line,
+            claimed_at: line.base(),
+            anchor: Anchor::NONE,
+        }
+    }
+
+    /// Returns the raw instant of a reading so long after the line's base, or a little later.
+    #[inline]
+    pub(crate) fn raw_at(&self, elapsed: i64) -> i64 {
+        if self.line.counts() {
+            self.anchor.raw_most(elapsed)
+        } else {
+            self.line.base().wrapping_add(elapsed)
+        }
+    }
+}
+
 /// One slot. The first eight words are what a reading touches: one cache line.
 #[repr(align(64))]
 #[derive(Debug)]
 struct Slot<const STATE: usize> {
     gate: AtomicI64,
     line: [AtomicI64; Line::WORDS],
+    beside: [AtomicI64; Drawn::WORDS],
     owner: AtomicU64,
     state: [AtomicI64; STATE],
 }
@@ -102,6 +148,7 @@ impl<const STATE: usize> Slot<STATE> {
         Self {
             gate: AtomicI64::new(BEING_FILLED),
             line: core::array::from_fn(|_| AtomicI64::new(0)),
+            beside: core::array::from_fn(|_| AtomicI64::new(0)),
             owner: AtomicU64::new(FREE),
             state: core::array::from_fn(|_| AtomicI64::new(0)),
         }
@@ -116,6 +163,24 @@ impl<const STATE: usize> Slot<STATE> {
         Line::from_words(words)
     }
 
+    /// Copies what stands beside a line, which only one through counts needs.
+    #[inline]
+    fn load_beside(&self, line: Line) -> Drawn {
+        if !line.counts() {
+            return Drawn::plainly(line);
+        }
+        let words = self
+            .beside
+            .each_ref()
+            .map(|word| word.load(Ordering::Relaxed));
+        let [claimed_at, anchor @ ..] = words;
+        Drawn {
+            line,
+            claimed_at,
+            anchor: Anchor::from_words(anchor),
+        }
+    }
+
     /// Copies as many of the first words of the state as there is room for.
     fn load_state(&self, words: &mut [i64]) {
         for (word, stored) in words.iter_mut().zip(&self.state) {
@@ -123,12 +188,16 @@ impl<const STATE: usize> Slot<STATE> {
         }
     }
 
-    fn fill(&self, generation: i64, line: &Line, state: &[i64; STATE]) {
+    fn fill(&self, generation: i64, drawn: &Drawn, state: &[i64; STATE]) {
         self.gate.store(BEING_FILLED, Ordering::Relaxed);
         // Pairs with the readers' acquire fence: a reader that copied any word stored below finds,
         // when it then looks at the gate, at least this mark, and discards its copy.
         fence(Ordering::Release);
-        for (word, value) in self.line.iter().zip(line.to_words()) {
+        for (word, value) in self.line.iter().zip(drawn.line.to_words()) {
+            word.store(value, Ordering::Relaxed);
+        }
+        let beside = core::iter::once(drawn.claimed_at).chain(drawn.anchor.to_words());
+        for (word, value) in self.beside.iter().zip(beside) {
             word.store(value, Ordering::Relaxed);
         }
         for (word, value) in self.state.iter().zip(state) {
@@ -143,10 +212,30 @@ impl<const STATE: usize> Slot<STATE> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LatchReading {
     pub(crate) head: Head,
-    pub(crate) line: Line,
-    pub(crate) sample: Sample,
-    /// The raw instant beyond which the earliest end must not move, if the line is being replaced.
+    pub(crate) drawn: Drawn,
+    /// Both clocks; without the counter where the line goes through raw time.
+    pub(crate) counted: Counted,
+    /// What its gate holds, beyond which the earliest end must not move, if the line is being replaced.
     pub(crate) held_at: Option<i64>,
+}
+
+impl LatchReading {
+    pub(crate) const fn line(&self) -> &Line {
+        &self.drawn.line
+    }
+
+    /// Returns the raw instant, or the count, that the line is read at.
+    pub(crate) const fn position(&self) -> i64 {
+        position(&self.drawn.line, &self.counted)
+    }
+}
+
+const fn position(line: &Line, counted: &Counted) -> i64 {
+    if line.counts() {
+        counted.after
+    } else {
+        counted.sample.raw
+    }
 }
 
 /// A slot owned by a looker; given back when dropped.
@@ -166,14 +255,14 @@ pub(crate) struct Latch<const STATE: usize, const N: usize = SLOTS> {
 }
 
 impl<const STATE: usize, const N: usize> Latch<STATE, N> {
-    pub(crate) fn new(line: &Line, state: &[i64; STATE]) -> Self {
+    pub(crate) fn new(drawn: &Drawn, state: &[i64; STATE]) -> Self {
         let first = Head(0).next(0);
         let slots = core::array::from_fn(|_| Slot::new());
         let latch = Self {
             head: AtomicU64::new(first.0),
             slots,
         };
-        latch.slot(first, 0).fill(first.generation(), line, state);
+        latch.slot(first, 0).fill(first.generation(), drawn, state);
         latch
     }
 
@@ -188,47 +277,69 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
         Head(self.head.load(Ordering::Acquire))
     }
 
-    /// Reads the clock under the claim in force; `None` if the claim was replaced meanwhile or is
+    /// Reads the clock that the line in force asks for; `None` if the claim was replaced meanwhile or is
     /// being replaced, which [`read`](Self::read) sorts out.
     #[inline]
-    pub(crate) fn read_open(&self, sample: impl FnOnce() -> Sample) -> Option<(Line, Sample)> {
+    pub(crate) fn read_open(&self, sample: impl FnOnce(&Line) -> Sample) -> Option<(Line, Sample)> {
+        self.read_open_with(sample, |_, line| line)
+    }
+
+    /// As [`read_open`](Self::read_open), with what it takes to tell raw time.
+    #[inline]
+    pub(crate) fn read_open_drawn(
+        &self,
+        sample: impl FnOnce(&Line) -> Sample,
+    ) -> Option<(Drawn, Sample)> {
+        self.read_open_with(sample, Slot::load_beside)
+    }
+
+    #[inline]
+    fn read_open_with<T>(
+        &self,
+        sample: impl FnOnce(&Line) -> Sample,
+        complete: impl FnOnce(&Slot<STATE>, Line) -> T,
+    ) -> Option<(T, Sample)> {
         let head = self.load_head();
-        let line = self.slot(head, 0).load_line();
-        // Not worth a clock read: whoever is told why there is no interval reads the clock once more.
+        let slot = self.slot(head, 0);
+        let line = slot.load_line();
+        // Not worth a clock read: the path that tells why there is no interval reads the clock once more.
         if line.never_answers() {
             return None;
         }
-        let sample = sample();
+        let whole = complete(slot, line);
+        let sample = sample(&line);
         // Pairs with the release fence in `fill`: the gate is not looked at before the words above.
         fence(Ordering::Acquire);
         // Nor before the clock was read, which no fence can promise: a counter read is not a load.
         let gate = &self.slot(head, zero_after(sample.raw)).gate;
-        (gate.load(Ordering::Relaxed) == open(head.generation())).then_some((line, sample))
+        (gate.load(Ordering::Relaxed) == open(head.generation())).then_some((whole, sample))
     }
 
-    /// Reads the clock under the claim in force, whatever state it is in.
+    /// Reads the clocks under the claim in force, whatever state it is in.
     ///
     /// Goes round again only if another claim was published meanwhile.
-    pub(crate) fn read(&self, mut sample: impl FnMut() -> Sample) -> LatchReading {
+    pub(crate) fn read(&self, mut read: impl FnMut(&Line) -> Counted) -> LatchReading {
         loop {
             let head = self.load_head();
             let slot = self.slot(head, 0);
             let line = slot.load_line();
-            let first = sample();
+            let drawn = slot.load_beside(line);
+            let first = read(&line);
             fence(Ordering::Acquire);
-            let gate = &self.slot(head, zero_after(first.raw)).gate;
+            let gate = &self.slot(head, zero_after(position(&line, &first))).gate;
             let gate_word = gate.load(Ordering::Acquire);
             if gate_word == open(head.generation()) {
                 return LatchReading {
                     head,
-                    line,
-                    sample: first,
+                    drawn,
+                    counted: first,
                     held_at: None,
                 };
             }
             // The mark was met; only a clock read after that is late enough to fix `rc`.
-            let sample = sample();
-            let Some(rc) = fix_close(&slot.gate, head, gate_word, sample.raw) else {
+            let counted = read(&line);
+            let mark = line.mark(position(&line, &counted));
+            let Some(rc) = fix_close(&slot.gate, head, gate_word, mark) else {
                 continue;
             };
             // The gate may belong to a later generation; it does not if `head` has not moved.
@@ -236,8 +347,8 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
             if self.head.load(Ordering::Relaxed) == head.0 {
                 return LatchReading {
                     head,
-                    line,
-                    sample,
+                    drawn,
+                    counted,
                     held_at: Some(rc),
                 };
             }
@@ -291,10 +402,15 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
         None
     }
 
-    /// Closes the gate of the claim found at `head`: the instant that its earliest end is held at.
+    /// Closes the gate of the claim found at `head`; returns what it holds, a raw instant or how many counts
+    /// after the line's first one.
+    ///
     /// `None` if that claim is no longer in force.
-    pub(crate) fn close(&self, head: Head, mut raw: impl FnMut() -> i64) -> Option<i64> {
-        let gate = &self.slot(head, 0).gate;
+    pub(crate) fn close(&self, head: Head, read: impl FnOnce(&Line) -> i64) -> Option<i64> {
+        let slot = self.slot(head, 0);
+        let gate = &slot.gate;
+        // Of this generation if the gate turns out to be: a slot that is filled anew has another gate first.
+        let line = slot.load_line();
         let generation = head.generation();
         let marked = gate.compare_exchange(
             open(generation),
@@ -308,7 +424,8 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
         };
         // The clock is read only once the mark can be seen by everybody.
         fence(Ordering::SeqCst);
-        let rc = fix_close(gate, head, gate_word, raw())?;
+        after_stores();
+        let rc = fix_close(gate, head, gate_word, line.mark(read(&line)))?;
         fence(Ordering::Acquire);
         (self.head.load(Ordering::Relaxed) == head.0).then_some(rc)
     }
@@ -316,11 +433,11 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
 
 impl<const STATE: usize, const N: usize> Draft<'_, STATE, N> {
     /// Makes this slot current if `head` still is; whether it was.
-    pub(crate) fn publish(self, head: Head, line: &Line, state: &[i64; STATE]) -> bool {
+    pub(crate) fn publish(self, head: Head, drawn: &Drawn, state: &[i64; STATE]) -> bool {
         let next = head.next(self.slot);
         self.latch
             .slot(next, 0)
-            .fill(next.generation(), line, state);
+            .fill(next.generation(), drawn, state);
         // Release: a reader that finds the new head finds the slot filled. Acquire: what is done to
         // the old slot afterwards comes after every publication before.
         let swapped =
@@ -345,9 +462,9 @@ impl<const STATE: usize, const N: usize> Drop for Draft<'_, STATE, N> {
     }
 }
 
-/// Reads or fixes the instant at which a gate closed, `raw` being a raw time read after the mark
-/// was met; `None` if the gate is not that of `head`'s generation.
-fn fix_close(gate: &AtomicI64, head: Head, gate_word: i64, raw: i64) -> Option<i64> {
+/// Reads or fixes the instant at which a gate closed, `rc` being one read after the mark was met; `None` if
+/// the gate is not that of `head`'s generation.
+fn fix_close(gate: &AtomicI64, head: Head, gate_word: i64, rc: i64) -> Option<i64> {
     let mark = closing(head.generation());
     if gate_word >= 0 {
         return Some(gate_word);
@@ -355,8 +472,6 @@ fn fix_close(gate: &AtomicI64, head: Head, gate_word: i64, raw: i64) -> Option<i
     if gate_word != mark {
         return None;
     }
-    // Raw time is never negative, unless it could not be read: then the end is held where it began.
-    let rc = raw.max(0);
     match gate.compare_exchange(mark, rc, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Some(rc),
         Err(fixed) => (fixed >= 0).then_some(fixed),

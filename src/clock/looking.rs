@@ -3,16 +3,19 @@
 use core::time::Duration;
 
 use super::counters::{Count, Events};
-use super::latch::Head;
+use super::latch::{Head, Pair};
 use super::reading::ROUNDS;
 use super::scratch::Scratch;
 use super::shared::Shared;
-use super::state::{SLOT_WORDS, State};
-use crate::machine::Sandwich;
+use super::state::{Counting, SLOT_WORDS, State};
+use crate::machine::{Disturbance, NoCounter, Sandwich};
 use crate::source::LookContext;
 
 /// How often a look starts anew because the clocks were disturbed in the middle of it.
 const LOOK_ATTEMPTS: usize = 3;
+
+/// How often raw time is read beside the counter, for the sharpest pair.
+const PAIR_ATTEMPTS: usize = 8;
 
 impl Shared {
     /// Lists the sources that ask elsewhere, and how often they want to.
@@ -48,6 +51,7 @@ impl Shared {
     }
 
     /// One attempt; whether it came to an end, if only to find that another look was faster.
+    // Its parts are not inlined, nor are the state's: what each works on would lie on the stack under the next.
     fn try_look(&self, scratch: &mut Scratch) -> bool {
         let Some(head) = self.load_both(scratch) else {
             return false;
@@ -66,13 +70,28 @@ impl Shared {
             self.counters.add(&Events::of(Count::LooksDropped));
             return true;
         }
-        self.ask_sources(scratch);
+        self.ask_sources(scratch, before.raw);
+        self.conclude(head, scratch)
+    }
+
+    /// Takes in what the sources found, and publishes it, unless something happened to the clocks; whether
+    /// the attempt came to an end.
+    #[inline(never)]
+    fn conclude(&self, head: Head, scratch: &mut Scratch) -> bool {
+        let machine = self.machine.as_dyn();
         // What the look saw counts only if nothing happened to the clocks in the middle of it.
         let after = self.clocks();
         if self.finds_a_disturbance(head, scratch, &after) {
             return false;
         }
+        // After all that claims are made of: their lines begin here.
+        let pair = self.pair();
+        let departs = pair.is_ok_and(|pair| scratch.next.departs(&pair));
+        if departs && self.finds_a_disturbance(head, scratch, &self.clocks()) {
+            return false;
+        }
         let Scratch {
+            before,
             next,
             looks,
             memories,
@@ -82,7 +101,10 @@ impl Shared {
             record.memory = *memory;
         }
         let looks = looks.get(..self.policy.source_count()).unwrap_or(&[]);
-        let events = next.looked(&self.policy, looks, &after, || machine.clocksource());
+        let mut events = next.looked(&self.policy, looks, &after, || machine.clocksource());
+        if let Some(departed) = next.count(&self.policy, pair, before, &after) {
+            events = events.and(&departed);
+        }
         let published = self.publish(head, scratch, &events);
         let outcome = if published {
             Count::Looks
@@ -93,8 +115,60 @@ impl Shared {
         true
     }
 
+    /// Reads raw time between two readings of the counter, as sharply as it goes.
+    #[inline(never)]
+    fn pair(&self) -> Result<Pair, NoCounter> {
+        if let Some(why) = self.policy.no_counter() {
+            return Err(why);
+        }
+        // Named before it is read: what it is read as, it is then.
+        self.machine.as_dyn().counter()?;
+        let pairs = (0..PAIR_ATTEMPTS).map(|_| Pair::from(self.machine.counted()));
+        pairs.min_by_key(Pair::width).ok_or(NoCounter::Unsupported)
+    }
+
+    /// Goes back to raw time, under the claim in force, until the next look.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn leave_counter(&self, head: Head, leave: impl FnOnce(&mut Counting)) {
+        self.scratches.with(|scratch| {
+            if self.load_both(scratch) == Some(head) {
+                leave(&mut scratch.next.counting);
+                self.publish(head, scratch, &Events::default());
+            }
+        });
+    }
+
+    /// Finds out why raw time is not where the counter says, though nothing happened to the clocks, and
+    /// publishes what comes of it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn counter_departed(&self, head: Head) {
+        self.scratches.with(|scratch| {
+            if self.load_both(scratch) != Some(head) {
+                return;
+            }
+            let machine = self.machine.as_dyn();
+            let clocks = self.clocks();
+            let identity = machine.identity();
+            let next = &mut scratch.next;
+            // Who reads the clocks comes first: another time namespace shifts raw time alone.
+            let events = if next.is_elsewhere(identity) {
+                next.void(&self.policy, Disturbance::Moved, &clocks, identity)
+            } else if let Err(why) = machine.counter() {
+                next.counting.forget(why);
+                Events::default()
+            } else {
+                next.depart(&self.policy, &clocks, identity)
+            };
+            self.publish(head, scratch, &events);
+            self.watch.hasten();
+        });
+    }
+
     /// Returns true if something happened to the clocks, and publishes what comes of it, or if they
     /// could not be compared.
+    #[inline(never)]
     fn finds_a_disturbance(&self, head: Head, scratch: &mut Scratch, clocks: &Sandwich) -> bool {
         let machine = self.machine.as_dyn();
         let Some(disruption) = machine.disruption() else {
@@ -112,18 +186,26 @@ impl Shared {
     }
 
     /// Lets every source look: what they found, and what they want to remember, is in the scratch.
-    fn ask_sources(&self, scratch: &mut Scratch) {
+    #[inline(never)]
+    fn ask_sources(&self, scratch: &mut Scratch, raw: i64) {
         let Scratch {
             before,
             looks,
             memories,
             ..
         } = scratch;
-        let sources = self.policy.sources.iter().zip(&before.sources);
-        for ((source, record), (look, memory)) in sources.zip(looks.iter_mut().zip(memories)) {
+        let in_force = before.claim_to_tell();
+        let sources = self.policy.sources.iter().zip(&before.sources).enumerate();
+        for ((index, (source, record)), (look, memory)) in
+            sources.zip(looks.iter_mut().zip(memories))
+        {
+            let (rate, rate_serial) = before.rate_for(&self.policy, index, raw);
             let context = LookContext {
                 machine: self.machine.as_dyn(),
                 max_drift_ppb: self.policy.max_drift_ppb,
+                rate,
+                rate_serial,
+                in_force,
                 daemon_margin: self.policy.daemon_margin,
                 report_wander_ppb: self.policy.report_wander_ppb,
                 may_ask_kernel: self.policy.may_ask_kernel(),
@@ -197,15 +279,28 @@ impl Shared {
             return false;
         };
         let mut closed = None;
-        if before.loses_its_claim(next) {
-            closed = self.latch.close(head, || self.machine.sample().raw);
-            if closed.is_none() {
+        // Also where the same claim goes on: a reader asleep since before this would find its old gate
+        // open, and answer beyond the instant at which the gate after it was closed.
+        if before.in_force().is_some() {
+            let mark = self.latch.close(head, |line| {
+                if line.counts() {
+                    self.machine.count(line.base())
+                } else {
+                    self.machine.sample().raw
+                }
+            });
+            let Some(mark) = mark else {
                 return false;
-            }
+            };
+            closed = Some(before.raw_at(mark));
         }
         let more = next.succeed(before, closed, &self.policy);
         next.store(words);
-        let published = draft.publish(head, &next.line(&self.policy), words);
+        if let Some((_, anchor)) = next.counted() {
+            self.count_watch
+                .count_by(&anchor, self.watch.guard_interval());
+        }
+        let published = draft.publish(head, &next.drawn(&self.policy), words);
         if published {
             self.watch.rests_on(next.disruption);
             self.counters.add(&events.and(&more));

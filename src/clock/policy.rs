@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::clock::latch::COUNTER_LIMIT;
+use crate::machine::NoCounter;
 use crate::source::{DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, Role, Source};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, RateBounds, RateLimits};
 
@@ -23,6 +25,9 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// Default of `max_error`: CockroachDB's and Kudu's customary limit on clock offsets.
 const DEFAULT_MAX_ERROR: Duration = Duration::from_millis(500);
+
+/// The longest `look_interval` with which the kernel's leaving the counter is noticed within a second.
+const WATCHFUL: Duration = Duration::from_millis(500);
 
 /// Who asks the sources, and when.
 ///
@@ -100,6 +105,9 @@ pub(crate) struct Policy {
     pub(crate) max_age: Duration,
     pub(crate) assume_error: Option<Duration>,
     pub(crate) accept_unsync_flag: bool,
+    pub(crate) counter: bool,
+    /// Whether the caller vouches for it, or asks for coarse real time all the same.
+    pub(crate) never_suspends: Option<bool>,
     /// As they were named; the builder fills in its own where none was.
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
@@ -119,12 +127,34 @@ impl Default for Policy {
             max_age: DEFAULT_MAX_AGE,
             assume_error: None,
             accept_unsync_flag: false,
+            counter: true,
+            never_suspends: None,
             sources: Vec::new(),
         }
     }
 }
 
 impl Policy {
+    /// Returns why the counter may not be read, whatever the machine has.
+    pub(crate) fn no_counter(&self) -> Option<NoCounter> {
+        if !self.counter {
+            Some(NoCounter::Forbidden)
+        } else if self.refresh == RefreshPolicy::Manual {
+            Some(NoCounter::Manual)
+        } else if self.look_interval > WATCHFUL {
+            Some(NoCounter::RareLooks)
+        } else {
+            None
+        }
+    }
+
+    /// Returns the last raw instant at which plain arithmetic gives the right answer through counts.
+    pub(crate) fn last_plain_counting(&self, claim: &Claim, ageless: bool) -> i64 {
+        let spare = 2 * i128::from(COUNTER_LIMIT);
+        let span = self.plain_span_beside(claim, ageless, spare);
+        claim.raw().saturating_add(span)
+    }
+
     pub(crate) fn learns(&self) -> bool {
         self.learning == DriftLearning::FromWrites
     }
@@ -148,6 +178,21 @@ impl Policy {
         self.sources.get(index).is_some_and(role) || !self.sources.iter().any(role)
     }
 
+    /// Returns the place of the source whose writes this one learns the rate from together with: the first
+    /// that repeats the machine's time daemon for those that do, its own for any other.
+    pub(crate) fn rate_of(&self, index: usize) -> usize {
+        let of_daemon = |(index, source): (usize, &Arc<dyn Source>)| {
+            source.follows_daemon() && self.is_judge(index)
+        };
+        let mut sources = self.sources.iter().enumerate();
+        match self.sources.get(index) {
+            Some(source) if of_daemon((index, source)) => {
+                sources.position(of_daemon).unwrap_or(index)
+            }
+            _ => index,
+        }
+    }
+
     pub(crate) fn may_ask_kernel(&self) -> bool {
         self.sources.iter().any(|source| source.asks_kernel())
     }
@@ -169,6 +214,11 @@ impl Policy {
     /// Returns for how many ns after the claim plain arithmetic gives the right answer: no limit is
     /// passed and no leap second near. Rounded down.
     pub(crate) fn plain_span(&self, claim: &Claim, ageless: bool) -> i64 {
+        self.plain_span_beside(claim, ageless, 0)
+    }
+
+    /// As [`plain_span`](Self::plain_span), of an interval that is so many ns wider than the claim's.
+    fn plain_span_beside(&self, claim: &Claim, ageless: bool, wider: i128) -> i64 {
         const BILLION: i128 = 1_000_000_000;
         let ns = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX / 4);
         let by_age = if ageless { i128::MAX } else { ns(self.max_age) };
@@ -176,7 +226,7 @@ impl Policy {
         let rate = claim.rate();
         let widening = i128::from(rate.hi_ppb()) - i128::from(rate.lo_ppb());
         // Two for what rounding outward may add.
-        let room = ns(self.max_error) * 2 - ns(claim.interval().width()) - 2;
+        let room = ns(self.max_error) * 2 - ns(claim.interval().width()) - wider - 2;
         let by_width = match widening {
             0 if room > 0 => i128::MAX,
             0 => 0,

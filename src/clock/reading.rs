@@ -1,13 +1,12 @@
 //! Reading a clock: the hot path, the careful one, and the guard that compares the clocks.
 
-use super::latch::{Head, LatchReading, Line};
+use super::latch::{Drawn, Head, LatchReading, Line, Pair};
 use super::policy::RefreshPolicy;
 use super::scratch::Scratch;
 use super::shared::Shared;
-use super::state::{BASIS_WORDS, Basis, DIGEST_WORDS, Digest, State};
-use super::status::ClockState;
+use super::state::{BASIS_WORDS, Basis, Counting, DIGEST_WORDS, Digest, State};
 use crate::clock::error::ClockError;
-use crate::machine::{Disruption, Disturbance, Sandwich};
+use crate::machine::{Counted, Disruption, Disturbance, NoCounter, Sample, Sandwich};
 use crate::time::{Interval, Timestamp};
 use crate::words::{WordReader, Words};
 
@@ -36,42 +35,34 @@ pub(crate) struct Estimate {
     pub(crate) interval: Result<Interval, ClockError>,
 }
 
-/// One reading of the hot path, of which the interval and its middle are worked out if asked for.
+/// One reading of the hot path, of which the interval is worked out if asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HotReading {
-    line: Line,
+    drawn: Drawn,
     elapsed: i64,
 }
 
 impl HotReading {
-    /// Returns the raw instant that it is about.
+    /// Returns the raw instant that it is about, or up to 0.4 µs more.
     #[inline]
-    pub(crate) const fn raw(&self) -> i64 {
-        self.line.raw_at(self.elapsed)
+    pub(crate) fn raw(&self) -> i64 {
+        self.drawn.raw_at(self.elapsed)
     }
 
     /// Returns the raw instant of the claim that answers.
     #[inline]
     pub(crate) const fn claimed_at(&self) -> i64 {
-        self.line.raw()
+        self.drawn.claimed_at
     }
 
     #[inline]
     pub(crate) fn interval(&self) -> Option<Interval> {
-        self.line.at(self.elapsed)
+        self.drawn.line.at(self.elapsed)
     }
 
-    /// Returns the interval's middle, which mostly costs less than the interval does.
     #[inline]
     pub(crate) fn middle(&self) -> Option<Timestamp> {
-        match self.line.middle(self.elapsed) {
-            Some(middle) => Some(middle),
-            None => Some(self.interval()?.midpoint()),
-        }
-    }
-
-    pub(super) fn state(&self) -> Option<ClockState> {
-        self.line.state(self.elapsed)
+        Some(self.interval()?.midpoint())
     }
 }
 
@@ -79,6 +70,8 @@ impl HotReading {
 pub(super) struct Answer {
     pub(super) basis: Basis,
     pub(super) raw: i64,
+    /// How many counts after the line's first, if it goes through counts.
+    pub(super) counts: Option<i64>,
     pub(super) interval: Result<Interval, ClockError>,
 }
 
@@ -90,18 +83,60 @@ pub(super) struct Answer {
 impl Shared {
     #[inline(always)]
     pub(super) fn now_plainly(&self) -> Option<Interval> {
-        self.instant_plainly()?.interval()
+        let (line, elapsed) = self.line_plainly()?;
+        line.at(elapsed)
     }
 
+    /// Reads the line in force, and how long after its base it was read.
+    #[inline(always)]
+    pub(super) fn line_plainly(&self) -> Option<(Line, i64)> {
+        // Both are loaded before the claim, and compared after the clock was read: see
+        // `Watch::disruption`.
+        let disruption = self.watch.disruption();
+        let checked = self.count_watch.checked();
+        let (line, sample) = self.latch.read_open(|line| self.sample(line))?;
+        self.elapsed(&line, &sample, disruption, checked)
+            .map(|elapsed| (line, elapsed))
+    }
+
+    /// As [`line_plainly`](Self::line_plainly), with what it takes to tell raw time.
     #[inline(always)]
     pub(super) fn instant_plainly(&self) -> Option<HotReading> {
-        // Loaded before the claim, and compared after the clock was read: see `Watch::disruption`.
         let disruption = self.watch.disruption();
-        let (line, sample) = self.latch.read_open(|| self.machine.sample())?;
+        let checked = self.count_watch.checked();
+        let (drawn, sample) = self.latch.read_open_drawn(|line| self.sample(line))?;
+        self.elapsed(&drawn.line, &sample, disruption, checked)
+            .map(|elapsed| HotReading { drawn, elapsed })
+    }
+
+    /// Reads the clock that the line goes through.
+    #[inline(always)]
+    fn sample(&self, line: &Line) -> Sample {
+        if line.counts() {
+            let with_coarse = self.count_watch.with_coarse();
+            self.machine.count_sample(with_coarse, line.base())
+        } else {
+            self.machine.sample()
+        }
+    }
+
+    /// Returns how long after the line's base the sample was read, if nothing is out of the ordinary.
+    #[inline(always)]
+    fn elapsed(
+        &self,
+        line: &Line,
+        sample: &Sample,
+        disruption: Disruption,
+        checked: i64,
+    ) -> Option<i64> {
         let elapsed = line.elapsed(sample.raw)?;
-        let undisturbed =
-            self.watch.is_calm(&sample) && self.machine.is_undisrupted(disruption, sample.raw);
-        undisturbed.then_some(HotReading { line, elapsed })
+        let calm = if line.counts() {
+            self.count_watch.is_calm(sample, checked)
+        } else {
+            self.watch.is_calm(sample)
+        };
+        let undisturbed = calm && self.machine.is_undisrupted(disruption, sample.raw);
+        undisturbed.then_some(elapsed)
     }
 }
 
@@ -115,11 +150,8 @@ impl Shared {
             let Some(reading) = self.read_checked(&mut looked)? else {
                 continue;
             };
-            if reading.held_at.is_none() {
-                let plain = reading.line.elapsed(reading.sample.raw);
-                if let Some(interval) = plain.and_then(|elapsed| reading.line.at(elapsed)) {
-                    return Ok(interval);
-                }
+            if let Some(interval) = plainly(&reading) {
+                return Ok(interval);
             }
             if let Some(answer) = self.answer(&reading) {
                 return answer.interval;
@@ -165,32 +197,68 @@ impl Shared {
         Err(interrupted())
     }
 
-    /// Reads the clock, checks it and looks where that is due; `None` to start anew.
+    /// Reads the clocks, checks them and looks where that is due; `None` to start anew.
     fn read_checked(&self, looked: &mut bool) -> Result<Option<LatchReading>, ClockError> {
         let disruption = self.watch.disruption();
-        let reading = self.latch.read(|| self.machine.sample());
-        let raw = reading.sample.raw;
+        let reading = self.latch.read(|line| self.read_clocks(line));
+        let (line, sample) = (reading.line(), &reading.counted.sample);
         let disrupted = self.machine.as_dyn().disruption() != Some(disruption);
-        if !self.watch.is_calm(&reading.sample) || disrupted || reading.line.begins_after(raw) {
+        let departed = line.counts() && !reading.drawn.anchor.agrees(&Pair::from(reading.counted));
+        let strange = disrupted || departed || line.begins_after(reading.position());
+        if strange || !self.watch.is_calm(sample) {
             match self.guard(&reading) {
+                Guarded::Calm if departed => {
+                    self.counter_departed(reading.head);
+                    return Ok(None);
+                }
                 Guarded::Calm => {}
                 Guarded::Changed => return Ok(None),
                 Guarded::Interrupted => return Err(interrupted()),
             }
         }
-        let held_for = reading.held_at.map_or(0, |rc| raw.saturating_sub(rc));
+        let held_for = reading.held_at.map_or(0, |mark| {
+            let position = line.elapsed_at(line.mark(reading.position()));
+            line.lasting(position.saturating_sub(line.elapsed_at(mark)))
+        });
         if held_for > HELD_TOO_LONG {
             self.watch.hasten();
         }
         // One look in a reading is enough: where a look takes longer than the look interval, on a
         // busy machine for one, the next would be due before this reading is done, and so on for ever.
         let may_look = self.policy.refresh == RefreshPolicy::Inline && !*looked;
-        if may_look && self.watch.take_look(raw) {
+        if may_look && self.watch.take_look(sample.raw) {
             *looked = true;
             self.look();
             return Ok(None);
         }
+        if line.counts() {
+            // The line ended, or nobody looked whether the kernel still counts by the counter. Either way
+            // no one may answer from the claim itself before the line is closed: its earliest end is later.
+            if !self.watch.is_looked_after(sample.raw) {
+                self.leave_counter(reading.head, |counting| {
+                    counting.forget(NoCounter::Unwatched);
+                });
+                return Ok(None);
+            }
+            if line.elapsed(reading.position()).is_none() {
+                self.leave_counter(reading.head, Counting::pause);
+                return Ok(None);
+            }
+            self.count_watch.note(&reading.counted, &self.watch);
+        }
         Ok(Some(reading))
+    }
+
+    /// Reads every clock that a line is checked against.
+    fn read_clocks(&self, line: &Line) -> Counted {
+        if line.counts() {
+            return self.machine.counted();
+        }
+        Counted {
+            before: 0,
+            sample: self.machine.sample(),
+            after: 0,
+        }
     }
 
     // Not inlined, nor is `guard`: what they unpack would lie on the stack under a look as well.
@@ -201,11 +269,19 @@ impl Shared {
         if head != reading.head {
             return None;
         }
-        let raw = reading.sample.raw;
-        let interval = basis.answer(&self.policy, raw, reading.held_at);
+        let line = reading.line();
+        let raw = reading.counted.sample.raw;
+        let counts = line.counts().then(|| line.mark(reading.position()));
+        // Not from the claim itself where the line answers: its earliest end may be a little behind (T3).
+        let interval = match plainly(reading) {
+            Some(interval) => Ok(interval),
+            None if line.counts() => return None,
+            None => basis.answer(&self.policy, raw, reading.held_at),
+        };
         Some(Answer {
             basis,
             raw,
+            counts,
             interval,
         })
     }
@@ -244,7 +320,7 @@ impl Shared {
             return Guarded::Interrupted;
         }
         self.watch.rests_on(disruption);
-        self.watch.checked(&reading.sample);
+        self.watch.checked(&reading.counted.sample);
         Guarded::Calm
     }
 
@@ -316,6 +392,21 @@ impl Shared {
             raw: clocks.raw,
             interval: Err(refusal),
         }
+    }
+}
+
+/// Returns what the line says, where it answers; `None` while a line through raw time is being replaced.
+fn plainly(reading: &LatchReading) -> Option<Interval> {
+    let line = reading.line();
+    let elapsed = line.elapsed(reading.position())?;
+    let interval = line.at(elapsed)?;
+    match reading.held_at {
+        None => Some(interval),
+        Some(mark) if line.counts() => {
+            let earliest = line.at(mark.min(elapsed))?.earliest();
+            Interval::new(earliest, interval.latest()).ok()
+        }
+        Some(_) => None,
     }
 }
 

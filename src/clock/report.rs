@@ -2,18 +2,20 @@
 
 use core::time::Duration;
 
+use super::latch::Line;
 use super::reading::Answer;
 use super::shared::Shared;
-use super::state::{Answering, age};
-use super::status::{ClockState, Reading, SourceStatus, Status};
+use super::state::{Answering, State, age};
+use super::status::{ClockState, ReadPath, Reading, SourceStatus, Status};
+use crate::machine::NoCounter;
 use crate::source::SyncClaim;
 use crate::time::{ErrorBound, Timestamp};
 
 impl Shared {
     pub(super) fn read(&self) -> Reading {
         let plain = self
-            .instant_plainly()
-            .and_then(|reading| Some((reading.interval()?, reading.state()?)));
+            .line_plainly()
+            .and_then(|(line, elapsed)| Some((line.at(elapsed)?, line.state(elapsed)?)));
         if let Some((interval, state)) = plain {
             return Reading {
                 estimate: interval.midpoint(),
@@ -74,6 +76,9 @@ impl Shared {
                     refusal: None,
                     learned: None,
                     vmclock: self.machine.vmclock(),
+                    path: ReadPath::Vdso {
+                        because: self.policy.no_counter().unwrap_or(NoCounter::Uncompared),
+                    },
                     counters,
                 };
             }
@@ -83,7 +88,10 @@ impl Shared {
         Status {
             state: answer.founded_on(),
             interval: *interval,
-            bound: in_force.map(|sync| bound_at(&sync, *raw)),
+            bound: in_force.map(|sync| ErrorBound {
+                counter_ns: answer.counter_term(&state),
+                ..bound_at(&sync, *raw)
+            }),
             source: match state.answering {
                 Answering::From { source, .. } => Some(self.policy.source_name(source)),
                 Answering::Assumed { .. } | Answering::Nothing { .. } => None,
@@ -99,14 +107,33 @@ impl Shared {
                 Duration::from_nanos(end.saturating_sub(*raw).max(0).unsigned_abs())
             }),
             refusal: state.refusal(&self.policy),
-            learned: state.rate.learned(),
+            learned: state.learned(&self.policy),
             vmclock: self.machine.vmclock(),
+            path: self.path(&state),
             counters,
         }
+    }
+
+    fn path(&self, state: &State) -> ReadPath {
+        let because = match (state.counted(), state.counting.refusal()) {
+            (Some(_), _) if self.count_watch.with_coarse() => {
+                return ReadPath::CounterAndCoarse;
+            }
+            (Some(_), _) => return ReadPath::Counter,
+            (None, refusal) => refusal.unwrap_or(NoCounter::Uncompared),
+        };
+        ReadPath::Vdso { because }
     }
 }
 
 impl Answer {
+    fn counter_term(&self, state: &State) -> u64 {
+        let counted = state.counted().zip(self.counts);
+        counted.map_or(0, |((sync, anchor), counts)| {
+            Line::counter_term(&sync.claim, &anchor, counts)
+        })
+    }
+
     fn founded_on(&self) -> ClockState {
         match self.interval {
             Ok(_) => self.basis.state(self.raw),

@@ -4,12 +4,15 @@
 //! operators.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::counters::CounterCells;
-use super::latch::{LastCommit, Latch, Line, Watch};
+use super::latch::{CountWatch, Drawn, LastCommit, Latch, Line, Watch};
 use super::policy::Policy;
 use super::scratch::Scratches;
+use super::sleeper::Sleeper;
 use super::state::{Assumption, SLOT_WORDS, State};
+use super::state_queue::StateWaits;
 use crate::machine::{AnyMachine, ReadingCost, Sandwich, sharp_sandwich};
 
 /// The clock behind its handles.
@@ -18,11 +21,13 @@ pub(super) struct Shared {
     pub(super) latch: Latch<SLOT_WORDS>,
     pub(super) scratches: Scratches,
     pub(super) watch: Watch,
+    pub(super) count_watch: CountWatch,
     pub(super) machine: AnyMachine,
     pub(super) policy: Policy,
     pub(super) counters: CounterCells,
     pub(super) last_commit: LastCommit,
     pub(super) reading_cost: ReadingCost,
+    pub(super) state_waits: StateWaits,
 }
 
 impl Shared {
@@ -42,17 +47,31 @@ impl Shared {
             span(policy.look_interval),
         );
         watch.rests_on(disruption);
+        let never_suspends = policy.never_suspends;
+        let with_coarse = !never_suspends.unwrap_or_else(|| any.never_suspends());
+        let count_watch = CountWatch::new(&watch, with_coarse);
         let mut words = [0; SLOT_WORDS];
         state.store(&mut words);
         Self {
-            latch: Latch::new(&Line::NOTHING, &words),
+            latch: Latch::new(&Drawn::plainly(Line::NOTHING), &words),
             scratches: Scratches::new(&state),
             watch,
+            count_watch,
             machine,
             policy,
             counters: CounterCells::default(),
             last_commit: LastCommit::new(),
             reading_cost,
+            state_waits: StateWaits::default(),
+        }
+    }
+
+    /// Returns the sleeper for waits on this clock.
+    pub(super) fn sleeper(&self) -> Arc<Sleeper> {
+        match self.machine {
+            AnyMachine::System(_) => Sleeper::of_process(),
+            // Reading another machine may take it any time, which no other clock's waits are to suffer.
+            AnyMachine::Other(_) => Arc::default(),
         }
     }
 

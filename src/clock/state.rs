@@ -14,6 +14,7 @@ use crate::time::{Claim, RateHistory, Timestamp};
 use crate::words::{WordReader, WordWriter, Words, words_struct};
 
 mod answering;
+mod counting;
 mod digest;
 mod floor;
 mod guard;
@@ -27,6 +28,8 @@ mod step;
 
 use open_step::OpenStep;
 use record::{SourceRecord, Word};
+
+pub(crate) use counting::Counting;
 
 pub(crate) use answering::{Answering, Assumption, Contradiction, Party, Why};
 
@@ -66,8 +69,11 @@ pub(crate) struct State {
     pub(crate) seen_real: i64,
     /// Which clock source the kernel counted raw time by when the rate began to be learned.
     pub(crate) clocksource: u64,
-    /// What the sources' writes have taught about the oscillator, whichever source they are of.
-    pub(crate) rate: RateHistory,
+    /// Whether that counter is read itself.
+    pub(crate) counting: Counting,
+    /// What each source's writes have taught about the oscillator; those of one daemon share the first
+    /// one's place ([`Policy::rate_of`]).
+    pub(crate) rates: [RateHistory; MAX_SOURCES],
     pub(crate) sources: [SourceRecord; MAX_SOURCES],
 }
 
@@ -86,7 +92,8 @@ words_struct!(State {
     seen_raw,
     seen_real,
     clocksource,
-    rate,
+    counting,
+    rates,
     sources,
 });
 
@@ -129,7 +136,8 @@ impl State {
             seen_raw: clocks.raw,
             seen_real: clocks.real,
             clocksource: 0,
-            rate: RateHistory::EMPTY,
+            counting: Counting::UNCOMPARED,
+            rates: [RateHistory::EMPTY; MAX_SOURCES],
             sources: [SourceRecord::default(); MAX_SOURCES],
         }
     }
@@ -141,6 +149,16 @@ impl State {
             Answering::From { source, .. } => self.sources.get(source)?.word.claim(),
             Answering::Assumed { sync, .. } => Some(sync),
         }
+    }
+
+    /// Returns the claim in force where it stands, for a look, which has no stack to spare for a copy.
+    pub(crate) fn claim_to_tell(&self) -> Option<&Claim> {
+        let sync = match &self.answering {
+            Answering::Nothing { .. } => None,
+            Answering::From { source, .. } => self.sources.get(*source)?.word.claim_ref(),
+            Answering::Assumed { sync, .. } => Some(sync),
+        };
+        sync.map(|sync| &sync.claim)
     }
 
     /// Returns why nothing serves, by the sources and by what happened to the clocks.
@@ -186,8 +204,8 @@ impl State {
             .all(|record| record.refusal.is_some_and(|r| reports_no_bound(&r)))
     }
 
-    /// Draws the line for the hot path.
-    pub(crate) fn line(&self, policy: &Policy) -> Line {
+    /// Draws the line through raw time.
+    fn line(&self, policy: &Policy) -> Line {
         match self.in_force() {
             Some(SyncClaim { claim, .. }) if self.unexplained.is_none() => {
                 let span = policy.plain_span(&claim, self.answering.is_assumed());

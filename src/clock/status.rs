@@ -3,15 +3,15 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::clock::error::ClockError;
-use crate::machine::VmClockState;
+use crate::clock::error::{ClockError, WaitReason};
+use crate::machine::{NoCounter, VmClockState};
 use crate::source::Refusal;
 use crate::time::{ErrorBound, Interval, LearnedRate, RateBounds, Timestamp};
 use crate::words::words_enum;
 
 /// A source is silent when it has not written for two of the longest polls (1024 s) that chrony and
 /// ntpd make by default, and a little.
-const SILENCE_NS: i128 = 2_100_000_000_000;
+const SILENCE_NS: i64 = 2_100_000_000_000;
 
 /// How well founded a clock's interval is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,12 +81,15 @@ impl ClockState {
         Self::ALL.get(usize::try_from(word).ok()?).copied()
     }
 
+    /// Returns for how long nothing new may be said, in ns, before it becomes another.
+    pub(crate) const fn silent_after() -> i64 {
+        SILENCE_NS
+    }
+
     /// Returns what becomes of it when nothing new was said for `elapsed` ns.
     pub(crate) fn after_silence(self, elapsed: i64) -> Self {
         match self {
-            Self::Synchronized | Self::Inherited if i128::from(elapsed) > SILENCE_NS => {
-                Self::Holdover
-            }
+            Self::Synchronized | Self::Inherited if elapsed > SILENCE_NS => Self::Holdover,
             state => state,
         }
     }
@@ -108,6 +111,22 @@ pub struct Reading {
     pub interval: Result<Interval, ClockError>,
     /// How well founded it is.
     pub state: ClockState,
+}
+
+impl Reading {
+    /// Returns the interval, or what it lacks to be vouched for to within `epsilon`.
+    pub(super) const fn vouched_within(&self, epsilon: Duration) -> Result<Interval, WaitReason> {
+        match self.interval {
+            Err(error) => Err(WaitReason::NoInterval(error)),
+            Ok(_) if matches!(self.state, ClockState::Assumed) => Err(WaitReason::OnlyAssumed),
+            Ok(interval) if interval.epsilon().as_nanos() > epsilon.as_nanos() => {
+                Err(WaitReason::TooWide {
+                    epsilon: interval.epsilon(),
+                })
+            }
+            Ok(interval) => Ok(interval),
+        }
+    }
 }
 
 /// `2026-11-20T05:50:00.123456789Z ±1.204ms`, or `±?` where there is no interval.
@@ -146,8 +165,55 @@ pub struct Status {
     pub learned: Option<LearnedRate>,
     /// Whether a hypervisor tells of disruptions.
     pub vmclock: VmClockState,
+    /// What a reading reads, and why not less.
+    pub path: ReadPath,
     /// What happened since the clock was built.
     pub counters: Counters,
+}
+
+/// Which clocks a reading of the hot path reads.
+///
+/// See assumption A6 for what the counter is trusted with, and
+/// [`without_counter`](crate::ClockBuilder::without_counter) for doing without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum ReadPath {
+    /// The counter that raw time is counted by; once a millisecond coarse real time and raw time too.
+    Counter,
+    /// The counter and coarse real time, which shows a suspend; once a millisecond raw time too.
+    CounterAndCoarse,
+    /// Coarse real time and raw time, through the kernel's vDSO.
+    Vdso {
+        /// Why the counter is not read.
+        because: NoCounter,
+    },
+}
+
+impl ReadPath {
+    /// Names the path in a `snake_case` word for machines: `counter`, `counter_and_coarse` or `vdso`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::CounterAndCoarse => "counter_and_coarse",
+            Self::Vdso { .. } => "vdso",
+        }
+    }
+}
+
+impl fmt::Display for ReadPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter => f.write_str("the counter"),
+            Self::CounterAndCoarse => f.write_str("the counter and coarse real time"),
+            Self::Vdso { because } => write!(f, "the vDSO, not the counter: {because}"),
+        }
+    }
 }
 
 /// What one source of a clock says by itself: see [`Clock::sources`](crate::Clock::sources).

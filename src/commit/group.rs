@@ -1,4 +1,4 @@
-//! One sleeper for many commit-waits.
+//! Many commit-waits, served by one sleeper.
 
 use core::fmt;
 use core::future::Future;
@@ -8,15 +8,13 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Wake;
 use std::thread::{self, Thread};
 
 use super::{CommitWait, CommitWaitError, WaitStrategy};
 use super::{check_timeout, left, patiently, since, spin};
-use crate::clock::{Clock, ClockError};
-use crate::machine::spawn;
+use crate::clock::{Clock, ClockError, Next, Served, Sleeper, wake_all};
 use crate::time::Timestamp;
 
 /// How many waiters are taken out before they are woken: so long newcomers may have to wait.
@@ -33,10 +31,10 @@ const IDLE: i64 = i64::MAX;
 
 /// Many commit-waits on one clock, served by one precise sleeper.
 ///
-/// Any number of threads and tasks wait; one thread sleeps for all of them and wakes them in the
-/// order of their timestamps. A wait costs no thread and no timer, only some 100 bytes; a release
-/// takes the first from an ordered queue, however many wait; and one sleeper spins for the last
-/// 70 µs before a release instead of every committer for itself
+/// Any number of threads and tasks wait; one thread of the process sleeps for all of them, of all groups,
+/// and wakes them in the order of their timestamps. A wait costs no thread and no timer, only some 100
+/// bytes; a release takes the first from an ordered queue, however many wait; and one sleeper spins for the
+/// last 70 µs before a release instead of every committer for itself
 /// ([`start_with`](Self::start_with) and [`WaitStrategy::SLEEP`] forbid that).
 ///
 /// Where more than twelve waits are due within 300 µs, which is some 40 000 commits a second, they
@@ -46,7 +44,9 @@ const IDLE: i64 = i64::MAX;
 /// The sleeper only wakes. Each waiter then observes [`Clock::after`] for itself, and so gets `Ok`
 /// on no other grounds, or the clock's own error.
 ///
-/// Cheap to clone: handles share one queue and one sleeper. Dropping the last handle ends every wait on
+/// What else can be waited for: any timestamp, such as a lease's end ([`until_past`](Self::until_past)).
+///
+/// Cheap to clone: handles share one queue. Dropping the last handle ends every wait on
 /// it with [`CommitWaitError::GroupClosed`]. In a forked child the thread does not exist: make another
 /// group there.
 ///
@@ -84,8 +84,8 @@ struct Core {
     /// released need not look for themselves there.
     cleared: AtomicI64,
     queue: Mutex<Queue>,
-    /// Tells the sleeper of an earlier timestamp, and of the end.
-    changed: Condvar,
+    /// Who is told of an earlier timestamp, and of the end; none where the caller drives the group.
+    sleeper: OnceLock<Arc<Sleeper>>,
 }
 
 /// Who waits, in the order of release.
@@ -94,7 +94,6 @@ struct Queue {
     waiting: BTreeMap<Ticket, Waker>,
     /// The number of the last ticket.
     last: u64,
-    asleep: bool,
     closed: bool,
 }
 
@@ -102,7 +101,11 @@ struct Queue {
 type Ticket = (Timestamp, u64);
 
 impl CommitGroup {
-    /// Starts the sleeper, a thread named `epsilon-commit`, for waits on `clock`.
+    /// Lets the process's sleeper, a thread named `epsilon-sleep`, serve waits on `clock`.
+    ///
+    /// One thread serves all groups, and what is [awaited](Clock::until_synchronized) of the clocks
+    /// themselves; it ends a second after the last of them. Clocks of another
+    /// [machine](crate::ClockBuilder::machine) than the real one have a thread each.
     ///
     /// # Errors
     ///
@@ -130,8 +133,9 @@ impl CommitGroup {
     /// ```
     pub fn start_with(clock: &Clock, strategy: WaitStrategy) -> io::Result<Self> {
         let group = Self::with(clock, strategy);
-        let core = Arc::clone(group.core());
-        spawn("epsilon-commit", move || Sleeper(core).run())?;
+        let core = group.core();
+        let sleeper = core.sleeper.get_or_init(|| clock.sleeper());
+        sleeper.take_on(Arc::clone(core) as Arc<dyn Served>)?;
         Ok(group)
     }
 
@@ -161,7 +165,7 @@ impl CommitGroup {
             next: AtomicI64::new(IDLE),
             cleared: AtomicI64::new(i64::MIN),
             queue: Mutex::default(),
-            changed: Condvar::new(),
+            sleeper: OnceLock::new(),
         });
         Self {
             owner: Arc::new(Owner { core }),
@@ -182,6 +186,9 @@ impl CommitGroup {
     }
 
     /// Returns the wait for any timestamp.
+    ///
+    /// Such as one read from data, or a lease's end: `until_past(lease.expiry())` is
+    /// [`Lease::until_expired`](crate::Lease::until_expired).
     ///
     /// ```
     /// # use epsilon_clock::{Clock, CommitGroup, Timestamp};
@@ -253,6 +260,7 @@ impl Core {
         // group: both happen outside the lock.
         let waker = waker.clone();
         let replaced;
+        let mut is_next = false;
         {
             let mut queue = self.lock();
             if queue.closed {
@@ -275,14 +283,15 @@ impl Core {
             }
             if nanos < self.next.load(Ordering::Relaxed) {
                 self.next.store(nanos, Ordering::Relaxed);
-                // Only a newcomer that is due first has to shorten the sleep; the others are found
-                // when it ends.
-                if queue.asleep {
-                    self.changed.notify_all();
-                }
+                is_next = true;
             }
         }
         drop(replaced);
+        // Only a newcomer that is due first has to shorten the sleep; the others are found when it
+        // ends.
+        if is_next {
+            self.poke();
+        }
         true
     }
 
@@ -374,102 +383,68 @@ impl Core {
         all.into_values()
     }
 
+    fn poke(&self) {
+        if let Some(sleeper) = self.sleeper.get() {
+            sleeper.poke();
+        }
+    }
+
     fn close(&self) {
         // Closed first, under the lock: who enters afterwards is told so, and who entered before is
         // woken.
         self.lock().closed = true;
         let all = self.take_all();
-        self.changed.notify_all();
+        self.poke();
         wake_all(all);
     }
 }
 
-fn wake_all(wakers: impl Iterator<Item = Waker>) {
-    for waker in wakers {
-        // A waker that panics must not keep the others asleep.
-        drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-    }
-}
-
-/// The group's thread. However it ends, no waiter is left behind.
-struct Sleeper(Arc<Core>);
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-impl Sleeper {
-    fn run(&self) {
-        let core = &*self.0;
-        // This thread only sleeps and wakes others, so it may do without timer slack, which makes
-        // its sleeps 50 µs more punctual.
-        core.clock.sharpen_sleeps();
-        let mut due = Vec::with_capacity(BATCH);
-        loop {
-            // After an error all have been woken, and who still wants to wait comes back.
-            let next = core.release(&mut due).unwrap_or(None);
-            let stretch = core.strategy.stretch_ns();
-            let open = match next {
-                // Nothing to wait for: until a waiter enters, or the group is dropped.
-                None => self.sleep(None, None),
-                Some((first, left)) if core.is_crowded(first) => {
-                    // A crowd is released together, a little late, instead of each at its own
-                    // instant.
-                    self.sleep(Some(first), Some(Duration::from_nanos(left) + WINDOW))
-                }
-                Some((_, left)) if left <= stretch => self.spin(stretch),
-                Some((first, left)) => {
-                    self.sleep(Some(first), Some(Duration::from_nanos(left - stretch)))
-                }
-            };
-            if !open {
-                return;
-            }
+impl Served for Core {
+    fn serve(&self, due: &mut Vec<Waker>) -> Next {
+        if self.lock().closed {
+            return Next::Over;
         }
-    }
-
-    /// Spins until the next timestamp is past, or for so long; returns whether the group is open.
-    fn spin(&self, stretch: u64) -> bool {
-        let core = &*self.0;
-        // An error is met again, and dealt with, by `release`.
-        let _ = spin(&core.clock, stretch, |clock| {
-            let next = core.next.load(Ordering::Relaxed);
-            Ok(next == IDLE || clock.after(Timestamp::from_unix_nanos(next))?)
-        });
-        !core.lock().closed
-    }
-
-    /// Sleeps for a span, not past a newcomer earlier than `next`; returns whether the group is
-    /// open.
-    fn sleep(&self, next: Option<Timestamp>, span: Option<Duration>) -> bool {
-        let core = &*self.0;
-        let mut queue = core.lock();
-        // Compared under the lock: a waiter that entered after `release` looked would not have
-        // notified, as the sleeper was not asleep yet.
-        let planned = next.map_or(IDLE, Timestamp::unix_nanos);
-        if queue.closed {
-            return false;
-        }
-        if core.next.load(Ordering::Relaxed) < planned {
-            return true;
-        }
-        queue.asleep = true;
-        let mut queue = match span {
-            // The machine's own sleep could not be cut short.
-            Some(span) => {
-                let span = span.min(core.clock.longest_doze());
-                let woken = core.changed.wait_timeout(queue, span);
-                woken.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => {
-                let woken = core.changed.wait(queue);
-                woken.unwrap_or_else(PoisonError::into_inner)
-            }
+        // After an error all have been woken, and who still wants to wait comes back.
+        let Some((first, left)) = self.release(due).unwrap_or(None) else {
+            return Next::Idle;
         };
-        queue.asleep = false;
-        !queue.closed
+        let stretch = self.strategy.stretch_ns();
+        let nap = if self.is_crowded(first) {
+            // A crowd is released together, a little late, instead of each at its own instant.
+            Duration::from_nanos(left) + WINDOW
+        } else if left <= stretch {
+            return Next::Spin;
+        } else {
+            Duration::from_nanos(left - stretch)
+        };
+        // A daemon's next write may make the wait shorter.
+        Next::In(nap.min(self.clock.longest_doze()))
+    }
+
+    fn is_due(&self) -> bool {
+        let next = self.next.load(Ordering::Relaxed);
+        // An error is met again, and dealt with, by `release`.
+        next != IDLE
+            && self
+                .clock
+                .after(Timestamp::from_unix_nanos(next))
+                .unwrap_or(true)
+    }
+
+    fn spin(&self, any_is_due: &dyn Fn() -> bool) {
+        let stretch = self.strategy.stretch_ns();
+        let is_idle = || self.next.load(Ordering::Relaxed) == IDLE;
+        let _ = spin(&self.clock, stretch, |_| Ok(is_idle() || any_is_due()));
+    }
+
+    fn sharpen(&self) {
+        // The thread only sleeps and wakes others, so it may do without timer slack, which makes its
+        // sleeps 50 µs more punctual.
+        self.clock.sharpen_sleeps();
+    }
+
+    fn abandon(&self) {
+        self.close();
     }
 }
 

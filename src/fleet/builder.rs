@@ -157,6 +157,6 @@ fn check(
     Err(BuildError::Setting {
         setting,
         value: format!("{value:?}"),
-        allowed,
+        allowed: allowed.to_owned(),
     })
 }

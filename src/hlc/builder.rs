@@ -242,7 +242,7 @@ impl HybridClockBuilder {
                 return Err(BuildError::Setting {
                     setting: "reserve",
                     value: format!("{span:?}"),
-                    allowed: "from 1 ms to a day",
+                    allowed: "from 1 ms to a day".to_owned(),
                 });
             }
             Some((span, store)) => {

@@ -20,7 +20,7 @@ use core::time::Duration;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::clock::{ClockError, ClockState, Counters, Reading, SourceStatus, Status};
+use crate::clock::{ClockError, ClockState, Counters, ReadPath, Reading, SourceStatus, Status};
 use crate::fleet::ClockReport;
 use crate::hlc::{HlcTimestamp, RemoteLimit, RemoteTimestamp, StampedInterval, WideTimestamp};
 use crate::machine::VmClockState;
@@ -399,6 +399,7 @@ impl Serialize for Status {
             rate: Option<RateBounds>,
             learned: Option<Learned>,
             vmclock: VmClockState,
+            path: ReadPath,
             counters: Counters,
         }
         #[derive(serde::Serialize)]
@@ -419,6 +420,7 @@ impl Serialize for Status {
             refusal,
             learned,
             vmclock,
+            path,
             counters,
         } = *self;
         let learned = match learned {
@@ -441,6 +443,7 @@ impl Serialize for Status {
             rate,
             learned,
             vmclock,
+            path,
             counters,
         };
         written.serialize(serializer)

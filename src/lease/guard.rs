@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::Lease;
 use super::error::NotHeld;
 use super::term::{Grant, TermLease};
-use crate::clock::Clock;
+use crate::commit::IntervalClock;
 
 /// Work that was begun while a lease was held; made by [`Lease::guard`] and [`TermLease::guard`].
 ///
@@ -42,7 +42,7 @@ pub struct WorkGuard<'a> {
 
 /// The lease that the work is done under.
 enum Under<'a> {
-    Lease(Lease, &'a Clock),
+    Lease(Lease, &'a dyn IntervalClock),
     Term(&'a TermLease, Grant),
 }
 
@@ -96,7 +96,7 @@ impl Lease {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn guard<'a>(&self, clock: &'a Clock) -> Result<WorkGuard<'a>, NotHeld> {
+    pub fn guard<'a>(&self, clock: &'a dyn IntervalClock) -> Result<WorkGuard<'a>, NotHeld> {
         // Before the work: work that begins too late is not begun at all.
         self.check(clock)?;
         Ok(WorkGuard {
@@ -132,8 +132,8 @@ impl<'a> WorkGuard<'a> {
     }
 }
 
-fn finish_lease(lease: &Lease, clock: &Clock) -> Tenure {
-    match clock.now() {
+fn finish_lease(lease: &Lease, clock: &dyn IntervalClock) -> Tenure {
+    match clock.interval() {
         Err(error) => Tenure::CannotTell(error.into()),
         // Against the expiry and not against the margin, which is there for work to end in.
         Ok(now) if now.before(lease.expiry()) => Tenure::Throughout,

@@ -156,13 +156,13 @@ impl LeaseRequest {
 }
 
 /// How much shorter and longer a term may be than it says, in ppb.
-struct Drift {
-    short_ppb: u64,
-    long_ppb: u64,
+pub(super) struct Drift {
+    pub(super) short_ppb: u64,
+    pub(super) long_ppb: u64,
 }
 
 impl GrantorClock {
-    fn drift(self, max_drift_ppb: u32) -> Drift {
+    pub(super) fn drift(self, max_drift_ppb: u32) -> Drift {
         let own = u64::from(max_drift_ppb);
         match self {
             // Within this clock's own `max_drift`: the grantor is taken for a machine like this
@@ -184,7 +184,7 @@ impl GrantorClock {
     }
 }
 
-fn share(span: Duration, ppb: u64) -> Option<Duration> {
+pub(super) fn share(span: Duration, ppb: u64) -> Option<Duration> {
     // Rounded up, as it is taken off the holder's time and added to the claimant's.
     let nanos = span.as_nanos().checked_mul(ppb.into())?;
     let nanos = u64::try_from(nanos.div_ceil(1_000_000_000)).ok()?;

@@ -36,6 +36,11 @@ const LOST: i64 = i64::MAX;
 /// answer that was late or lost makes the new one shorter, never longer. It means nothing on another
 /// machine or in another process: what travels is the term.
 ///
+/// To wait for its end, as a holder whose grantor is silent does, wait until
+/// [`expires_no_earlier`](Self::expires_no_earlier) is past: [`Clock::wait_until_past`], or in async code
+/// [`CommitGroup::until_past`](crate::CommitGroup::until_past). No handle is held then, whatever was renewed
+/// before the wait began.
+///
 /// ```
 /// use epsilon_clock::Clock;
 /// use epsilon_clock::lease::{GrantorClock, TermLease};
@@ -525,7 +530,7 @@ mod tests {
         }
     }
 
-    /// Two renew by turns as fast as they can; whoever reads finds the words of one grant or none.
+    /// Two renew by turns as fast as they can; a reader finds the words of one grant or none.
     #[cfg(not(loom))]
     #[test]
     fn t7_readers_never_see_half_of_a_renewal() {

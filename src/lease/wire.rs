@@ -1,6 +1,8 @@
 //! Rights on the wire and in files: what was never written is no token, no open fence and no expiry.
 
-use serde::de::{self, Deserialize, Deserializer};
+use core::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::Lease;
@@ -23,16 +25,30 @@ impl Serialize for FencingToken {
 impl<'de> Deserialize<'de> for FencingToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = if deserializer.is_human_readable() {
-            let digits = String::deserialize(deserializer)?;
-            let number: Option<u64> = digits.parse().ok();
-            // One text for each token: no sign, no zeroes before it.
-            number
-                .filter(|number| number.to_string() == digits)
-                .ok_or_else(|| de::Error::custom("no token: its digits are expected, as text"))?
+            deserializer.deserialize_str(Digits)?
         } else {
             u64::deserialize(deserializer)?
         };
         FencingToken::new(number).ok_or_else(|| de::Error::custom("0 is no token"))
+    }
+}
+
+/// A token's number as text: `String` would need serde's standard library.
+struct Digits;
+
+impl Visitor<'_> for Digits {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a token: its digits, as text")
+    }
+
+    fn visit_str<E: de::Error>(self, digits: &str) -> Result<u64, E> {
+        let number: Option<u64> = digits.parse().ok();
+        // One text for each token: no sign, no zeroes before it.
+        number
+            .filter(|number| number.to_string() == digits)
+            .ok_or_else(|| E::custom("no token: its digits are expected, as text"))
     }
 }
 

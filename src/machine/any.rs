@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Disruption, Machine, Sample, SystemMachine, VmClockState};
+use super::{Counted, Disruption, Machine, Sample, SystemMachine, VmClockState};
 
 /// The real machine is matched for and inlined: that is what the hot path is made of.
 #[derive(Debug)]
@@ -17,6 +17,41 @@ impl AnyMachine {
         match self {
             Self::System(machine) => machine.sample(),
             Self::Other(machine) => machine.sample(),
+        }
+    }
+
+    /// Reads coarse real time, if it is asked for, and then the counter, which stands in the place of raw
+    /// time; `after` is what was loaded before.
+    #[inline]
+    pub(crate) fn count_sample(&self, with_coarse: bool, after: i64) -> Sample {
+        match self {
+            Self::System(machine) => machine.count_sample(with_coarse, after),
+            Self::Other(machine) => Sample {
+                coarse: if with_coarse {
+                    machine.sample().coarse
+                } else {
+                    0
+                },
+                raw: machine.count(),
+            },
+        }
+    }
+
+    /// Reads the counter alone; `after` is what was loaded before.
+    #[inline]
+    pub(crate) fn count(&self, after: i64) -> i64 {
+        self.count_sample(false, after).raw
+    }
+
+    /// Reads coarse real time and raw time between two readings of the counter.
+    pub(crate) fn counted(&self) -> Counted {
+        let before = self.count(0);
+        let sample = self.sample();
+        let after = self.count(sample.raw);
+        Counted {
+            before,
+            sample,
+            after,
         }
     }
 

@@ -33,6 +33,8 @@ pub enum Disturbance {
     Disrupted,
     /// Raw time stood still while time passed elsewhere, as several servers' replies prove.
     RawStoodStill,
+    /// Raw time departed from the counter that the kernel counts it by (A6).
+    CounterDeparted,
     /// The clocks could not be compared, because the reader was interrupted each time it tried.
     Interrupted,
 }
@@ -47,6 +49,7 @@ words_enum!(Disturbance {
     Disrupted = 7,
     SteppedAway { by } = 8,
     RawStoodStill = 9,
+    CounterDeparted = 10,
 });
 
 impl Disturbance {
@@ -69,6 +72,7 @@ impl Disturbance {
             Self::UnexplainedSecond => "unexplained_second",
             Self::Disrupted => "disrupted",
             Self::RawStoodStill => "raw_stood_still",
+            Self::CounterDeparted => "counter_departed",
             Self::Interrupted => "interrupted",
         }
     }
@@ -90,6 +94,7 @@ impl fmt::Display for Disturbance {
             Self::UnexplainedSecond => "the clock jumped by a second around midnight UTC",
             Self::Disrupted => "the hypervisor paused, migrated or restored the machine",
             Self::RawStoodStill => "the machine stood still, and its clocks did not show it",
+            Self::CounterDeparted => "raw time departed from the counter it is counted by",
             Self::Interrupted => "the clocks could not be compared for interruptions",
         })
     }

@@ -8,13 +8,28 @@ use std::path::Path;
 
 use super::ntp_status::{NtpStatus, NtpStatusError};
 use super::vmclock::{VmClock, VmClockState};
-use super::{Disruption, Identity, Machine, Sample, Sandwich, sys};
+use super::{Disruption, Identity, Machine, NoCounter, Sample, Sandwich, sys};
 
 /// Where Linux shows the time namespace of the calling process.
 const TIME_NAMESPACE: &str = "/proc/self/ns/time";
 
 /// Where Linux shows the counter that it keeps time by.
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+
+/// The clocksource that is the architecture's own counter, read as it is.
+///
+/// Not `tsc-early`, which is not settled yet, nor a hypervisor's clock on top of the counter.
+const OWN_CLOCKSOURCE: &[u8] = if cfg!(target_arch = "x86_64") {
+    b"tsc\n"
+} else {
+    b"arch_sys_counter\n"
+};
+
+/// Where Linux shows what kinds of sleep it knows.
+const POWER: &str = "/sys/power";
+
+/// Where Linux shows that it is a guest of Xen.
+const HYPERVISOR: &str = "/sys/hypervisor/type";
 
 /// Where Linux shows the UUID that it drew when it booted.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -28,6 +43,9 @@ pub(crate) struct LinuxMachine {
     coarse_tick: Duration,
     /// The device that is watched, or why none is.
     vmclock: Result<VmClock, VmClockState>,
+    /// Whether the processor's counter is one to be read; which one the kernel uses is another matter.
+    counter: Result<(), NoCounter>,
+    never_suspends: bool,
 }
 
 impl LinuxMachine {
@@ -38,8 +56,23 @@ impl LinuxMachine {
             None => Ok(Self {
                 coarse_tick: sys::coarse_tick().unwrap_or(LONGEST_TICK),
                 vmclock: Err(VmClockState::Unused),
+                counter: sound_counter(),
+                never_suspends: shows_no_sleep(Path::new(POWER)),
             }),
         }
+    }
+
+    /// Reads coarse real time, if it is asked for, and then the counter in the place of raw time.
+    #[inline]
+    #[allow(clippy::unused_self, reason = "as other machines have it")]
+    pub(crate) fn count_sample(&self, with_coarse: bool, after: i64) -> Sample {
+        let coarse = if with_coarse {
+            sys::realtime_coarse()
+        } else {
+            0
+        };
+        let raw = sys::count(after);
+        Sample { coarse, raw }
     }
 
     /// Watches this vmclock device, if it is there and sound.
@@ -132,17 +165,31 @@ impl Machine for LinuxMachine {
 
     fn clocksource(&self) -> u64 {
         let mut name = [0; 64];
-        let read = File::open(CLOCKSOURCE).and_then(|mut file| file.read(&mut name));
-        let length = read.unwrap_or(0);
-        if length == 0 {
-            return 0;
-        }
-        // FNV-1a: its offset and prime for 64 bits.
-        name.iter()
-            .take(length)
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        match clocksource_name(&mut name) {
+            [] => 0,
+            // FNV-1a: its offset and prime for 64 bits.
+            name => name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
                 (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            })
+            }),
+        }
+    }
+
+    fn counter(&self) -> Result<(), NoCounter> {
+        self.counter?;
+        // Anew each time: the kernel leaves a counter that it finds unstable.
+        if clocksource_name(&mut [0; 64]) == OWN_CLOCKSOURCE {
+            Ok(())
+        } else {
+            Err(NoCounter::OtherClocksource)
+        }
+    }
+
+    fn count(&self) -> i64 {
+        sys::count(0)
+    }
+
+    fn never_suspends(&self) -> bool {
+        self.never_suspends
     }
 
     fn boot_id(&self) -> Option<u128> {
@@ -165,5 +212,88 @@ impl Machine for LinuxMachine {
 
     fn sharpen_sleeps(&self) {
         sys::drop_timer_slack();
+    }
+}
+
+/// Reads the name of the clocksource that the kernel keeps time by; nothing where it does not tell.
+fn clocksource_name(name: &mut [u8; 64]) -> &[u8] {
+    let read = File::open(CLOCKSOURCE).and_then(|mut file| file.read(name));
+    name.get(..read.unwrap_or(0)).unwrap_or(&[])
+}
+
+/// Checks what does not change while the machine runs.
+fn sound_counter() -> Result<(), NoCounter> {
+    sys::sound_counter()?;
+    if std::fs::read_to_string(HYPERVISOR).is_ok_and(|name| name.trim() == "xen") {
+        return Err(NoCounter::Xen);
+    }
+    // Where a read of it is an exit to the hypervisor, or emulated, nothing is won.
+    if cost_of(|| sys::count(0)) > cost_of(sys::monotonic_raw) {
+        return Err(NoCounter::Costly);
+    }
+    Ok(())
+}
+
+/// Returns what a few reads cost, in ns: the least of a few times.
+fn cost_of(read: impl Fn() -> i64) -> i64 {
+    (0..8)
+        .map(|_| {
+            let began = sys::monotonic_raw();
+            for _ in 0..32 {
+                core::hint::black_box(read());
+            }
+            sys::monotonic_raw().saturating_sub(began)
+        })
+        .min()
+        .unwrap_or(i64::MAX)
+}
+
+/// Returns true if the kernel shows that it was built without any kind of sleep.
+///
+/// A kernel with `CONFIG_PM_SLEEP` has `pm_async` and `wakeup_count` there, one with hibernation `disk`:
+/// without them there is no suspend, no hibernation, no save by Xen and no jump by kexec. What is masked
+/// is there still, or is no sysfs; an empty `state` alone says nothing, as it may be refused for a while.
+fn shows_no_sleep(power: &Path) -> bool {
+    let is_absent = |name: &str| {
+        let found = std::fs::symlink_metadata(power.join(name));
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    let says_nothing = |name: &str| {
+        let mut file = File::open(power.join(name))?;
+        let genuine = sys::is_sysfs(&file);
+        Ok(genuine && file.read(&mut [0])? == 0)
+    };
+    let state: std::io::Result<bool> = says_nothing("state");
+    File::open(power).is_ok_and(|folder| sys::is_sysfs(&folder))
+        && state.unwrap_or(false)
+        && ["pm_async", "wakeup_count", "disk"]
+            .into_iter()
+            .all(is_absent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that looks like the evidence and is no sysfs is none.
+    #[test]
+    fn a_folder_that_is_no_sysfs_is_no_evidence_of_a_machine_without_sleep() {
+        let folder = std::env::temp_dir().join(format!("power-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("state"), "").unwrap();
+        assert!(!shows_no_sleep(&folder));
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(!shows_no_sleep(&folder));
+        // A sysfs that has nothing to do with it.
+        assert!(!shows_no_sleep(Path::new("/sys/kernel")));
+    }
+
+    #[test]
+    fn a_counter_that_may_be_read_goes_on() {
+        let machine = LinuxMachine::new().unwrap();
+        if machine.counter().is_ok() {
+            let counts: Vec<i64> = (0..100).map(|_| machine.count()).collect();
+            assert!(counts.windows(2).all(|pair| pair[0] < pair[1]));
+        }
     }
 }

@@ -12,7 +12,8 @@ use crate::time::Timestamp;
 /// What an instant that does not fit is read as; see `sys.rs` for why −1 is the safe answer.
 const UNREADABLE: i64 = -1;
 
-/// The standard library's clocks. A suspend is seen as a step of the wall clock.
+/// The standard library's clocks. A suspend is seen as a step of the wall clock, and where `Instant` is slewed
+/// along with that clock nothing shows it: no source that carries a claim by raw time alone serves here.
 #[derive(Debug)]
 pub(crate) struct PortableMachine {
     origin: Instant,
@@ -48,6 +49,11 @@ impl PortableMachine {
     #[allow(clippy::unused_self, reason = "as the machine of Linux has it")]
     pub(crate) const fn is_undisrupted(&self, _known: Disruption, _raw: i64) -> bool {
         true
+    }
+
+    /// Reads the clocks: no counter is known here, and none is read.
+    pub(crate) fn count_sample(&self, _with_coarse: bool, _after: i64) -> Sample {
+        self.sample()
     }
 
     fn raw(&self) -> i64 {

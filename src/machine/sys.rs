@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_getres, clock_gettime, clock_nanosleep};
 
-use crate::machine::{NtpStatus, NtpStatusError};
+use crate::machine::{NoCounter, NtpStatus, NtpStatusError};
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 
@@ -47,9 +47,11 @@ fn clock_nanos(id: ClockId) -> i64 {
     if unsafe { libc::clock_gettime(id.as_raw(), &mut t) } != 0 {
         return UNREADABLE;
     }
-    t.tv_sec
-        .checked_mul(NANOS_PER_SEC)
-        .and_then(|s| s.checked_add(t.tv_nsec))
+    // Of 32 bits on some targets. From 2038 on their C library fails the call (EOVERFLOW).
+    #[allow(clippy::useless_conversion, reason = "they are `i64` on most targets")]
+    let (secs, nanos) = (i64::from(t.tv_sec), i64::from(t.tv_nsec));
+    secs.checked_mul(NANOS_PER_SEC)
+        .and_then(|s| s.checked_add(nanos))
         .unwrap_or(UNREADABLE)
 }
 
@@ -356,6 +358,139 @@ impl Drop for MappedPage {
     }
 }
 
+/// Returns true if the file is the kernel's own, and not one that something else put in its place.
+pub(crate) fn is_sysfs(file: &File) -> bool {
+    // SAFETY: `statfs` is a plain C struct of integers; all zeroes is a valid value.
+    let mut found: libc::statfs = unsafe { core::mem::zeroed() };
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and the pointer comes from a live
+    // exclusive reference to the struct, which is all that the call writes.
+    let told = unsafe { libc::fstatfs(file.as_raw_fd(), &mut found) } == 0;
+    // `SYSFS_MAGIC` of `include/uapi/linux/magic.h`; the field's type differs between targets.
+    told && i128::from(found.f_type) == 0x6265_6572
+}
+
+/// Checks that the processor's counter never stops, keeps its rate and can be read in order.
+///
+/// # References
+///
+/// - Intel SDM volume 3, 19.17.1 "Invariant TSC"; AMD APM volume 3, CPUID `8000_0007h` EDX 8
+/// - Linux `arch/x86/kernel/tsc.c`: what makes `tsc` the clocksource
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn sound_counter() -> Result<(), NoCounter> {
+    use core::arch::x86_64::__cpuid;
+
+    /// Where a hypervisor signs; Xen does so a few leaves later if it poses as another one.
+    const SIGNATURES: [u32; 4] = [0x4000_0000, 0x4000_0100, 0x4000_0200, 0x4000_0300];
+    /// `XenV` in the first register of its signature.
+    const XEN: u32 = u32::from_le_bytes(*b"XenV");
+
+    // The intrinsic is safe to call since Rust 1.94, and was not at the MSRV.
+    #[allow(unused_unsafe, reason = "unsafe at the MSRV")]
+    // SAFETY: every x86-64 processor has the instruction; it touches registers alone, and a leaf that
+    // does not exist answers with another one's values or zeroes.
+    let cpuid = |leaf| unsafe { __cpuid(leaf) };
+    let highest = cpuid(0x8000_0000).eax;
+    let invariant = highest >= 0x8000_0007 && cpuid(0x8000_0007).edx & (1 << 8) != 0;
+    if !invariant {
+        return Err(NoCounter::NotInvariant);
+    }
+    if cpuid(0x8000_0001).edx & (1 << 27) == 0 {
+        return Err(NoCounter::Unordered);
+    }
+    let guest = cpuid(1).ecx & (1 << 31) != 0;
+    if guest && SIGNATURES.iter().any(|leaf| cpuid(*leaf).ebx == XEN) {
+        return Err(NoCounter::Xen);
+    }
+    Ok(())
+}
+
+/// Accepts the generic timer: the architecture promises all of it.
+#[cfg(target_arch = "aarch64")]
+pub(crate) const fn sound_counter() -> Result<(), NoCounter> {
+    Ok(())
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) const fn sound_counter() -> Result<(), NoCounter> {
+    Err(NoCounter::Unsupported)
+}
+
+/// Reads the processor's counter, after every load before it and after `value` is known.
+///
+/// # References
+///
+/// - Intel SDM volume 2, `RDTSCP`: executes once all that comes before has executed and all loads before
+///   are globally visible
+/// - Arm ARM D12.2.2: a read of the counter may be done early, unless an `ISB` comes before it; K13.6:
+///   what is read after a branch on a loaded value and an `ISB` is read after that load
+/// - Linux `arch/arm64/include/asm/vdso/gettimeofday.h`, which does so for the vDSO
+#[inline]
+#[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::cast_possible_wrap,
+    reason = "counts are compared by their differences"
+)]
+pub(crate) fn count(_value: i64) -> i64 {
+    let (low, high): (u64, u64);
+    // SAFETY: reads the counter and the number of the processor into three registers, which are named;
+    // `sound_counter` found that the processor has the instruction. Memory is not named as untouched, so
+    // that the compiler moves no load over it.
+    unsafe {
+        core::arch::asm!(
+            "rdtscp",
+            out("rax") low,
+            out("rdx") high,
+            out("rcx") _,
+            options(nostack, preserves_flags)
+        );
+    }
+    (high << 32 | low) as i64
+}
+
+#[inline]
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn count(value: i64) -> i64 {
+    let count: i64;
+    // SAFETY: a branch to the next instruction, a barrier and a read of the virtual counter into a
+    // register, which Linux lets programs do. Memory is not named as untouched, so that the compiler
+    // moves no load over it.
+    unsafe {
+        core::arch::asm!(
+            "cbnz {value}, 2f",
+            "2:",
+            "isb",
+            "mrs {count}, cntvct_el0",
+            value = in(reg) value,
+            count = lateout(reg) count,
+            options(nostack, preserves_flags)
+        );
+    }
+    count
+}
+
+#[inline]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) const fn count(_value: i64) -> i64 {
+    0
+}
+
+/// Lets no reading of the counter begin before all stores so far can be seen by every processor.
+///
+/// A sequentially consistent fence does that on x86, where it is an `MFENCE` or a locked instruction; on
+/// ARM it orders memory alone.
+///
+/// # References
+///
+/// - Arm ARM B2.3.12: `DSB` completes only when the accesses before it have
+#[inline]
+pub(crate) fn after_stores() {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a barrier: touches no register, memory or stack.
+    unsafe {
+        core::arch::asm!("dsb ish", "isb", options(nostack, preserves_flags));
+    }
+}
+
 /// Returns zero, but only once `value` is known.
 ///
 /// An index added to it makes a load wait for `value`.
@@ -366,6 +501,7 @@ impl Drop for MappedPage {
 #[cfg_attr(loom, allow(dead_code, reason = "loom's clocks are atomics"))]
 #[inline]
 pub(crate) fn zero_after(value: i64) -> usize {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     let mut zero = value;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: one AND of a register with 0: touches neither memory nor stack. Unlike XOR with
@@ -380,10 +516,11 @@ pub(crate) fn zero_after(value: i64) -> usize {
         core::arch::asm!("and {0}, {0}, xzr", inout(reg) zero, options(pure, nomem, nostack));
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
+    let zero = {
+        let _ = value;
         core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
-        zero = 0;
-    }
+        0_i64
+    };
     // Always zero, which the compiler cannot know.
     #[allow(
         clippy::cast_possible_truncation,

@@ -37,6 +37,9 @@ const DEFAULT_ADDRESS: SocketAddr =
 /// As often as the kernel lets its own figure grow; a report costs chronyd and us 20 µs.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long a chronyd that is started after the program may go unnoticed.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A chronyd that runs answers within a millisecond.
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -73,7 +76,8 @@ const SILENT_AFTER: u32 = 4;
 /// A thread of the clock, once a second; a look never waits. Under
 /// [`RefreshPolicy::Manual`](crate::clock::RefreshPolicy::Manual), and in a forked child, it is
 /// [`Clock::refresh`](crate::Clock::refresh). Without a question or an answer for four intervals
-/// the source refuses, and another one serves.
+/// the source refuses, and another one serves. Until the first answer of all the thread asks ever less
+/// often, at last once a minute, as most machines without a chronyd stay without.
 ///
 /// ```no_run
 /// use epsilon_clock::Clock;
@@ -200,13 +204,17 @@ impl Source for ChronySource {
         "chrony"
     }
 
+    fn follows_daemon(&self) -> bool {
+        true
+    }
+
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
         let silence = self.interval.saturating_mul(SILENT_AFTER) + self.timeout;
         judgement::look(context, memory, &self.mailbox, silence)
     }
 
     fn refresh_interval(&self) -> Option<Duration> {
-        (!self.manual).then_some(self.interval)
+        (!self.manual).then(|| self.mailbox.next_in(self.interval, LONGEST_INTERVAL))
     }
 
     fn refresh(&self, machine: &dyn Machine) {

@@ -57,6 +57,10 @@ impl Source for KernelSource {
         "kernel"
     }
 
+    fn follows_daemon(&self) -> bool {
+        true
+    }
+
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
         // A look that failed leaves the memory as it is: to the next one it is as if no look had
         // been taken for a while, which the unseen term covers.

@@ -9,16 +9,20 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{BuildError, Clock, ClockBuilder};
-use crate::machine::{Disruption, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich};
+use crate::machine::{
+    Disruption, Identity, Machine, NoCounter, NtpStatus, NtpStatusError, Sample, Sandwich,
+};
 use crate::source::SyncClaim;
 use crate::time::{
     Claim, DEFAULT_MAX_DRIFT_PPB, ErrorBound, Interval, LeapKind, LeapSecond, RateBounds,
     TimeDelta, Timestamp,
 };
 
+mod counter;
 mod kernel;
 mod source;
 
+use counter::Counter;
 use kernel::Kernel;
 pub use source::ScriptedSource;
 
@@ -115,6 +119,7 @@ struct World {
     identity: Identity,
     disruption: Disruption,
     clocksource: u64,
+    counter: Counter,
     boot_id: Option<u128>,
     reads: u64,
     status_reads: u64,
@@ -149,6 +154,7 @@ impl World {
             refused: None,
             adjtime_us: 0,
             clocksource: 1,
+            counter: Counter::new(),
             boot_id: Some(1),
             identity: Identity {
                 pid: 1,
@@ -524,18 +530,79 @@ impl ScriptedMachine {
     }
 
     /// Moves raw time alone: a broken counter.
+    ///
+    /// The counter that a program may read itself goes on, so that the two come apart.
     pub fn jump_raw(&self, by: TimeDelta) {
         let mut world = self.lock();
+        world.counter.raw_jumps(by.nanos());
         world.raw = world.raw.saturating_add(by.nanos());
     }
 
     /// Moves raw, monotonic and boot time, but not real time: another time namespace.
     pub fn jump_uptime(&self, by: TimeDelta) {
         let mut world = self.lock();
+        // What a namespace shifts is not what its machine counts.
+        world.counter.raw_jumps(by.nanos());
         world.raw = world.raw.saturating_add(by.nanos());
         world.mono = world.mono.saturating_add(by.nanos());
         // Real time is made of monotonic time, and shall stay where it is.
         world.move_real(by.nanos().saturating_neg());
+    }
+
+    // --- the counter ---------------------------------------------------------------------------
+
+    /// Lets programs read the counter that raw time is counted by, or forbids it, from the next look on.
+    ///
+    /// At first there is none, and readings read raw time. The counter is one of 2.5 GHz; it stands still in
+    /// a suspend unless [`run_counter`](Self::run_counter) says that it did not.
+    ///
+    /// ```
+    /// # use epsilon_clock::clock::ReadPath;
+    /// # use epsilon_clock::testing::ScriptedMachine;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let machine = ScriptedMachine::default();
+    /// machine.set_counter(Ok(()));
+    /// machine.write_maxerror(1_003);
+    /// let clock = machine.clock()?;
+    /// machine.advance(Duration::from_millis(1_100));
+    /// clock.look()?; // compares it with what the first look saw
+    /// assert_eq!(clock.status().path, ReadPath::CounterAndCoarse);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_counter(&self, allowed: Result<(), NoCounter>) {
+        self.lock().counter.allowed = allowed;
+    }
+
+    /// Sets whether the kernel shows that it never sleeps; it does not at first.
+    pub fn set_never_suspends(&self, never: bool) {
+        self.lock().counter.never_suspends = never;
+    }
+
+    /// Moves the counter alone, by so many counts: 2 500 000 are a millisecond.
+    pub fn jump_counter(&self, counts: i64) {
+        self.lock().counter.jump(counts);
+    }
+
+    /// Sets the counter alone to a count.
+    pub fn reset_counter(&self, count: i64) {
+        let mut world = self.lock();
+        let by = count.wrapping_sub(world.counter.at(world.raw));
+        world.counter.jump(by);
+    }
+
+    /// Lets the counter go on for so long while all clocks stay where they are: a suspend that it counts.
+    pub fn run_counter(&self, span: Duration) {
+        let span = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        self.lock().counter.run_on(span);
+    }
+
+    /// Stops the counter for good.
+    pub fn freeze_counter(&self) {
+        let mut world = self.lock();
+        let raw = world.raw;
+        world.counter.freeze(raw);
     }
 
     // --- rates and costs -----------------------------------------------------------------------
@@ -832,6 +899,18 @@ impl Machine for ScriptedMachine {
 
     fn clocksource(&self) -> u64 {
         self.lock().clocksource
+    }
+
+    fn counter(&self) -> Result<(), NoCounter> {
+        self.lock().counter.allowed
+    }
+
+    fn count(&self) -> i64 {
+        self.read_one(|world| world.counter.at(world.raw))
+    }
+
+    fn never_suspends(&self) -> bool {
+        self.lock().counter.never_suspends
     }
 
     fn boot_id(&self) -> Option<u128> {

@@ -38,6 +38,8 @@ pub struct ErrorBound {
     pub unseen_ns: u64,
     /// How long the look took: its clocks cannot be read at one instant.
     pub bracket_ns: u64,
+    /// What reading the counter instead of raw time leaves open, at most 200 (assumption A6).
+    pub counter_ns: u64,
     /// What the oscillator may have drifted since the claim (assumption A1).
     pub drift_ns: u64,
     /// What the caller vouched for, where no source reports a bound.
@@ -54,6 +56,7 @@ words_struct!(ErrorBound {
     wander_ns,
     unseen_ns,
     bracket_ns,
+    counter_ns,
     drift_ns,
     assumed_ns,
 });
@@ -84,7 +87,7 @@ impl ErrorBound {
     /// }
     /// ```
     #[must_use]
-    pub const fn items(&self) -> [(&'static str, u64); 9] {
+    pub const fn items(&self) -> [(&'static str, u64); 10] {
         [
             ("reported", self.reported_ns),
             ("rounding", self.rounding_ns),
@@ -93,6 +96,7 @@ impl ErrorBound {
             ("wander", self.wander_ns),
             ("unseen", self.unseen_ns),
             ("bracket", self.bracket_ns),
+            ("counter", self.counter_ns),
             ("drift", self.drift_ns),
             ("assumed", self.assumed_ns),
         ]

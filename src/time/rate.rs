@@ -84,12 +84,15 @@ pub(crate) struct RateHistory {
     len: usize,
     /// The bounds as of the last claim that was learned from.
     bounds: Option<RateBounds>,
+    /// How often everything was forgotten.
+    resets: u64,
 }
 
 words_struct!(RateHistory {
     claims,
     len,
-    bounds
+    bounds,
+    resets
 });
 
 /// What a set of pairs proves about average rates, in ppb.
@@ -112,6 +115,7 @@ impl RateHistory {
         ); CAPACITY],
         len: 0,
         bounds: None,
+        resets: 0,
     };
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -160,7 +164,24 @@ impl RateHistory {
 
     /// Forgets everything.
     pub(crate) const fn reset(&mut self) {
-        *self = Self::EMPTY;
+        // The claims stay behind the end: a signal handler's stack has no room for a blank history.
+        self.len = 0;
+        self.bounds = None;
+        self.resets = self.resets.wrapping_add(1);
+    }
+
+    /// Returns how often everything was forgotten: what was carried with bounds of before is not covered
+    /// by those of after.
+    pub(crate) const fn resets(&self) -> u64 {
+        self.resets
+    }
+
+    /// Returns the bounds that are assumed at this raw instant: until so long after the last claim that
+    /// they rest on (A1).
+    pub(crate) fn bounds_at(&self, raw: i64, max_age: Duration) -> Option<RateBounds> {
+        let last = self.kept().last()?.raw();
+        let age = Duration::from_nanos(raw.saturating_sub(last).max(0).unsigned_abs());
+        self.bounds.filter(|_| age <= max_age)
     }
 
     /// Changes the claims' scale, for a leap second.
@@ -399,10 +420,10 @@ mod tests {
     }
 
     proptest! {
-        /// A1: whatever the rate does within a band of `max_wander`, it is within what was learned,
+        /// D1: whatever the rate does within a band of `max_wander`, it is within what was learned,
         /// and UTC within the claim that is carried with it, until `max_age` later.
         #[test]
-        fn a1_the_true_rate_lies_in_the_learned_bound_and_utc_in_the_carried_claim(
+        fn d1_the_true_rate_lies_in_the_learned_bound_and_utc_in_the_carried_claim(
             path in paths(),
             writes in writes(),
             later in proptest::collection::vec(0..MAX_AGE, 4),

@@ -11,8 +11,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use epsilon_clock::clock::{RefreshPolicy, SourceStatus};
-use epsilon_clock::source::{Awaiting, ChronyRefusal, ChronySource, KernelSource, Refusal, Source};
-use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::source::{
+    Awaiting, ChronyRefusal, ChronySource, ChronyTransport, KernelSource, Refusal, Source,
+};
+use epsilon_clock::testing::{ChronyReport, ScriptedMachine};
 use epsilon_clock::time::LeapKind;
 use epsilon_clock::{Clock, ClockBuilder, ClockError, ClockState, Disturbance, TimeDelta};
 
@@ -1200,5 +1202,45 @@ fn near_midnight_no_report_counts_under_a_flag_however_long_it_was_set() {
             let _ = clock.refresh();
         }
         clock.now().unwrap();
+    }
+}
+
+/// A chronyd that is there or not, without a socket.
+#[derive(Clone, Debug, Default)]
+struct MaybeThere(Arc<AtomicBool>);
+
+impl ChronyTransport for MaybeThere {
+    fn exchange(&self, request: &[u8], answer: &mut [u8], _: Duration) -> std::io::Result<usize> {
+        if !self.0.load(Ordering::Relaxed) {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
+        let datagram = ChronyReport::default().reply(request).unwrap();
+        answer[..datagram.len()].copy_from_slice(&datagram);
+        Ok(datagram.len())
+    }
+}
+
+#[test]
+fn a_chronyd_that_never_answered_is_asked_ever_less_often() {
+    let (machine, transport) = (ScriptedMachine::default(), MaybeThere::default());
+    let source = ChronySource::new().transport(transport.clone());
+    let next = || source.refresh_interval().unwrap().as_secs();
+    let ask = || {
+        source.refresh(&machine);
+        next()
+    };
+    assert_eq!(next(), 1);
+    let intervals: Vec<u64> = (0..10).map(|_| ask()).collect();
+    assert_eq!(intervals, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+    transport.0.store(true, Ordering::Relaxed);
+    assert_eq!(ask(), 1);
+    // One that was there comes back, as a rule, and soon.
+    transport.0.store(false, Ordering::Relaxed);
+    assert_eq!((0..5).map(|_| ask()).max(), Some(1));
+    let rare = ChronySource::new().transport(MaybeThere::default());
+    let rare = rare.interval(Duration::from_secs(300));
+    for _ in 0..5 {
+        rare.refresh(&machine);
+        assert_eq!(rare.refresh_interval(), Some(Duration::from_secs(300)));
     }
 }

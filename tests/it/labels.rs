@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use epsilon_clock::machine::NtpStatusError;
+use epsilon_clock::source::ntp::NtsRefusal;
 use epsilon_clock::source::{Awaiting, ChronyRefusal, NtpRefusal, Refusal, Writer};
 use epsilon_clock::testing::ScriptedMachine;
 use epsilon_clock::{ClockError, ClockState, Disturbance};
@@ -94,6 +95,7 @@ fn every_refusal_has_one_word_which_is_its_tag() {
         NtpRefusal::ContradictsItself,
         NtpRefusal::LeapUnsettled,
         NtpRefusal::NoSuspendClock,
+        NtpRefusal::Nts(NtsRefusal::Forged),
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));
 }
@@ -129,6 +131,7 @@ fn every_error_and_disturbance_has_one_word_which_is_its_tag() {
         Disturbance::UnexplainedSecond,
         Disturbance::Disrupted,
         Disturbance::RawStoodStill,
+        Disturbance::CounterDeparted,
         Disturbance::Interrupted,
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));

@@ -708,7 +708,7 @@ fn t7_work_goes_on_across_a_renewal_and_not_across_a_gap() {
     renewer.renew(&term_lease(&clock, TEN));
     assert!(lease.held().unwrap());
     assert_ne!(guard.finish(), Tenure::Throughout);
-    // Renewed while nobody can tell whether it still stood.
+    // Renewed while it is unknown whether it still stood.
     let guard = lease.guard().unwrap();
     let next = term_lease(&clock, TEN);
     machine.suspend(secs(1));

@@ -11,6 +11,7 @@ use epsilon_clock::{Clock, ClockError, ClockState, Interval, TimeDelta, Timestam
 mod assumed;
 mod claims;
 mod contradictions;
+mod counter;
 mod disturbances;
 mod errors;
 mod exits;

@@ -243,9 +243,9 @@ fn a_stamp_comes_with_its_interval() {
 fn rights_reports_and_limits_survive_both_kinds_of_format() {
     fn survives<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
         value: &T,
-        as_json: Value,
+        as_json: impl Into<Value>,
     ) {
-        assert_eq!(json!(value), as_json);
+        assert_eq!(json!(value), as_json.into());
         assert_eq!(&through_json(value), value);
         assert_eq!(&through_postcard(value), value);
     }

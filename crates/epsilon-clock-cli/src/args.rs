@@ -11,6 +11,44 @@ pub(crate) fn unexpected(argument: lexopt::Arg<'_>) -> String {
     format!("{}; see --help", argument.unexpected())
 }
 
+/// An argument, as a command takes it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Word {
+    /// `-h` or `--help`.
+    Help,
+    /// A long option, without its dashes.
+    Option(String),
+    /// Anything else.
+    Operand(String),
+}
+
+/// Takes the next argument.
+pub(crate) fn next(parser: &mut lexopt::Parser) -> Result<Option<Word>, String> {
+    use lexopt::Arg::{Long, Short, Value};
+
+    let argument = parser.next().map_err(|error| error.to_string())?;
+    argument
+        .map(|argument| match argument {
+            Short('h') | Long("help") => Ok(Word::Help),
+            Long(name) => Ok(Word::Option(name.to_owned())),
+            Value(text) => match text.into_string() {
+                Ok(text) => Ok(Word::Operand(text)),
+                Err(text) => Err(unexpected(Value(text))),
+            },
+            other => Err(unexpected(other)),
+        })
+        .transpose()
+}
+
+/// Says that a command has no use for an argument.
+pub(crate) fn unknown(word: &Word) -> String {
+    match word {
+        Word::Help => unexpected(lexopt::Arg::Long("help")),
+        Word::Option(name) => unexpected(lexopt::Arg::Long(name)),
+        Word::Operand(text) => unexpected(lexopt::Arg::Value(text.into())),
+    }
+}
+
 /// Takes the value of an option and parses it.
 pub(crate) fn value<T>(
     option: &str,

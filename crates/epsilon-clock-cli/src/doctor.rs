@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use epsilon_clock::Clock;
 
-use crate::args::{seconds, unexpected, value};
+use crate::args::{Word, next, seconds, unknown, value};
+use crate::command::{Command, Flag};
 use crate::failure::{Failure, NO_INTERVAL};
 use crate::ntp::{self, Servers};
 use crate::{output, terminal};
@@ -25,28 +26,40 @@ use compared::Asked;
 pub use compared::Compared;
 pub use facts::{Facts, Place};
 pub use page::page;
+#[cfg(feature = "serve")]
+pub(crate) use page::sections;
 pub use seen::Seen;
 
-const HELP: &str = "\
-Tells on one page how good this machine's clock is, and what would make it better.
+pub(crate) static COMMAND: Command = Command {
+    flags: &[&[
+        Flag::taking(
+            "watch",
+            "SECONDS",
+            "how long to watch the clock, up to an hour [3]",
+        ),
+        Flag::taking(
+            "ntp",
+            "HOST[:PORT]",
+            "hold the clock against this NTP server; given more than once, against all of them, and \
+             of three or more one may be wrong and is named",
+        ),
+        Flag::switch(
+            "accept-local",
+            "believe NTP servers that serve their own clock",
+        ),
+        Flag::switch("strict", "exit with 2 where the clock gives no interval"),
+    ]],
+    ..Command::new(
+        "doctor",
+        "tell on one page how good this machine's clock is, and what would better it",
+        run,
+    )
+};
 
-Usage: epsilon doctor [OPTIONS]
-
-Options:
-      --watch SECONDS   how long to watch the clock, up to an hour [3]
-      --ntp HOST[:PORT] hold the clock against this NTP server; given more than once, against
-                        all of them, and of three or more one may be wrong and is named
-      --accept-local    believe NTP servers that serve their own clock
-      --strict          exit with 2 where the clock gives no interval
-  -h, --help            print this
-
-Exit codes: 0 done; 2 no interval (with --strict); 64 bad arguments; 69 a clock is missing; 74 the
-output could not be written.
-";
-
-pub(crate) fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
+fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
     let Some((watch, strict, servers)) = options(parser)? else {
-        return output::print(HELP, ExitCode::SUCCESS);
+        let help = COMMAND.help("epsilon ", terminal::width());
+        return output::print(&help, ExitCode::SUCCESS);
     };
     // A clock of their own: what is wrong with this machine's must not keep them from being heard.
     let asked = servers.source()?.map(Asked::start).transpose()?;
@@ -62,18 +75,20 @@ pub(crate) fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
 /// Returns how long to watch, whether `--strict` is given and what `--ntp` names; `None` if help was asked
 /// for.
 fn options(mut parser: lexopt::Parser) -> Result<Option<(Duration, bool, Servers)>, String> {
-    use lexopt::Arg::{Long, Short};
-
     let (mut watch, mut strict) = (Duration::from_secs(3), false);
     let mut servers = Servers::default();
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-        match argument {
-            Long("watch") => watch = value("--watch", &mut parser, seconds)?,
-            Long("strict") => strict = true,
-            Long("ntp") => servers.add(value("--ntp", &mut parser, ntp::host)?),
-            Long("accept-local") => servers.accept_local(),
-            Long("help") | Short('h') => return Ok(None),
-            _ => return Err(unexpected(argument)),
+    while let Some(word) = next(&mut parser)? {
+        let name = match &word {
+            Word::Help => return Ok(None),
+            Word::Option(name) => name.as_str(),
+            Word::Operand(_) => return Err(unknown(&word)),
+        };
+        match name {
+            "watch" => watch = value("--watch", &mut parser, seconds)?,
+            "strict" => strict = true,
+            "ntp" => servers.add(value("--ntp", &mut parser, ntp::host)?),
+            "accept-local" => servers.accept_local(),
+            _ => return Err(unknown(&word)),
         }
     }
     Ok(Some((watch, strict, servers)))

@@ -10,7 +10,7 @@ use epsilon_clock::BuildError;
 pub(crate) const NO_INTERVAL: u8 = 2;
 /// Bad arguments (`EX_USAGE` in `sysexits.h`).
 const USAGE: u8 = 64;
-/// The machine lacks a clock (`EX_UNAVAILABLE`).
+/// The machine lacks a clock, or an address is taken (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 /// The output cannot be written (`EX_IOERR`).
 const IO_ERROR: u8 = 74;
@@ -37,6 +37,15 @@ impl Failure {
             command: "",
             message: format!("the output cannot be written: {error}"),
             code: IO_ERROR,
+        }
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn address(address: std::net::SocketAddr, error: &io::Error) -> Self {
+        Self {
+            command: "",
+            message: format!("cannot listen on {address}: {error}; name another with --listen"),
+            code: UNAVAILABLE,
         }
     }
 

@@ -4,14 +4,28 @@
 //! for the tests of this crate alone and change without notice.
 
 mod args;
-mod command;
+mod clock_settings;
+pub mod command;
+mod compare;
+mod completions;
 pub mod doctor;
 mod failure;
+mod hlc;
 mod json;
+mod manual;
+mod menu;
 mod now;
 mod ntp;
 mod output;
+pub mod report;
+#[cfg(feature = "serve")]
+pub mod serve;
+#[cfg(not(feature = "serve"))]
+#[path = "serve/left_out.rs"]
+mod serve;
+mod sources;
 mod terminal;
 mod units;
+mod watch;
 
-pub use command::main;
+pub use menu::{EPSILON, main};

@@ -13,7 +13,7 @@ use crate::units::{age, nanos, rounded};
 /// not knock at once; a server of which two are lost in a row is as good as silent.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is refused for longer than this will not be put right while somebody waits.
+/// What is refused for longer than this will not be put right while a person waits.
 const STILL_REFUSED: Duration = Duration::from_secs(5);
 
 /// The servers that `--ntp` names.

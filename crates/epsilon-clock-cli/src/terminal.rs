@@ -1,18 +1,55 @@
-//! How wide the page is, and text that fits it.
+//! How large the terminal is, and text that fits it.
 
 use std::env;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::process::{Command, Stdio};
 
 /// Narrower, and a word a line would be left; wider, and the eye loses the line.
 const COLUMNS: std::ops::RangeInclusive<usize> = 40..=100;
 
-/// Returns the width for prose: `COLUMNS` from the environment, or 80.
-///
-/// The terminal itself is not asked: every crate that does so costs two seconds to compile.
+/// Returns the width for prose: that of the terminal, `COLUMNS` from the environment, or 80.
 pub(crate) fn width() -> usize {
-    let columns = env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    // A serial console says that it has no columns at all.
-    let columns = columns.filter(|columns| *columns > 0).unwrap_or(80);
+    let (columns, _) = size();
     columns.clamp(*COLUMNS.start(), *COLUMNS.end())
+}
+
+/// Returns the columns and rows of the terminal, or what the environment says of them.
+pub(crate) fn size() -> (usize, usize) {
+    let named = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
+    let asked = || io::stdout().is_terminal().then(asked).flatten();
+    let (rows, columns) = match (named("LINES"), named("COLUMNS")) {
+        (rows, Some(columns)) => (rows.unwrap_or(0), columns),
+        (rows, None) => {
+            let (asked_rows, columns) = asked().unwrap_or((0, 0));
+            (rows.unwrap_or(asked_rows), columns)
+        }
+    };
+    // A serial console says that it has none at all.
+    let or = |size, usual| if size > 0 { size } else { usual };
+    (or(columns, 80), or(rows, 24))
+}
+
+/// Whether standard output takes colours: a terminal, and `NO_COLOR` is not set (<https://no-color.org>).
+pub(crate) fn takes_colours() -> bool {
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_none_or(|name| name == "dumb");
+    io::stdout().is_terminal() && !refused && !dumb
+}
+
+/// Asks `stty` for rows and columns: a crate that asks the terminal itself takes longer to compile than
+/// this takes in a thousand runs.
+fn asked() -> Option<(usize, usize)> {
+    let terminal = File::open("/dev/tty").ok()?;
+    let output = Command::new("stty")
+        .arg("size")
+        .stdin(terminal)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (rows, columns) = text.trim().split_once(' ')?;
+    Some((rows.parse().ok()?, columns.parse().ok()?))
 }
 
 /// Breaks a paragraph between words, so that no line is wider than `width`.

@@ -1,4 +1,4 @@
-//! `epsilon` itself: its help and version, what it refuses, and output that nobody takes.
+//! `epsilon` itself: its help and version, what it refuses, and output that is not taken.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -26,7 +26,18 @@ fn help_and_version_exit_with_0() {
     for option in ["--help", "-h"] {
         let output = run(&[option]);
         assert_eq!(output.status.code(), Some(0));
-        for name in ["  now ", "  doctor ", "--help", "--version"] {
+        for name in [
+            "  now ",
+            "  doctor ",
+            "  watch ",
+            "  sources ",
+            "  serve ",
+            "  compare ",
+            "  hlc ",
+            "  completions ",
+            "--help",
+            "--version",
+        ] {
             assert!(text(&output.stdout).contains(name), "{name}");
         }
     }
@@ -57,7 +68,7 @@ fn what_it_does_not_know_is_one_line_and_exit_64() {
     }
 }
 
-const PRINTING: [&[&str]; 7] = [
+const PRINTING: [&[&str]; 15] = [
     &["--help"],
     &["--version"],
     &["now"],
@@ -65,6 +76,14 @@ const PRINTING: [&[&str]; 7] = [
     &["now", "--help"],
     &["doctor", "--watch", "0"],
     &["doctor", "--help"],
+    &["sources"],
+    &["watch", "--count", "1"],
+    &["serve", "--help"],
+    &["compare", "2026-11-20T05:50:00Z", "2026-11-20T05:50:01Z"],
+    &["hlc", "decode", "660aed092d44002a"],
+    &["completions", "bash"],
+    &["manual"],
+    &["manual", "hlc"],
 ];
 
 #[test]
@@ -106,5 +125,118 @@ fn a_pipe_that_nobody_reads_is_exit_0_and_no_word() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(text(&output.stderr), "", "{arguments:?}");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn each_command_says_in_one_line_what_it_does_not_take() {
+    for (command, bad) in [
+        ("sources", &["stray"][..]),
+        ("sources", &["--strict"]),
+        ("watch", &["--count", "0"]),
+        ("watch", &["--count", "-1"]),
+        ("serve", &["--listen", "localhost"]),
+        ("serve", &["--listen", "127.0.0.1"]),
+        ("serve", &["--max-error", "0ms"]),
+        ("compare", &[]),
+        ("compare", &["2026-11-20T05:50:00Z"]),
+        ("compare", &["2026-11-20T05:50:00Z", "660aed092d44002a"]),
+        (
+            "compare",
+            &["2026-11-20T05:50:00Z ±?", "2026-11-20T05:50:00Z"],
+        ),
+        ("compare", &["1", "2", "3"]),
+        ("hlc", &[]),
+        ("hlc", &["encode"]),
+        ("hlc", &["decode"]),
+        ("hlc", &["decode", "660AED092D44002A"]),
+        ("completions", &[]),
+        ("completions", &["tcsh"]),
+        ("manual", &["nothing"]),
+    ] {
+        let output = run(&[&[command], bad].concat());
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{bad:?}: {complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{bad:?}: {complaint}");
+        assert!(
+            complaint.starts_with(&format!("epsilon {command}: ")),
+            "{complaint}"
+        );
+        assert!(output.stdout.is_empty(), "{bad:?}");
+    }
+}
+
+#[test]
+fn intervals_are_compared_as_far_as_they_prove() {
+    let compare = |a: &str, b: &str| text(&run(&["compare", a, b]).stdout);
+    let early = "2026-11-20T05:50:00.100000000Z ±1.500ms";
+    let late = "2026-11-20T05:50:00.110000000Z ±1.500ms  INFO paid";
+    assert_eq!(
+        compare(early, late),
+        "before: A is over 7000 µs or more before B can have begun\n"
+    );
+    assert!(compare(late, early).starts_with("after: B is over 7000 µs or more before A"));
+    let close = "2026-11-20T05:50:00.102000000Z ±1.500ms";
+    assert_eq!(
+        compare(early, close),
+        "concurrent: they share 1.0 ms; either may have been first\n"
+    );
+    let json = run(&["compare", "--json", late, early]).stdout;
+    assert_eq!(text(&json), "{\"apart_ns\":7000000,\"order\":\"after\"}\n");
+    // Stamps of one physical time, by their counters.
+    let stamps = compare(
+        "2026-11-20T05:50:00.123456Z_0042",
+        "2026-11-20T05:50:00.123456Z_0043",
+    );
+    assert!(
+        stamps.starts_with("before: A's stamp is the smaller"),
+        "{stamps}"
+    );
+}
+
+#[test]
+fn a_stamp_is_decoded_in_both_forms() {
+    let decode = |stamp: &str| text(&run(&["hlc", "decode", "--json", stamp]).stdout);
+    let object = "{\"counter\":42,\"hex\":\"660aed092d44002a\",\"physical\":\"2026-11-20T05:50:00.123456000Z\",\"physical_ns\":1795153800123456000,\"text\":\"2026-11-20T05:50:00.123456Z_0042\"}\n";
+    assert_eq!(decode("660aed092d44002a"), object);
+    assert_eq!(decode("2026-11-20T05:50:00.123456Z_0042"), object);
+    let wide = text(&run(&["hlc", "decode", "2026-11-20T05:50:00.123456789Z_0000000042"]).stdout);
+    assert!(
+        wide.contains("physical  2026-11-20T05:50:00.123456789Z\ncounter   42\n"),
+        "{wide}"
+    );
+}
+
+#[test]
+fn every_shell_gets_its_script_and_man_its_pages() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = text(&run(&["completions", shell]).stdout);
+        for name in ["doctor", "max-drift-ppm", "listen"] {
+            assert!(script.contains(name), "{shell}: {name}");
+        }
+    }
+    for command in ["now", "serve", "decode"] {
+        let page = text(&run(&["manual", command]).stdout);
+        assert!(page.contains(".SH SYNOPSIS"), "{command}: {page}");
+    }
+}
+
+#[test]
+fn a_view_fits_the_terminal_and_has_no_colours_in_a_pipe() {
+    for columns in [20, 60] {
+        let output = epsilon(&["watch", "--count", "2", "--assume-error", "50ms"])
+            .env("COLUMNS", columns.to_string())
+            .env("LINES", "12")
+            .output()
+            .unwrap();
+        let views = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(!views.contains('\x1b'), "{views}");
+        assert!(
+            views.lines().all(|line| line.chars().count() <= columns),
+            "{views}"
+        );
+        let plots = views.matches("epsilon, up").count() + views.matches("no interval yet").count();
+        assert_eq!(plots, 2, "{views}");
     }
 }

@@ -111,7 +111,7 @@ pub unsafe extern "C" fn ec_testing_write_maxerror(
     with(machine, |machine| machine.write_maxerror(maxerror_us))
 }
 
-/// Steps the machine's real time, in ns, as somebody who sets the clock does. Errors as
+/// Steps the machine's real time, in ns, as an operator who sets the clock does. Errors as
 /// `ec_testing_advance`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ec_testing_step(

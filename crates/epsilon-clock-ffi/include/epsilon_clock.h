@@ -365,7 +365,8 @@ typedef struct ec_clock_status {
   uint64_t wander_ns;
   // What may have happened between the source's write and the look that found it, in ns.
   uint64_t unseen_ns;
-  // What reading several clocks one after the other may have hidden, in ns.
+  // What reading several clocks one after the other may have hidden, in ns: clocks at the look, and the
+  // counter in place of raw time since.
   uint64_t bracket_ns;
   // What the oscillator may have drifted since, in ns.
   uint64_t drift_ns;

@@ -134,7 +134,7 @@ pub fn open_built(builder: ClockBuilder, upkeep: Upkeep) -> Result<*mut ec_clock
     let keeper = match upkeep.look_every {
         None => None,
         Some(look_every) => {
-            // Whoever opens it may read it at once.
+            // A reader that opens it may read it at once.
             let _ = clock.refresh();
             Some(Keeper::start(clock.clone(), look_every)?)
         }

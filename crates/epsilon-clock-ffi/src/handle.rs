@@ -87,7 +87,7 @@ pub struct Table<T: 'static> {
 }
 
 // SAFETY: threads share `&T` (by `get` and `pin`) and move `T` (into and out of its place, under the
-// lock of `free` and with nobody inside), so `T` must be both.
+// lock of `free` and with no reader inside), so `T` must be both.
 unsafe impl<T: Send + Sync> Sync for Table<T> {}
 
 impl<T: Send + Sync> Table<T> {
@@ -158,7 +158,7 @@ impl<T: Send + Sync> Table<T> {
             }
             *used += 1;
             let handle = handle_of(self.kind, index, *used);
-            // SAFETY: the place is free and unpinned, so nobody holds a reference into it; the lock
+            // SAFETY: the place is free and unpinned, so no thread holds a reference into it; the lock
             // keeps other writers out. Of a `get` of an earlier use see there.
             let before = unsafe { (*place.value.get()).replace(value) };
             place.open.store(handle, Ordering::SeqCst);
@@ -192,7 +192,7 @@ impl<T: Send + Sync> Table<T> {
         };
         let place = self.places.get(index).ok_or(ec_error::EC_ERR_HANDLE)?;
         let _pin = Unpin { pins: &place.pins };
-        // SAFETY: pinned, so nobody writes there; it was open, so a value is there.
+        // SAFETY: pinned, so no thread writes there; it was open, so a value is there.
         let value = unsafe { (*place.value.get()).as_ref() };
         let result = value.map(last).ok_or(ec_error::EC_ERR_INTERNAL);
         self.lock().push(index);

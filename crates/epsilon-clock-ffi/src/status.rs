@@ -24,7 +24,7 @@ pub enum ec_state {
     EC_STATE_INHERITED = 2,
     /// A source vouched, and has been silent for long.
     EC_STATE_HOLDOVER = 3,
-    /// Nobody vouches but the program, by `assume_error_ns`.
+    /// Only the program vouches, by `assume_error_ns`.
     EC_STATE_ASSUMED = 4,
     /// There is no interval.
     EC_STATE_UNAVAILABLE = 5,
@@ -127,7 +127,8 @@ pub struct ec_clock_status {
     pub wander_ns: u64,
     /// What may have happened between the source's write and the look that found it, in ns.
     pub unseen_ns: u64,
-    /// What reading several clocks one after the other may have hidden, in ns.
+    /// What reading several clocks one after the other may have hidden, in ns: clocks at the look, and the
+    /// counter in place of raw time since.
     pub bracket_ns: u64,
     /// What the oscillator may have drifted since, in ns.
     pub drift_ns: u64,
@@ -200,7 +201,8 @@ pub unsafe extern "C" fn ec_status(
             deviation_ns: term(|b| b.deviation_ns),
             wander_ns: term(|b| b.wander_ns),
             unseen_ns: term(|b| b.unseen_ns),
-            bracket_ns: term(|b| b.bracket_ns),
+            // Both are what reading more than one clock leaves open.
+            bracket_ns: term(|b| b.bracket_ns.saturating_add(b.counter_ns)),
             drift_ns: term(|b| b.drift_ns),
             assumed_ns: term(|b| b.assumed_ns),
             looks: told.counters.looks,

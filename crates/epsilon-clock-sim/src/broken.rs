@@ -42,11 +42,19 @@ pub enum Flaw {
     UnsyncFlagTrusted,
     /// Leap seconds do not exist.
     LeapIgnored,
+    /// None, and the counter is read with every check: the control of the next three.
+    CounterRead,
+    /// The counter is read although the kernel counts by another clocksource.
+    CounterUnasked,
+    /// Raw time is never read beside the counter.
+    CounterUnchecked,
+    /// The time since the last check is compared with a sign: a count that was set back seems to be early.
+    CounterWindowSigned,
 }
 
 impl Flaw {
     /// Every flaw but none.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::CachedOnRealtime,
         Self::RunningMaxerror,
         Self::DriftTooSmall,
@@ -56,6 +64,9 @@ impl Flaw {
         Self::ClaimsIntersected,
         Self::UnsyncFlagTrusted,
         Self::LeapIgnored,
+        Self::CounterUnasked,
+        Self::CounterUnchecked,
+        Self::CounterWindowSigned,
     ];
 
     /// Names the scenario that has to find it out.
@@ -71,7 +82,21 @@ impl Flaw {
             Self::ClaimsIntersected => "careless-daemon",
             Self::UnsyncFlagTrusted => "liars",
             Self::LeapIgnored => "leap-inserted",
+            Self::CounterUnasked => "counter-unsound",
+            Self::CounterRead | Self::CounterUnchecked | Self::CounterWindowSigned => {
+                "counter-moved"
+            }
         }
+    }
+
+    const fn reads_the_counter(self) -> bool {
+        matches!(
+            self,
+            Self::CounterRead
+                | Self::CounterUnasked
+                | Self::CounterUnchecked
+                | Self::CounterWindowSigned
+        )
     }
 }
 
@@ -114,7 +139,32 @@ struct Model {
     boot_offset: Option<OffsetRange>,
     voided: bool,
     next_look: i64,
+    /// Where the counter was at first, and where at the last check.
+    first: Option<Point>,
+    anchor: Option<Point>,
+    /// How much raw time a count takes, in 2⁻³² ns.
+    ratio: i128,
+    departed: bool,
 }
+
+/// Raw time at a count, which was read before and after it.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    count: i64,
+    raw: [i64; 2],
+}
+
+/// What reading the counter says.
+enum Counted {
+    Raw(i64),
+    NotRead,
+    Departed,
+}
+
+/// How far raw time may be from the counter by this model, beside a millionth of what has passed.
+const BLUR: i64 = 2_000;
+/// The longest that raw time is not read beside the counter.
+const WINDOW: i128 = 1_000_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Baseline {
@@ -231,6 +281,89 @@ impl BrokenClock {
         times(rate, gap.min(late)) + times((rate - GROWTH_PPB).max(0), (gap - late).max(0))
     }
 
+    /// Reads the counter with raw time around it.
+    fn point(&self) -> Point {
+        let before = self.machine.sample().raw;
+        let count = self.machine.count();
+        let after = self.machine.sample().raw;
+        Point {
+            count,
+            raw: [before, after],
+        }
+    }
+
+    /// Returns raw time by the counter alone, if it may be read.
+    fn count(&self, model: &mut Model) -> Counted {
+        let asks = self.flaw != Flaw::CounterUnasked;
+        if model.departed || (asks && self.machine.counter().is_err()) {
+            model.first = None;
+            model.anchor = None;
+            return Counted::NotRead;
+        }
+        let Some(anchor) = model.anchor else {
+            let point = self.point();
+            let first = *model.first.get_or_insert(point);
+            let sharp = |point: Point| point.raw[1] - point.raw[0] < 500;
+            if !sharp(first) {
+                model.first = None;
+            } else if sharp(point) && point.raw[0] - first.raw[0] > SECOND {
+                let raw = i128::from(point.raw[0] - first.raw[0]) << 32;
+                model.ratio = raw / i128::from(point.count - first.count).max(1);
+                model.anchor = Some(point);
+            }
+            return Counted::NotRead;
+        };
+        let count = self.machine.count();
+        let since = i128::from(count.wrapping_sub(anchor.count));
+        let window = (WINDOW << 32) / model.ratio.max(1);
+        let set_back = since < 0 && self.flaw != Flaw::CounterWindowSigned;
+        let raw_at = |count: i64| {
+            let gone = (i128::from(count.wrapping_sub(anchor.count)) * model.ratio) >> 32;
+            anchor.raw[0].saturating_add(i64::try_from(gone).unwrap_or(i64::MAX))
+        };
+        let is_due = set_back || since >= window;
+        if !is_due || self.flaw == Flaw::CounterUnchecked {
+            return Counted::Raw(raw_at(count));
+        }
+        let point = self.point();
+        let told = raw_at(point.count);
+        let blur = BLUR + (point.raw[1] - anchor.raw[0]).abs() / 1_000_000;
+        if told < point.raw[0] - blur || told > point.raw[1] + blur {
+            model.departed = true;
+            return Counted::Departed;
+        }
+        if point.raw[1] - point.raw[0] < 500 {
+            model.anchor = Some(point);
+        }
+        Counted::Raw(told)
+    }
+
+    /// Answers from the counter, where it is read.
+    fn now_by_counter(&self, model: &mut Model) -> Option<Result<Interval, ClockError>> {
+        let raw = match self.count(model) {
+            Counted::NotRead => return None,
+            Counted::Departed => {
+                *model = Model {
+                    voided: true,
+                    departed: true,
+                    next_look: i64::MIN,
+                    ..Model::default()
+                };
+                let cause = Disturbance::CounterDeparted;
+                return Some(Err(ClockError::Disturbed { cause }));
+            }
+            Counted::Raw(raw) => raw,
+        };
+        let carried = model.claim?.carry(raw).ok()?;
+        let widened =
+            |at: Timestamp, by: i64| Timestamp::from_unix_nanos(at.unix_nanos().saturating_add(by));
+        let ends = Interval::new(
+            widened(carried.earliest(), -2 * BLUR),
+            widened(carried.latest(), 2 * BLUR),
+        );
+        ends.ok().map(Ok)
+    }
+
     fn answer(&self, model: &Model, clocks: &Sandwich) -> Result<Interval, ClockError> {
         let unvouched = ClockError::Unvouched(Refusal::AwaitingWrite {
             because: Awaiting::Disturbance,
@@ -261,6 +394,13 @@ impl Reader for BrokenClock {
             model.next_look = clocks.raw + interval;
             if let Some(seen) = self.look() {
                 self.learn(&mut model, &seen);
+            }
+        }
+        if self.flaw.reads_the_counter() {
+            let answer = self.now_by_counter(&mut model);
+            self.store(model);
+            if let Some(answer) = answer {
+                return answer;
             }
         }
         // What is answered from, and after it what tells whether the machine slept before it.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::checker::{Checker, Law};
 use crate::config::Sources;
+use crate::counter::Counter;
 use crate::histogram::Histogram;
 use crate::kernel::SECOND;
 use crate::node::Node;
@@ -31,6 +32,7 @@ pub struct Campaign {
     readings_per_run: u64,
     learning: DriftLearning,
     sources: Option<Sources>,
+    counter: Option<Counter>,
 }
 
 impl Default for Campaign {
@@ -39,6 +41,7 @@ impl Default for Campaign {
             readings_per_run: 4_000,
             learning: DriftLearning::default(),
             sources: None,
+            counter: None,
         }
     }
 }
@@ -75,6 +78,15 @@ impl Campaign {
         self
     }
 
+    /// Lets the clocks read their nodes' counters, or not, whatever the scenario says.
+    ///
+    /// In scenarios of machines that sleep a [`Counter::Sleepless`] one breaks assumption A7.
+    #[must_use]
+    pub const fn counter(mut self, counter: Counter) -> Self {
+        self.counter = Some(counter);
+        self
+    }
+
     /// Plays a scenario with one seed, on the crate's own clock with the scenario's settings.
     ///
     /// # Errors
@@ -83,6 +95,9 @@ impl Campaign {
     pub fn play(&self, scenario: &Scenario, seed: u64) -> Result<Tally, BuildError> {
         self.play_with(scenario, seed, &|node, settings| {
             let settings = |builder| settings(builder).drift_learning(self.learning);
+            if let Some(counter) = self.counter {
+                node.set_counter(counter);
+            }
             let clock: Clock = match self.sources {
                 None => node.clock_with(settings)?,
                 Some(sources) => node.clock_asking(sources, settings)?,

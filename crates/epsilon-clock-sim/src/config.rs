@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::counter::Counter;
 use crate::daemon::Daemon;
 use crate::kernel::Adjustment;
 use crate::oscillator::Oscillator;
@@ -36,6 +37,8 @@ pub struct NodeConfig {
     pub sources: Sources,
     /// What its hypervisor tells of pauses that its own clocks do not show; nothing by default.
     pub hypervisor: Hypervisor,
+    /// Whether its programs may read the counter that raw time is counted by; by default they may not.
+    pub counter: Counter,
 }
 
 /// Whom the clocks of a node ask.
@@ -49,7 +52,7 @@ pub enum Sources {
     Chrony,
     /// Both.
     KernelAndChrony,
-    /// The world's NTP servers, and nobody on the machine; see [`Node::ntp`](crate::Node::ntp).
+    /// The world's NTP servers, and no daemon on the machine; see [`Node::ntp`](crate::Node::ntp).
     Ntp,
     /// The kernel's NTP status, and the world's NTP servers.
     KernelAndNtp,
@@ -88,6 +91,7 @@ impl Default for NodeConfig {
             state: None,
             sources: Sources::default(),
             hypervisor: Hypervisor::default(),
+            counter: Counter::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::counter::CounterFault;
 use crate::oscillator::Oscillator;
 
 /// Something that happens to a node; see [`World::schedule`](crate::World::schedule).
@@ -62,6 +63,8 @@ pub enum Fault {
     },
     /// The oscillator becomes another one.
     Oscillator(Oscillator),
+    /// Something happens to the counter that raw time is counted by, and not to raw time.
+    Counter(CounterFault),
 }
 
 /// What tells a kernel how long it slept.
@@ -102,6 +105,7 @@ impl Fault {
             Self::StatusRefused { .. } => "status refused",
             Self::Failover { .. } => "failover",
             Self::Oscillator(_) => "oscillator",
+            Self::Counter(_) => "counter",
         }
     }
 }

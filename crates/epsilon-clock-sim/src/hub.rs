@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::axis::Axis;
 use crate::config::{Hook, Hypervisor, NodeConfig, Sources};
+use crate::counter::{CounterFault, RunningCounter};
 use crate::daemon::{Daemon, Errand, Host, RunningDaemon, Write, rate_adjustment};
 use crate::fault::{Fault, Notice, Wake};
 use crate::kernel::{Adjustment, Kernel, SECOND};
@@ -204,6 +205,7 @@ pub(crate) enum Event {
         slept: i64,
     },
     RogueGone(u64),
+    CounterThaws,
 }
 
 /// Something that happened, for reports.
@@ -267,6 +269,9 @@ pub(crate) struct Machinery {
     hypervisor: Hypervisor,
     /// What its vmclock says.
     pub(crate) marker: u64,
+    pub(crate) counter: RunningCounter,
+    /// When it fell asleep.
+    asleep_since: i64,
     /// What may still be asked of NTP servers, whatever clock asks.
     pub(crate) budget: Arc<Budget>,
 }
@@ -328,6 +333,8 @@ impl Core {
             sources: config.sources,
             hypervisor: config.hypervisor,
             marker: 0,
+            counter: RunningCounter::new(config.counter),
+            asleep_since: 0,
             budget: Arc::default(),
         });
         self.plan_count(index);
@@ -342,6 +349,10 @@ impl Core {
 
     pub(crate) fn machinery(&self, node: usize) -> Option<&Machinery> {
         self.nodes.get(node)
+    }
+
+    pub(crate) fn machinery_mut(&mut self, node: usize) -> Option<&mut Machinery> {
+        self.nodes.get_mut(node)
     }
 
     pub(crate) fn mark(&self, node: usize) -> Mark {
@@ -497,7 +508,7 @@ impl Core {
             Event::Daemon(..) => machine.busy_until.max(machine.frozen_until),
             // A machine that sleeps has its other troubles when it wakes.
             Event::Fault(_) if machine.asleep => machine.busy_until,
-            Event::Fault(_) | Event::Wake { .. } | Event::RogueGone(_) => now,
+            Event::Fault(_) | Event::Wake { .. } | Event::RogueGone(_) | Event::CounterThaws => now,
         };
         if held_until > now {
             self.plan(held_until, next.node, next.event);
@@ -513,6 +524,10 @@ impl Core {
             Event::Fault(fault) => self.strike(next.node, fault),
             Event::Wake { slept } => self.wake(next.node, slept),
             Event::RogueGone(which) => self.end_rogue(next.node, which),
+            Event::CounterThaws => {
+                let raw = machine.kernel.raw_fine(now);
+                machine.counter.thaw(raw);
+            }
         }
     }
 
@@ -685,6 +700,13 @@ impl Core {
                 let rate = machine.oscillator.next_rate_ppb(now, &mut self.random);
                 machine.kernel.set_oscillator(now, rate);
             }
+            Fault::Counter(fault) => {
+                let raw = machine.kernel.raw_fine(now);
+                machine.counter.strike(raw, fault);
+                if let CounterFault::Freeze { span } = fault {
+                    self.plan(now.saturating_add(ns(span)), node, Event::CounterThaws);
+                }
+            }
         }
         self.plan_count(node);
     }
@@ -712,6 +734,7 @@ impl Core {
             return;
         };
         machine.asleep = true;
+        machine.asleep_since = now;
         machine.sleeps += 1;
         machine.healthy_since = NOT_HEALTHY;
         machine.disturbances += 1;
@@ -731,6 +754,9 @@ impl Core {
         machine.healthy_since = NOT_HEALTHY;
         machine.disturbances += 1;
         machine.kernel.resume(now, slept);
+        let raw = machine.kernel.raw_fine(now);
+        let span = Duration::from_nanos(now.abs_diff(machine.asleep_since));
+        machine.counter.wake(raw, now, span);
         self.note(node, Happening::Woke { slept });
         self.plan_count(node);
     }

@@ -13,7 +13,7 @@ pub(crate) const DAY_SECS: i64 = 86_400;
 const BILLION: i128 = 1_000_000_000;
 
 /// Fractional bits of a clock's position in ns.
-const FINE: u32 = 32;
+pub(crate) const FINE: u32 = 32;
 /// Fractional bits of a rate.
 const RATE: u32 = 62;
 const ONE: i128 = 1 << RATE;
@@ -166,6 +166,11 @@ impl Kernel {
 
     pub(crate) fn raw(&self, now: i64) -> i64 {
         whole(self.segment.raw(now))
+    }
+
+    /// Returns raw time in 2⁻³² ns.
+    pub(crate) fn raw_fine(&self, now: i64) -> i128 {
+        self.segment.raw(now)
     }
 
     pub(crate) fn mono(&self, now: i64) -> i64 {

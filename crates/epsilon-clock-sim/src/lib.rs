@@ -57,6 +57,7 @@
 //! |---|---|
 //! | [`Oscillator`] | a constant error, temperature as sine and ramp, a random walk, within a limit |
 //! | kernel | counts `maxerror` up each second, a tick or two late; caps it at 16 s; forgets its NTP state on a step; slews by tick, frequency, PLL and `adjtime`, which never touch raw time; leaps a tick late; stops raw and monotonic time in a suspend; coarse time lags a tick |
+//! | [`Counter`] | counts raw time in units of its own; it jumps, stops, disagrees and is left by its kernel as it is told to, and what becomes of it in a suspend is another thing each time |
 //! | [`Daemon`] | measures its offset over a network with asymmetric random delay, jitter and loss, and writes what it can vouch for, or what a liar would |
 //! | [`Fault`] | steps, slews, suspends, pauses, dead and frozen daemons, failovers, refused calls |
 //! | [`Preemption`] | interrupts readers between any two reads of a clock, often across the next fault, and lets another thread read or look meanwhile |
@@ -89,6 +90,7 @@ mod campaign;
 mod checker;
 mod chronyd;
 mod config;
+mod counter;
 mod daemon;
 mod fault;
 mod histogram;
@@ -113,6 +115,7 @@ pub use checker::{
     Call, Checker, Commit, Law, RESOLUTION, SlopeLimits, Subject, Testimony, Violation,
 };
 pub use config::{Hypervisor, NodeConfig, Sources};
+pub use counter::{Counter, CounterFault};
 pub use daemon::{Daemon, Manner};
 pub use fault::{Fault, Notice, Wake};
 pub use hub::Preemption;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::chronyd::SimulatedTransport;
 
 use crate::config::Sources;
+use crate::counter::{Counter, RunningCounter};
 use crate::fault::Fault;
 use crate::kernel::{Adjustment, Kernel};
 use crate::network::ns;
@@ -16,7 +17,7 @@ use crate::hub::{Hub, Mark};
 use crate::timeserver;
 use epsilon_clock::clock::{BuildError, Clock, ClockBuilder};
 use epsilon_clock::machine::{
-    Disruption, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich,
+    Disruption, Identity, Machine, NoCounter, NtpStatus, NtpStatusError, Sample, Sandwich,
 };
 use epsilon_clock::source::{ChronySource, KernelSource, NtpServer, NtpSource};
 
@@ -123,7 +124,11 @@ impl Node {
     pub fn ntp(&self) -> NtpSource {
         let hub = &self.machine.hub;
         let core = hub.lock();
-        let count = core.time_servers.len();
+        let intervals: Vec<_> = core
+            .time_servers
+            .iter()
+            .map(|server| server.interval)
+            .collect();
         let budget = core
             .machinery(self.index())
             .map_or_else(Arc::default, |machine| Arc::clone(&machine.budget));
@@ -137,15 +142,26 @@ impl Node {
             .transport(Arc::new(transport))
             .margin(Duration::ZERO)
             .manual();
-        (0..count).fold(source, |source, index| {
-            let server = NtpServer::at(timeserver::address(index))
-                .own()
-                .wander_ppb(0)
-                .interval(Duration::from_secs(4));
-            // An own server may be charged nothing.
-            let added = source.clone().server(server);
-            added.unwrap_or(source)
-        })
+        intervals
+            .into_iter()
+            .enumerate()
+            .fold(source, |source, (index, interval)| {
+                let server = NtpServer::at(timeserver::address(index))
+                    .own()
+                    .wander_ppb(0)
+                    .interval(interval);
+                // An own server may be charged nothing.
+                let added = source.clone().server(server);
+                added.unwrap_or(source)
+            })
+    }
+
+    /// Lets programs on it read its counter from now on, or not; clocks find out at their next look.
+    pub fn set_counter(&self, counter: Counter) {
+        let mut core = self.machine.hub.lock();
+        if let Some(machine) = core.machinery_mut(self.index()) {
+            machine.counter = RunningCounter::new(counter);
+        }
     }
 
     /// Lets something happen to it now.
@@ -248,6 +264,8 @@ impl fmt::Debug for SimulatedMachine {
 const CLOCK_READ: (i64, i64) = (12, 40);
 /// What one of a coarse clock takes, in ns.
 const COARSE_READ: (i64, i64) = (3, 8);
+/// What one of the counter takes, in ns.
+const COUNT_READ: (i64, i64) = (8, 24);
 /// What half of an `adjtimex` call takes, in ns.
 const HALF_CALL: (i64, i64) = (200, 500);
 
@@ -305,6 +323,28 @@ impl Machine for SimulatedMachine {
             .machinery(self.node)
             .map_or(0, |machine| machine.kernel.tick_ns());
         Duration::from_nanos(tick.unsigned_abs())
+    }
+
+    fn counter(&self) -> Result<(), NoCounter> {
+        let core = self.hub.lock();
+        core.machinery(self.node)
+            .map_or(Err(NoCounter::Unsupported), |machine| {
+                machine.counter.allowed()
+            })
+    }
+
+    fn count(&self) -> i64 {
+        let mut core = self.hub.read(self.node, COUNT_READ.0, COUNT_READ.1);
+        let now = core.now;
+        core.machinery_mut(self.node).map_or(0, |machine| {
+            machine.counter.read(machine.kernel.raw_fine(now))
+        })
+    }
+
+    fn never_suspends(&self) -> bool {
+        let core = self.hub.lock();
+        core.machinery(self.node)
+            .is_some_and(|machine| machine.counter.never_suspends())
     }
 
     fn identity(&self) -> Identity {

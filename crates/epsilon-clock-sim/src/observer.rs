@@ -66,6 +66,7 @@ struct Probe {
     interval: Interval,
     key: Key,
     held: bool,
+    counts: bool,
 }
 
 /// One clock on one node.
@@ -399,13 +400,20 @@ impl Observer {
                     .grew(u64::try_from(mine.as_nanos()).unwrap_or(u64::MAX), grown);
             }
         }
+        let counts = [Some(status), again]
+            .into_iter()
+            .flatten()
+            .any(|status| status.bound.is_some_and(|bound| bound.counter_ns > 0));
+        // The counter's term is rounded up more than once.
+        let rounded = if counts { 6 } else { 0 };
         let probe = Probe {
             called,
             raw: [raw_before, raw_after],
             interval,
             key: key(&status),
+            counts,
             // Of the terms after the reading: they have only grown since.
-            held: epsilon + Duration::from_nanos(2) < later.total(),
+            held: epsilon + Duration::from_nanos(2 + rounded) < later.total(),
         };
         if let Some(earlier) = earlier.filter(|earlier| earlier.key == probe.key && !self.leap) {
             let advanced = [probe.raw[0] - earlier.raw[1], probe.raw[1] - earlier.raw[0]];
@@ -416,6 +424,7 @@ impl Observer {
             let limits = SlopeLimits {
                 rate,
                 held: earlier.held || probe.held,
+                redrawn_ns: if counts || earlier.counts { 400 } else { 0 },
             };
             ledger
                 .checker
@@ -447,6 +456,7 @@ fn reason(error: &ClockError) -> &'static str {
             Disturbance::Moved => "moved",
             Disturbance::UnexplainedSecond => "unexplained second",
             Disturbance::Disrupted => "disrupted",
+            Disturbance::CounterDeparted => "counter departed",
             Disturbance::Interrupted => "interrupted",
             _ => "disturbed",
         },

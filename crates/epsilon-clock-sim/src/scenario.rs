@@ -16,6 +16,7 @@ use epsilon_clock::clock::ClockBuilder;
 use epsilon_clock::time::{LeapKind, LeapSecond, Timestamp};
 
 mod all;
+mod counters;
 mod daemons;
 mod forecasts;
 mod leaps;

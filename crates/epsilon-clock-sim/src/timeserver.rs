@@ -37,6 +37,8 @@ pub struct TimeServer {
     pub path: Server,
     /// What it does, each from so long after the world began; honest before the first.
     pub turns: Vec<(Duration, Serves)>,
+    /// How often a clock asks it at most.
+    pub interval: Duration,
     /// How many replies in a million come twice, or behind a copy of the one before.
     pub duplicates_per_million: u32,
     /// In how many replies in a million its clock was set between receiving and answering; what it
@@ -85,6 +87,7 @@ impl TimeServer {
         Self {
             path,
             turns: Vec::new(),
+            interval: Duration::from_secs(4),
             duplicates_per_million: 0,
             jumps_per_million: 0,
         }

@@ -1,10 +1,14 @@
 //! The few words that readers share beside the latch: when the next check is due.
 
-use crate::machine::{Disruption, Sample};
+use super::anchor::{Anchor, FRACTION};
+use crate::machine::{Counted, Disruption, Sample};
 use crate::primitive::{AtomicI64, AtomicU64, Ordering};
 
 /// The longest tick that is tolerated, in ns; Linux has none above 10 ms.
 const LONGEST_TICK: i64 = 1_000_000_000;
+
+/// How long the counter is read without a look, in ns: the kernel may have left it since.
+const UNWATCHED: i64 = 1_000_000_000;
 
 /// When the clocks are next compared and the sources next asked, and how far coarse real time may
 /// be from raw time until then.
@@ -33,7 +37,131 @@ pub(in crate::clock) struct Watch {
     look_interval: i64,
 }
 
+/// When raw time is next read beside the counter, and how far coarse real time may be from it until then.
+///
+/// A line through counts is read without raw time. So it is checked at least once a millisecond that raw
+/// time is where the counter says. The count of the last check says whether that is due; it is compared
+/// without a sign, so that a count which was set back shows as well as one that ran ahead.
+///
+/// Coarse real time is compared with counts at one fixed ratio, and never with the line, which is drawn
+/// anew now and then.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(in crate::clock) struct CountWatch {
+    /// The first count of the last check.
+    checked: AtomicI64,
+    /// How many counts later the next check is due; 0 until the ratio is known.
+    window: AtomicU64,
+    /// Coarse real time less the counter's.
+    coarse_ahead: AtomicI64,
+    /// How much raw time one count takes, in 2⁻⁵⁷ ns.
+    ratio: AtomicU64,
+    tolerance: i64,
+    /// Whether coarse real time is read at every reading, or at checks alone.
+    with_coarse: bool,
+}
+
+/// The longest that raw time is not read beside the counter, in ns.
+const WINDOW: i64 = 1_000_000;
+
+impl CountWatch {
+    pub(in crate::clock) fn new(watch: &Watch, with_coarse: bool) -> Self {
+        Self {
+            checked: AtomicI64::new(0),
+            window: AtomicU64::new(0),
+            coarse_ahead: AtomicI64::new(0),
+            ratio: AtomicU64::new(0),
+            tolerance: watch.tolerance,
+            with_coarse,
+        }
+    }
+
+    #[inline]
+    pub(in crate::clock) const fn with_coarse(&self) -> bool {
+        self.with_coarse
+    }
+
+    /// Loads the count of the last check, to be loaded before the head: a later one would seem to lie
+    /// ahead of the count.
+    #[inline]
+    pub(in crate::clock) fn checked(&self) -> i64 {
+        self.checked.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing has to be checked at this reading of the counter.
+    #[inline]
+    #[allow(
+        clippy::cast_sign_loss,
+        reason = "what lies before the check, or strayed below, shall seem huge"
+    )]
+    pub(in crate::clock) fn is_calm(&self, sample: &Sample, checked: i64) -> bool {
+        let since = sample.raw.wrapping_sub(checked) as u64;
+        if since >= self.window.load(Ordering::Relaxed) {
+            return false;
+        }
+        if !self.with_coarse {
+            return true;
+        }
+        let strayed = sample
+            .coarse
+            .wrapping_sub(self.counted(sample.raw))
+            .wrapping_sub(self.coarse_ahead.load(Ordering::Relaxed));
+        strayed.wrapping_add(self.tolerance) as u64 <= (2 * self.tolerance) as u64
+    }
+
+    /// Counts raw time by the counter, from a zero of its own.
+    #[inline]
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "only differences count"
+    )]
+    fn counted(&self, count: i64) -> i64 {
+        let ratio = u128::from(self.ratio.load(Ordering::Relaxed));
+        ((u128::from(count as u64) * ratio) >> FRACTION) as i64
+    }
+
+    /// Notes at what ratio counts are compared, once and for all.
+    pub(in crate::clock) fn count_by(&self, anchor: &Anchor, guard_interval: i64) {
+        let [least, _] = anchor.ratio();
+        let zero = (0, least);
+        let fixed =
+            self.ratio
+                .compare_exchange(zero.0, zero.1, Ordering::Relaxed, Ordering::Relaxed);
+        if fixed.is_ok() {
+            let window = anchor.counts_in(WINDOW.min(guard_interval));
+            self.window
+                .store(window.max(0).unsigned_abs(), Ordering::Release);
+        }
+    }
+
+    /// Notes that both clocks were found in order.
+    pub(in crate::clock) fn note(&self, counted: &Counted, watch: &Watch) {
+        // Where coarse real time was when raw time was last compared, in the counter's terms.
+        let ahead = watch.coarse_ahead.load(Ordering::Relaxed);
+        let shift = counted
+            .sample
+            .raw
+            .wrapping_sub(self.counted(counted.before));
+        self.coarse_ahead
+            .store(ahead.wrapping_add(shift), Ordering::Relaxed);
+        // The first count: what happened while the others were read would be missed by a later one.
+        self.checked.store(counted.before, Ordering::Release);
+    }
+}
+
 impl Watch {
+    /// Returns true if a look began within the last second.
+    pub(in crate::clock) fn is_looked_after(&self, raw: i64) -> bool {
+        let next = self.next_look.load(Ordering::Relaxed);
+        raw.saturating_sub(next) < UNWATCHED.saturating_sub(self.look_interval)
+    }
+
+    pub(in crate::clock) const fn guard_interval(&self) -> i64 {
+        self.guard_interval
+    }
+
     pub(in crate::clock) fn new(coarse_tick: i64, guard_interval: i64, look_interval: i64) -> Self {
         // The check is what finds a look to be due.
         let guard_interval = guard_interval.min(look_interval);

@@ -17,14 +17,8 @@ use crate::source::SyncClaim;
 use crate::time::{Claim, Timestamp};
 
 impl State {
-    /// Returns true if the claim in force would no longer be, so that it has to be closed first.
-    pub(crate) fn loses_its_claim(&self, next: &Self) -> bool {
-        let lost = |old: Claim| next.claim_in_force() != Some(old);
-        self.claim_in_force().is_some_and(lost)
-    }
-
-    /// Takes the place of `before`, whose claim was closed at raw instant `closed` if it loses it: puts the
-    /// floor that it owes under its claim, or is contradicted by it.
+    /// Takes the place of `before`, whose claim was closed at raw instant `closed` if it had one: puts the
+    /// floor that is owed under the claim, or is contradicted by it.
     pub(crate) fn succeed(
         &mut self,
         before: &Self,
@@ -57,13 +51,14 @@ impl State {
             }
             None => next.answering.set_floor(owed),
         }
-        if next.rate.is_empty() && !before.rate.is_empty() {
+        let mut rates = next.rates.iter().zip(&before.rates);
+        if rates.any(|(next, before)| next.is_empty() && !before.is_empty()) {
             events.note(Count::RateResets);
         }
         events
     }
 
-    fn claim_in_force(&self) -> Option<Claim> {
+    pub(super) fn claim_in_force(&self) -> Option<Claim> {
         self.in_force().map(|sync| sync.claim)
     }
 
@@ -195,7 +190,6 @@ mod tests {
     fn t3_the_floor_is_where_the_closed_claim_had_come_to() {
         let before = served(0, sync(0, 100, 200));
         let wider = served(0, sync(50, 90, 300));
-        assert!(before.loses_its_claim(&wider));
         let mut next = wider;
         let events = next.succeed(&before, Some(60), &policy());
         assert_eq!(floor_of(&next), Some(160));
@@ -217,10 +211,13 @@ mod tests {
             .answering
             .set_floor(Some(Timestamp::from_unix_nanos(150)));
         let same = served(1, sync(0, 100, 200));
-        assert!(!before.loses_its_claim(&same));
         let mut next = same;
-        let _ = next.succeed(&before, None, &policy());
+        let _ = next.succeed(&before, Some(40), &policy());
         assert_eq!(floor_of(&next), Some(150));
+        // What it had come to by itself is no more than it says from then on.
+        let mut next = same;
+        let _ = next.succeed(&before, Some(60), &policy());
+        assert_eq!(floor_of(&next), Some(160));
     }
 
     #[test]

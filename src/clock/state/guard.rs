@@ -3,7 +3,7 @@
 use super::{Answering, State};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
-use crate::machine::{Disruption, Disturbance, Identity, Sandwich};
+use crate::machine::{Disruption, Disturbance, Identity, NoCounter, Sandwich};
 use crate::source::SyncClaim;
 use crate::time::{LeapKind, LeapSecond};
 
@@ -19,6 +19,7 @@ pub(crate) const SUSPEND_RESOLUTION: i64 = 1_000;
 
 impl State {
     /// Compares the clocks with what they were; `None` if nothing happened to them.
+    #[inline(never)]
     pub(crate) fn guard(
         &mut self,
         policy: &Policy,
@@ -42,14 +43,19 @@ impl State {
             return self.leap_overdue(clocks);
         }
         let identity = identity();
+        if self.is_elsewhere(identity) {
+            return Some(self.void(policy, Disturbance::Moved, clocks, identity));
+        }
+        Some(self.stepped(policy, stepped, clocks, identity))
+    }
+
+    /// Returns true if the clocks that this process reads may be others than those that were seen.
+    pub(crate) fn is_elsewhere(&self, identity: Identity) -> bool {
         // A forked child lives on with the clock that it inherited, unless its clocks are others. Where
         // the time namespace cannot be read, that is not known.
         let same_clocks =
             identity.time_namespace == self.identity.time_namespace && identity.time_namespace != 0;
-        if identity != self.identity && !same_clocks {
-            return Some(self.void(policy, Disturbance::Moved, clocks, identity));
-        }
-        Some(self.stepped(policy, stepped, clocks, identity))
+        identity != self.identity && !same_clocks
     }
 
     /// Real time has come to a leap second and gone on as if there were none: it was called off when no
@@ -108,7 +114,7 @@ impl State {
     }
 
     /// Raw time does not connect to what was known: every claim is void.
-    pub(super) fn void(
+    pub(crate) fn void(
         &mut self,
         policy: &Policy,
         cause: Disturbance,
@@ -122,7 +128,8 @@ impl State {
         for record in self.sources.iter_mut().take(policy.source_count()) {
             record.void();
         }
-        self.rate.reset();
+        self.forget_rates();
+        self.counting.forget(NoCounter::Uncompared);
         self.assumption.break_by(cause);
         self.stop_serving(policy);
         Events::of(Count::Suspends)

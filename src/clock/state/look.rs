@@ -57,6 +57,7 @@ impl State {
     }
 
     /// Takes in what every source found, `clocks` being read after the last look.
+    #[inline(never)]
     pub(crate) fn looked(
         &mut self,
         policy: &Policy,
@@ -121,7 +122,12 @@ impl State {
             match record.hear(look, trial) {
                 Some(by) if policy.is_judge(index) => evidence = evidence.max(Some((by, index))),
                 // A helper that excludes itself is its own affair.
-                Some(by) => record.overrule(by),
+                Some(by) => {
+                    record.overrule(by);
+                    if let Some(rate) = self.rates.get_mut(policy.rate_of(index)) {
+                        rate.reset();
+                    }
+                }
                 None => {}
             }
         }
@@ -248,6 +254,9 @@ impl State {
                 .max();
             if let (Some(by), Some(record)) = (missed_by, self.sources.get_mut(helper)) {
                 record.overrule(by);
+                if let Some(rate) = self.rates.get_mut(policy.rate_of(helper)) {
+                    rate.reset();
+                }
             }
         }
     }
@@ -267,9 +276,9 @@ impl State {
             if let LeapNotice::Passed(leap) = look.leap {
                 self.leapt = Some(leap.boundary);
                 self.unexplained = None;
-                if let Some(open) = &self.step
-                    && open.cause() == Disturbance::UnexplainedSecond
-                {
+                let is_unexplained =
+                    |open: &OpenStep| open.cause() == Disturbance::UnexplainedSecond;
+                if self.step.as_ref().is_some_and(is_unexplained) {
                     // It was announced after all: what was claimed before stands on its scale.
                     self.step = None;
                 }
@@ -309,7 +318,7 @@ impl State {
                     .is_some_and(|leap| leapt != Some(leap.boundary))
             });
         }
-        self.rate.reset();
+        self.forget_rates();
     }
 
     fn knows_of_no_leap(&self) -> bool {
@@ -346,7 +355,9 @@ impl State {
         for record in &mut self.sources {
             record.revise(revise);
         }
-        self.rate.revise(revise);
+        for rate in &mut self.rates {
+            rate.revise(revise);
+        }
         if let Answering::Assumed { sync, .. } = &mut self.answering {
             sync.claim = revise(sync.claim);
         }
@@ -363,7 +374,7 @@ impl State {
             for record in &mut self.sources {
                 record.forget();
             }
-            self.rate.reset();
+            self.forget_rates();
             self.epoch = self.epoch.wrapping_add(1);
             self.step = None;
             self.answering = Answering::nothing(Why::Unheard);

@@ -37,6 +37,13 @@ impl Word {
         }
     }
 
+    pub(super) const fn claim_ref(&self) -> Option<&SyncClaim> {
+        match self {
+            Self::Inherited(sync) | Self::Own(sync) => Some(sync),
+            Self::Unheard | Self::Voided => None,
+        }
+    }
+
     pub(super) const fn claim_mut(&mut self) -> Option<&mut SyncClaim> {
         match self {
             Self::Inherited(sync) | Self::Own(sync) => Some(sync),

@@ -37,6 +37,7 @@ fn sync(raw: i64) -> SyncClaim {
             wander_ns: 9,
             unseen_ns: 4,
             bracket_ns: 5,
+            counter_ns: 10,
             drift_ns: 6,
             assumed_ns: 7,
         },
@@ -78,11 +79,10 @@ fn motley() -> State {
             max_wander_ppb: 100,
         };
         let claim = sync(7_000 + at).claim.with_leap(None);
-        state.rate.learn(claim, &limits).unwrap();
+        state.rates[1].learn(claim, &limits).unwrap();
     }
-    state
-        .rate
-        .revise(|claim| claim.with_leap(sync(9).claim.leap()));
+    state.rates[1].revise(|claim| claim.with_leap(sync(9).claim.leap()));
+    state.rates[2].reset();
     let policy = Policy::default();
     for (record, raw) in state.sources.iter_mut().zip([100, 200, 300, 400]) {
         let words: [i64; SourceMemory::WORDS] =
@@ -105,7 +105,7 @@ fn comes_back(state: &State) {
     let mut words = [7; SLOT_WORDS];
     state.store(&mut words);
     let mut place = State {
-        rate: RateHistory::EMPTY,
+        rates: [RateHistory::EMPTY; MAX_SOURCES],
         sources: [SourceRecord::default(); MAX_SOURCES],
         ..motley()
     };

@@ -92,6 +92,7 @@ impl State {
 
     /// Weighs a look's write while a step is open, and takes it into the record as far as it counts;
     /// returns true if it settled the matter.
+    #[inline(never)]
     pub(super) fn weigh_write(&mut self, policy: &Policy, index: usize, look: &Look) -> bool {
         let (Some(mut open), Finding::Write(sync)) = (self.step, look.finding) else {
             return false;
@@ -139,6 +140,7 @@ impl State {
     }
 
     /// The claim from before the step stands: what disagrees with it goes.
+    #[inline(never)]
     fn vindicate(&mut self, open: &OpenStep, before: Claim) {
         if let Some(leap) = before.leap().filter(|leap| open.leap == Some(*leap)) {
             self.leapt = Some(leap.boundary);
@@ -152,7 +154,9 @@ impl State {
             for record in &mut self.sources {
                 record.revise(rescale);
             }
-            self.rate.revise(rescale);
+            for rate in &mut self.rates {
+                rate.revise(rescale);
+            }
         }
         for record in &mut self.sources {
             record.drop_if(|claim| before.contradiction(claim).is_some());
@@ -161,6 +165,7 @@ impl State {
     }
 
     /// The updates since the step count by themselves: nothing from before it does.
+    #[inline(never)]
     fn start_anew(&mut self, index: usize, sync: SyncClaim) {
         for (other, record) in self.sources.iter_mut().enumerate() {
             record.forget();
@@ -168,7 +173,7 @@ impl State {
                 record.word = Word::Own(sync);
             }
         }
-        self.rate.reset();
+        self.forget_rates();
         self.epoch = self.epoch.wrapping_add(1);
         self.step = None;
     }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::answer::{Answer, Clocks, History};
@@ -27,6 +28,9 @@ const SHARP: i64 = 2_000;
 const QUESTIONS: usize = 4;
 const CHEAP: u64 = 25_000;
 
+/// What the count of questions in vain says once there was an answer.
+const ANSWERED: u32 = u32::MAX;
+
 /// What was last heard, and how much has been heard.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Contents {
@@ -50,6 +54,8 @@ pub(super) struct Mailbox {
     contents: Mutex<Inner>,
     /// Makes sequence numbers that cannot be guessed.
     sequences: RandomState,
+    /// How often chronyd was asked in vain before its first answer; [`ANSWERED`] since then.
+    in_vain: AtomicU32,
 }
 
 /// What is kept from one answer to the next.
@@ -69,6 +75,24 @@ impl Mailbox {
     #[cfg(test)]
     pub(super) fn hold(&self) -> impl Drop + '_ {
         self.contents.lock().unwrap()
+    }
+
+    fn has_answered(&self) -> bool {
+        self.in_vain.load(Ordering::Relaxed) == ANSWERED
+    }
+
+    /// Returns how long to wait before chronyd is asked again, usually after `interval`.
+    ///
+    /// Twice as long after each question until the first answer, up to `longest`: most machines without a
+    /// chronyd never get one.
+    pub(super) fn next_in(&self, interval: Duration, longest: Duration) -> Duration {
+        if self.has_answered() {
+            return interval;
+        }
+        // The first question, when the clock is built, is followed by the second at the usual time.
+        let doubled = self.in_vain.load(Ordering::Relaxed).saturating_sub(1);
+        let factor = 1_u32.checked_shl(doubled).unwrap_or(u32::MAX);
+        interval.saturating_mul(factor).min(longest.max(interval))
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, Inner>> {
@@ -110,8 +134,18 @@ impl Mailbox {
                 break;
             }
         }
-        // No answer leaves the last one to grow old.
-        let Some(exchange) = cheapest else { return };
+        let Some(exchange) = cheapest else {
+            // No answer leaves the last one to grow old.
+            if !self.has_answered() {
+                let in_vain = self.in_vain.load(Ordering::Relaxed);
+                self.in_vain.store(
+                    in_vain.saturating_add(1).min(ANSWERED - 1),
+                    Ordering::Relaxed,
+                );
+            }
+            return;
+        };
+        self.in_vain.store(ANSWERED, Ordering::Relaxed);
         if let Some(mut inner) = self.lock_with_retries() {
             let inner = &mut *inner;
             inner.contents.serial = inner.contents.serial.saturating_add(1);

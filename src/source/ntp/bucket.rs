@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// P6: whoever asks and however often, over any stretch a server gets no more requests than
+        /// P6: however many ask and however often, over any stretch a server gets no more requests than
         /// its bucket held and was filled with.
         #[test]
         fn p6_no_stretch_holds_more_requests_than_the_budget(

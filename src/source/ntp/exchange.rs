@@ -7,7 +7,10 @@ use std::net::SocketAddr;
 
 use super::bucket::Budget;
 use super::cookie::{self, Cookie};
+#[cfg(feature = "nts")]
+use super::nts::{Envelope, Failure, Opened};
 use super::packet::{BUFFER_LEN, Reply, request};
+use super::refusal::NtsRefusal;
 use crate::machine::{Disruption, Identity, Machine, OffsetRange, Sandwich};
 
 /// How long a reply is waited for: all sources of a clock are asked by one thread, and the others'
@@ -138,6 +141,65 @@ impl Exchange {
     }
 }
 
+/// What a server is asked with.
+#[derive(Clone, Debug)]
+pub(super) enum Seal {
+    /// Nothing but the request's own bits.
+    Plain,
+    #[cfg(feature = "nts")]
+    Nts(Box<Envelope>),
+}
+
+/// A reply to a request of ours, and what came with it.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) reply: Reply,
+    pub(super) clocks: Clocks,
+    #[cfg(feature = "nts")]
+    pub(super) cookies: Vec<Vec<u8>>,
+}
+
+#[cfg(not(feature = "nts"))]
+struct Opened {
+    reply: Reply,
+}
+
+impl Seal {
+    fn request(&self, cookie: Cookie) -> Option<Vec<u8>> {
+        match self {
+            Self::Plain => Some(request(cookie).to_vec()),
+            #[cfg(feature = "nts")]
+            Self::Nts(envelope) => envelope.seal(cookie),
+        }
+    }
+
+    /// Reads a reply to the request with this cookie; otherwise what is to be told of the datagram, if it
+    /// stays the last.
+    fn open(&self, datagram: &[u8], cookie: Cookie) -> Result<Opened, Option<NtsRefusal>> {
+        match self {
+            Self::Plain => match Reply::parse(datagram, cookie) {
+                Ok(reply) => Ok(Opened {
+                    reply,
+                    #[cfg(feature = "nts")]
+                    cookies: Vec::new(),
+                }),
+                Err(_) => Err(None),
+            },
+            #[cfg(feature = "nts")]
+            Self::Nts(envelope) => {
+                envelope
+                    .open(datagram, cookie)
+                    .map_err(|failure| match failure {
+                        Failure::NotOurs => None,
+                        Failure::Plain => Some(NtsRefusal::Plain),
+                        Failure::Forged => Some(NtsRefusal::Forged),
+                        Failure::UnknownCookie => Some(NtsRefusal::UnknownCookie),
+                    })
+            }
+        }
+    }
+}
+
 /// Why a request came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
@@ -145,6 +207,8 @@ pub(super) enum Loss {
     NoReply,
     /// Something happened to the clocks meanwhile.
     Disturbed,
+    /// What came is not the server's, as far as its seal shows.
+    NotSealed(NtsRefusal),
 }
 
 /// Asks a server once.
@@ -156,15 +220,18 @@ pub(super) fn ask(
     machine: &dyn Machine,
     transport: &dyn Transport,
     server: SocketAddr,
-) -> Result<(Reply, Clocks), Loss> {
+    seal: &Seal,
+) -> Result<Answer, Loss> {
     let lost = |_: io::Error| Loss::NoReply;
     let cookie = Cookie::from_bits(transport.random_bits().map_err(lost)?);
+    // Sealed before the clocks are read: what that takes is no part of the round trip.
+    let datagram = seal.request(cookie).ok_or(Loss::NoReply)?;
     let mut channel = transport.open(server).map_err(lost)?;
     let surroundings = Surroundings::read(machine).ok_or(Loss::Disturbed)?;
     let before = sharp(machine);
     let sent = machine.sample().raw;
-    channel.send(&request(cookie)).map_err(lost)?;
-    let (reply, received) = receive(machine, channel.as_mut(), cookie, sent)?;
+    channel.send(&datagram).map_err(lost)?;
+    let (opened, received) = receive(machine, channel.as_mut(), seal, cookie, sent)?;
     let after = sharp(machine);
     let slept = before.boot_offset().moved_to(&after.boot_offset()) != 0;
     let undisturbed = Surroundings::read(machine) == Some(surroundings);
@@ -185,18 +252,29 @@ pub(super) fn ask(
         boot_offset: before.boot_offset(),
         surroundings,
     };
-    Ok((reply, clocks))
+    Ok(Answer {
+        reply: opened.reply,
+        clocks,
+        #[cfg(feature = "nts")]
+        cookies: opened.cookies,
+    })
 }
 
 /// Waits for the reply to this request, and reads raw time at once when it is there.
+///
+/// Not the kernel's own stamp of when it came in, which would be earlier by microseconds, and by
+/// milliseconds on a busy machine: it is of real time, which two steps between request and reply, back and
+/// forth, shift unseen. Nothing here rests on real time otherwise.
 fn receive(
     machine: &dyn Machine,
     channel: &mut dyn Channel,
+    seal: &Seal,
     cookie: Cookie,
     sent: i64,
-) -> Result<(Reply, i64), Loss> {
+) -> Result<(Opened, i64), Loss> {
     let deadline = sent.saturating_add(i64::try_from(PATIENCE.as_nanos()).unwrap_or(i64::MAX));
     let mut now = sent;
+    let mut loss = Loss::NoReply;
     // What is no reply to us is passed over: its sender cannot keep the reply out.
     for _ in 0..STRANGERS {
         let left = u64::try_from(deadline.saturating_sub(now)).unwrap_or(0);
@@ -204,16 +282,19 @@ fn receive(
             break;
         }
         let mut buffer = [0; BUFFER_LEN];
-        let length = channel
-            .receive(&mut buffer, Duration::from_nanos(left))
-            .map_err(|_| Loss::NoReply)?;
+        let patience = Duration::from_nanos(left);
+        let Ok(length) = channel.receive(&mut buffer, patience) else {
+            break;
+        };
         now = machine.sample().raw;
         let datagram = buffer.get(..length).unwrap_or(&[]);
-        if let Ok(reply) = Reply::parse(datagram, cookie) {
-            return Ok((reply, now));
+        match seal.open(datagram, cookie) {
+            Ok(opened) => return Ok((opened, now)),
+            Err(Some(refusal)) => loss = Loss::NotSealed(refusal),
+            Err(None) => {}
         }
     }
-    Err(Loss::NoReply)
+    Err(loss)
 }
 
 fn sharp(machine: &dyn Machine) -> Sandwich {
@@ -257,7 +338,7 @@ pub(super) mod tests {
 
     /// Asks once in this world; the claim, and true time when raw time was read for it.
     fn exchanged(world: &World, distance_ns: u64) -> Result<bool, Loss> {
-        let (reply, clocks) = ask(world, world, server())?;
+        let Answer { reply, clocks, .. } = ask(world, world, server(), &Seal::Plain)?;
         let truth = world.truth_at(clocks.received);
         let exchange = Exchange {
             reply,

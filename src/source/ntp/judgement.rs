@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use super::exchange::Exchange;
 use super::leap;
-use super::mailbox::{Contents, Mailbox};
+use super::mailbox::{Contents, Looked, Mailbox};
 use super::memory::Remembered;
 use super::refusal::NtpRefusal;
-use super::server::{Heard, OLDEST, Situation, Testimony, weigh};
+use super::server::{Heard, Learned, OLDEST, Situation, Testimony, weigh};
 use super::settings::{NtpServer, Votes};
 use super::status::{NtpServerState, NtpServerStatus};
 use crate::machine::Disturbance;
@@ -64,7 +64,6 @@ pub(super) fn look(
     let Some(disruption) = context.machine.disruption() else {
         return Look::new(Finding::Unsettled);
     };
-    let rate = RateBounds::symmetric(context.max_drift_ppb);
     let mut known = memory.load().unwrap_or_else(|| {
         // What was asked while the clock was being built counts, unless the clocks were disturbed.
         let barrier = if context.may_inherit {
@@ -72,24 +71,35 @@ pub(super) fn look(
         } else {
             now.raw
         };
-        Remembered::first(barrier, now.raw)
+        Remembered::first(barrier, now.raw, context.rate_serial)
     });
     known.opened = now.raw;
+    if known.rate_serial != context.rate_serial {
+        known.rate_serial = context.rate_serial;
+        known.unlearned_at = now.raw;
+    }
     let situation = Situation {
         raw: now.raw,
         boot_offset: now.boot_offset(),
         disruption,
         barrier: known.barrier,
-        rate,
+        guess: RateBounds::symmetric(context.max_drift_ppb),
+        learned: Learned {
+            rate: context.rate,
+            since: known.unlearned_at,
+            clocksource: context.machine.clocksource(),
+        },
         leap: known.leap,
     };
     let judgement = judge(&contents, rules, &situation, &mut known);
     let nothing_connects = known.barrier == now.raw;
-    mailbox.note_look(
-        report(&contents, servers, &judgement.states, now.raw),
-        rate,
-        (judgement.in_doubt || nothing_connects).then_some(contents.serial),
-    );
+    mailbox.note_look(Looked {
+        report: report(&contents, servers, &judgement.states, now.raw),
+        rate: context.rate,
+        in_doubt: (judgement.in_doubt || nothing_connects).then_some(contents.serial),
+        #[cfg(feature = "nts")]
+        in_force: context.in_force.copied(),
+    });
     memory.store(&known);
     Look::new(judgement.finding).with_leap(judgement.leap)
 }
@@ -303,7 +313,13 @@ fn shortfall(
     too_few: NtpRefusal,
 ) -> NtpRefusal {
     let Some(last) = heard.iter().filter_map(|heard| heard.replied_at).max() else {
-        return NtpRefusal::NoAnswer;
+        // Nothing but what a server that has to prove its name could not prove.
+        let mut refusals = heard.iter().map(|heard| heard.refusal);
+        let first = refusals.next().flatten();
+        return match first {
+            Some(refusal) if refusals.all(|other| other == first) => refusal,
+            _ => NtpRefusal::NoAnswer,
+        };
     };
     let silent_for = raw.saturating_sub(last);
     if silent_for > OLDEST {
@@ -346,7 +362,9 @@ fn conclude(
     known: &mut Remembered,
 ) -> (Finding, LeapNotice) {
     let interval = agreed.agreement.interval();
-    let claim = Claim::new(agreed.raw, interval, situation.rate);
+    // At the guess: what was learned is assumed for a span from when it was, and the clock narrows the
+    // claim by what it learns of this one.
+    let claim = Claim::new(agreed.raw, interval, situation.guess);
     let indicators = panel.members.iter().map(|m| m.exchange.reply.leap);
     let elected = leap::elected(indicators, rules.max_faulty, &interval);
     if let Some(elected) = elected {
@@ -562,13 +580,18 @@ mod tests {
             boot_offset: OffsetRange::default(),
             disruption: Disruption::default(),
             barrier: known.barrier,
-            rate: RateBounds::symmetric(DRIFT),
+            guess: RateBounds::symmetric(DRIFT),
+            learned: Learned {
+                rate: RateBounds::symmetric(DRIFT),
+                since: known.unlearned_at,
+                clocksource: 0,
+            },
             leap: known.leap,
         }
     }
 
     fn first() -> Remembered {
-        Remembered::first(i64::MIN, 0)
+        Remembered::first(i64::MIN, 0, 0)
     }
 
     fn judge_at(raw: i64, servers: &[&[Trip]], f: usize, known: &mut Remembered) -> Judgement {
@@ -766,9 +789,104 @@ mod tests {
         assert!(is_true(&written(&settled).unwrap()));
     }
 
+    /// Bounds on the rate in force since this raw instant.
+    fn learned(lo_ppb: i32, hi_ppb: i32, since: i64) -> Learned {
+        Learned {
+            rate: RateBounds::new(lo_ppb, hi_ppb).unwrap(),
+            since,
+            clocksource: 0,
+        }
+    }
+
+    /// What two servers that must agree come to, of which one was asked a while ago.
+    fn two(now: i64, old: Trip, learned: Learned) -> Option<Claim> {
+        let fresh = Trip {
+            port: 2,
+            came_at: now,
+            ..TRIP
+        };
+        let mut known = first();
+        let situation = Situation {
+            learned,
+            ..situation(now, &known)
+        };
+        let heard = contents(&[&[old], &[fresh]]);
+        written(&judge(&heard, &rules(2, 0), &situation, &mut known))
+    }
+
+    #[test]
+    fn r5_exchanges_are_carried_with_what_was_learned() {
+        let now = TRIP.came_at + 1_000 * BILLION;
+        // A narrow one of before: carried at the guess it says nothing beside the fresh one.
+        let sharp = Trip {
+            there: MS / 10,
+            back: MS / 10,
+            distance: MS / 10,
+            ..TRIP
+        };
+        let width = |rate: i32| {
+            let claim = two(now, sharp, learned(-rate, rate, i64::MIN)).unwrap();
+            assert!(is_true(&claim));
+            claim.interval().width()
+        };
+        assert!(width(1_000) < Duration::from_millis(3));
+        assert!(width(200_000) > Duration::from_millis(13));
+    }
+
+    /// The oscillator ran 100 ppm fast until what was learned was forgotten.
+    #[test]
+    fn r4_what_is_forgotten_is_forgotten_of_the_exchanges_too() {
+        let now = TRIP.came_at + 1_000 * BILLION;
+        let old = Trip {
+            morning: MORNING - 100 * MS,
+            ..TRIP
+        };
+        let bounds = |since| learned(-10_000, 10_000, since);
+        let claim = two(now, old, bounds(old.came_at + BILLION)).unwrap();
+        assert!(is_true(&claim));
+        // Or another clock source counted.
+        let other_counter = Learned {
+            clocksource: 1,
+            ..bounds(i64::MIN)
+        };
+        assert!(is_true(&two(now, old, other_counter).unwrap()));
+        // Neither happened, and such an exchange is a lie: the two servers cannot both be true.
+        assert_eq!(two(now, old, bounds(i64::MIN)), None);
+    }
+
+    /// +60 ppm until the window of what was learned began, and +30 in it: what was learned says nothing of
+    /// the exchange of before, and that one is too old to speak for its server.
+    #[test]
+    fn p11_r4_a_rate_that_changed_before_the_window() {
+        let now = 20_000 * BILLION;
+        // UTC came on by so much more than raw time in the 1 500 s before the window, and in it.
+        let (before, within) = (90 * MS, 60 * MS);
+        let old = Trip {
+            came_at: now - 3_500 * BILLION,
+            morning: MORNING - before - within,
+            ..TRIP
+        };
+        let fresh = Trip {
+            serial: 2,
+            came_at: now,
+            ..TRIP
+        };
+        let mut known = first();
+        let situation = Situation {
+            learned: learned(-20_000, 30_000, i64::MIN),
+            ..situation(now, &known)
+        };
+        let heard = contents(&[&[old, fresh]]);
+        let judgement = judge(&heard, &rules(1, 0), &situation, &mut known);
+        let claim = written(&judgement).expect("no contradiction");
+        assert!(is_true(&claim));
+        let alone = judge(&contents(&[&[old]]), &rules(1, 0), &situation, &mut first());
+        assert_eq!(written(&alone), None);
+    }
+
     #[test]
     fn x4_an_exchange_that_began_before_a_void_does_not_count() {
-        let mut known = Remembered::first(TRIP.came_at - MS, 0);
+        let mut known = Remembered::first(TRIP.came_at - MS, 0, 0);
         let judgement = judge_at(TRIP.came_at, &[&[TRIP]], 0, &mut known);
         assert!(written(&judgement).is_none());
         let next = Trip {
@@ -849,7 +967,7 @@ mod tests {
         let apart: [&[Trip]; 3] = [&[jumps(1, 7)], &[jumps(2, 8)], &[honest(3)]];
         let judgement = judge_at(TRIP.came_at, &apart, 1, &mut first());
         assert_ne!(judgement.finding, stood_still);
-        // Nobody else can say of the only one.
+        // No other can say of the only one.
         let judgement = judge_at(TRIP.came_at, &[&[jumps(1, 1)]], 0, &mut first());
         assert_eq!(judgement.finding, stood_still);
     }

@@ -4,10 +4,12 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use super::exchange::{Transport, ask};
-use super::server::{Heard, Outcome, Round, Server};
+use super::server::{Heard, Moment, Outcome, Round, Server, Target};
 use super::settings::NtpServer;
 use super::status::NtpServerStatus;
 use crate::machine::Machine;
+#[cfg(feature = "nts")]
+use crate::time::{Claim, Timestamp};
 use crate::time::{DEFAULT_MAX_DRIFT_PPB, RateBounds};
 
 /// How often the thread that asks tries to get at the mailbox, a tenth of a millisecond apart. Not
@@ -32,6 +34,21 @@ struct Wishes {
     /// The one that was acted on last.
     asked_again: Option<u64>,
     report: Vec<NtpServerStatus>,
+    /// The claim in force at the last look.
+    #[cfg(feature = "nts")]
+    in_force: Option<Claim>,
+}
+
+/// What a look found.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub(super) report: Vec<NtpServerStatus>,
+    /// The rate at which exchanges are carried.
+    pub(super) rate: RateBounds,
+    /// The serial number of exchanges that are in doubt.
+    pub(super) in_doubt: Option<u64>,
+    #[cfg(feature = "nts")]
+    pub(super) in_force: Option<Claim>,
 }
 
 /// The mailbox; a look never waits for it.
@@ -66,6 +83,8 @@ impl Default for Mailbox {
                 in_doubt: None,
                 asked_again: None,
                 report: Vec::new(),
+                #[cfg(feature = "nts")]
+                in_force: None,
             }),
             asking: Mutex::default(),
         }
@@ -98,20 +117,19 @@ impl Mailbox {
     }
 
     /// Notes what a look found; left out if another look is just doing so.
-    pub(super) fn note_look(
-        &self,
-        report: Vec<NtpServerStatus>,
-        rate: RateBounds,
-        in_doubt: Option<u64>,
-    ) {
+    pub(super) fn note_look(&self, looked: Looked) {
         let Some(mut wishes) = try_lock(&self.wishes) else {
             return;
         };
-        wishes.rate = rate;
-        wishes.report = report;
+        wishes.rate = looked.rate;
+        wishes.report = looked.report;
+        #[cfg(feature = "nts")]
+        {
+            wishes.in_force = looked.in_force;
+        }
         // Once for each state of affairs: what asking again did not settle is asked on schedule.
-        if in_doubt.is_some() && in_doubt != wishes.asked_again {
-            wishes.in_doubt = in_doubt;
+        if looked.in_doubt.is_some() && looked.in_doubt != wishes.asked_again {
+            wishes.in_doubt = looked.in_doubt;
         }
     }
 
@@ -143,8 +161,14 @@ impl Mailbox {
             asking.servers = servers.iter().zip(randoms).map(new).collect();
         }
         let mut rate = RateBounds::symmetric(DEFAULT_MAX_DRIFT_PPB);
+        #[cfg(feature = "nts")]
+        let mut in_force = None;
         if let Some(mut wishes) = lock_patiently(&self.wishes) {
             rate = wishes.rate;
+            #[cfg(feature = "nts")]
+            {
+                in_force = wishes.in_force;
+            }
             if let Some(in_doubt) = wishes.in_doubt.take() {
                 wishes.asked_again = Some(in_doubt);
                 for server in &mut asking.servers {
@@ -152,13 +176,24 @@ impl Mailbox {
                 }
             }
         }
+        let moment = Moment {
+            raw,
+            #[cfg(feature = "nts")]
+            utc: utc_for_certificates(machine, raw, in_force),
+        };
         let due: Vec<_> = asking
             .servers
             .iter_mut()
             .enumerate()
-            .filter_map(|(index, server)| Some((index, server.due(raw, transport)?)))
+            .filter_map(|(index, server)| Some((index, server.due(&moment, transport)?)))
             .collect();
-        if due.is_empty() && asking.round > 0 {
+        // Keys that are not to be had are news as well.
+        let said = try_lock(&self.contents).map(|contents| Arc::clone(&contents));
+        let is_as_said = said.is_some_and(|said| {
+            let mut pairs = asking.servers.iter().zip(&said.servers);
+            pairs.all(|(server, said)| server.refusal() == said.refusal)
+        });
+        if due.is_empty() && asking.round > 0 && is_as_said {
             return;
         }
         asking.round += 1;
@@ -170,7 +205,7 @@ impl Mailbox {
             max_distance_ns: limits.max_distance_ns,
             rate,
         };
-        for ((index, address), outcome) in due.into_iter().zip(outcomes) {
+        for ((index, Target { address, .. }), outcome) in due.into_iter().zip(outcomes) {
             asking.serial += 1;
             let random = transport.random_bits().unwrap_or(u64::MAX / 2);
             if let Some(server) = asking.servers.get_mut(index) {
@@ -187,6 +222,20 @@ impl Mailbox {
     }
 }
 
+/// Returns the instant by which certificates are dated: the middle of the interval in force; where there is
+/// none the machine's own clock, or this release's earliest date if that is later.
+///
+/// A machine that believes to be in 1970 would otherwise find every certificate to be of the future, and
+/// never get the time that would tell it better.
+#[cfg(feature = "nts")]
+fn utc_for_certificates(machine: &dyn Machine, raw: i64, in_force: Option<Claim>) -> Timestamp {
+    let interval = in_force.and_then(|claim| claim.carry(raw).ok());
+    interval.map_or_else(
+        || Timestamp::from_unix_nanos(machine.sandwich().real).max(super::stamp::earliest_date()),
+        |interval| interval.midpoint(),
+    )
+}
+
 fn randoms(transport: &dyn Transport, count: usize) -> std::io::Result<Vec<u64>> {
     (0..count).map(|_| transport.random_bits()).collect()
 }
@@ -194,26 +243,50 @@ fn randoms(transport: &dyn Transport, count: usize) -> std::io::Result<Vec<u64>>
 fn ask_all(
     machine: &dyn Machine,
     transport: &dyn Transport,
-    due: &[(usize, std::net::SocketAddr)],
+    due: &[(usize, Target)],
 ) -> Vec<Outcome> {
     // At once only where several threads can wait on the transport.
     if !transport.is_concurrent() || due.len() < 2 {
-        let one = |(_, address): &(usize, _)| ask(machine, transport, *address);
+        let one = |(_, to): &(usize, Target)| ask(machine, transport, to.address, &to.seal);
         return due.iter().map(one).collect();
     }
     std::thread::scope(|scope| {
         let threads: Vec<_> = due
             .iter()
-            .map(|(_, address)| {
-                let thread = std::thread::Builder::new().name("epsilon-clock-ntp".into());
-                thread.spawn_scoped(scope, move || ask(machine, transport, *address))
+            .map(|(_, to)| {
+                let thread = std::thread::Builder::new().name("epsilon-ntp".into());
+                thread.spawn_scoped(scope, move || ask(machine, transport, to.address, &to.seal))
             })
             .collect();
         // One that could not be started asked no server.
-        let lost = Err(super::exchange::Loss::Disturbed);
+        let lost = || Err(super::exchange::Loss::Disturbed);
         threads
             .into_iter()
-            .map(|thread| thread.ok().and_then(|t| t.join().ok()).unwrap_or(lost))
+            .map(|thread| thread.ok().and_then(|t| t.join().ok()).unwrap_or_else(lost))
             .collect()
     })
+}
+
+#[cfg(all(test, feature = "nts"))]
+mod tests {
+    use super::super::world::{MORNING, World};
+    use super::*;
+    use crate::time::Interval;
+
+    #[test]
+    fn f5_certificates_are_dated_by_the_interval_else_by_what_is_later() {
+        // Real time of this machine is of November 2026.
+        let world = World::new(0);
+        let machine = Timestamp::from_unix_nanos(MORNING);
+        let dated = utc_for_certificates(&world, 0, None);
+        assert!(dated >= machine && dated.abs_diff(machine) < Duration::from_secs(1));
+        let year = Duration::from_secs(365 * 86_400);
+        let interval = Interval::around(machine.saturating_add(year), Duration::from_secs(1));
+        let claim = Claim::new(0, interval.unwrap(), RateBounds::symmetric(0));
+        let later = utc_for_certificates(&world, 1_000, Some(claim));
+        assert_eq!(later.abs_diff(machine), year + Duration::from_micros(1));
+        let in_1970 = crate::testing::ScriptedMachine::new(Timestamp::UNIX_EPOCH);
+        let release = super::super::stamp::earliest_date();
+        assert_eq!(utc_for_certificates(&in_1970, 0, None), release);
+    }
 }

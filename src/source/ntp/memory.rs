@@ -19,6 +19,10 @@ pub(super) struct Remembered {
     pub(super) claim: Option<(i64, Interval)>,
     /// The leap second that enough servers announced, until an hour after it.
     pub(super) leap: Option<LeapSecond>,
+    /// The number of the bounds on the rate in force, which changes when they are forgotten, and the raw
+    /// instant when that was last seen: exchanges of before are carried at the guess.
+    pub(super) rate_serial: u64,
+    pub(super) unlearned_at: i64,
     /// For each server the exchange, by its serial number, of before which all are dropped; 0 if
     /// none are.
     pub(super) floors: [u64; MAX_SERVERS],
@@ -26,13 +30,15 @@ pub(super) struct Remembered {
 
 impl Remembered {
     /// Returns what a first look knows, or the first one after a void.
-    pub(super) const fn first(barrier: i64, opened: i64) -> Self {
+    pub(super) const fn first(barrier: i64, opened: i64, rate_serial: u64) -> Self {
         Self {
             barrier,
             opened,
             written: 0,
             claim: None,
             leap: None,
+            rate_serial,
+            unlearned_at: i64::MIN,
             floors: [0; MAX_SERVERS],
         }
     }
@@ -44,6 +50,8 @@ words_struct!(Remembered {
     written,
     claim,
     leap,
+    rate_serial,
+    unlearned_at,
     floors
 });
 
@@ -57,7 +65,7 @@ mod tests {
     fn what_is_remembered_comes_back() {
         let mut memory = SourceMemory::default();
         assert_eq!(memory.load::<Remembered>(), None);
-        let first = Remembered::first(i64::MIN, 7);
+        let first = Remembered::first(i64::MIN, 7, 3);
         memory.store(&first);
         assert_eq!(memory.load(), Some(first));
         for kind in [LeapKind::Inserted, LeapKind::Deleted] {
@@ -69,6 +77,8 @@ mod tests {
                 written: 3,
                 claim: Some((4, Interval::new(at(5), at(6)).unwrap())),
                 leap: Some(LeapSecond { boundary, kind }),
+                rate_serial: 16,
+                unlearned_at: 17,
                 floors: [8, 9, 10, 11, 12, 13, 14, 15],
             };
             memory.store(&whole);

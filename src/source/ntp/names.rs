@@ -9,6 +9,9 @@ use super::settings::Host;
 /// For how long an address that refused is not asked, in ns: a day.
 const DENIED_FOR: i64 = 86_400 * 1_000_000_000;
 
+/// The end of what has none.
+const FOR_GOOD: i64 = i64::MAX;
+
 /// How many addresses of a name are remembered, and how many of them refused.
 const REMEMBERED: usize = 16;
 
@@ -41,22 +44,31 @@ impl Addresses {
     ///
     /// Not another one because an answer is unwelcome: a server that is wrong is kept and named.
     pub(super) fn in_use(&self, raw: i64) -> Option<SocketAddr> {
-        let is_denied = |address: &SocketAddr| {
-            let until = self.denied.iter().find(|(denied, _)| denied == address);
-            // Noted in another time namespace if it is further ahead than it is ever set.
-            until.is_some_and(|(_, until)| raw < *until && until.saturating_sub(raw) <= DENIED_FOR)
-        };
         self.known
             .iter()
             .copied()
-            .find(|address| !is_denied(address))
+            .find(|address| !self.is_denied(*address, raw))
     }
 
-    pub(super) fn deny(&mut self, address: SocketAddr, raw: i64) {
+    /// Returns true if this address refused to serve, and is not to be asked yet.
+    pub(super) fn is_denied(&self, address: SocketAddr, raw: i64) -> bool {
+        let until = self.denied.iter().find(|(denied, _)| *denied == address);
+        // Noted in another time namespace if it is further ahead than it is ever set.
+        until.is_some_and(|(_, until)| {
+            *until == FOR_GOOD || raw < *until && until.saturating_sub(raw) <= DENIED_FOR
+        })
+    }
+
+    /// Notes that this address refused to serve: for a day, and for good where that is surely its word.
+    pub(super) fn deny(&mut self, address: SocketAddr, raw: i64, for_good: bool) {
         self.denied.retain(|(denied, _)| *denied != address);
         self.denied.truncate(REMEMBERED - 1);
-        self.denied
-            .insert(0, (address, raw.saturating_add(DENIED_FOR)));
+        let until = if for_good {
+            FOR_GOOD
+        } else {
+            raw.saturating_add(DENIED_FOR)
+        };
+        self.denied.insert(0, (address, until));
     }
 
     /// Returns true if there is nothing to ask yet.
@@ -86,7 +98,7 @@ impl Addresses {
             resolve();
             return;
         }
-        let thread = std::thread::Builder::new().name("epsilon-clock-dns".into());
+        let thread = std::thread::Builder::new().name("epsilon-dns".into());
         if thread.spawn(resolve).is_err() {
             self.is_resolving = false;
         }
@@ -117,5 +129,23 @@ impl Addresses {
         }
         self.known = found;
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f3_an_address_that_refuses_is_asked_again_in_a_day_and_never_where_that_is_surely_its_word()
+    {
+        let address: SocketAddr = "192.0.2.1:123".parse().unwrap();
+        let mut addresses = Addresses::new(&Host::At(address));
+        let in_use = |addresses: &Addresses, raw| addresses.in_use(raw).is_some();
+        assert!(in_use(&addresses, 0));
+        addresses.deny(address, 0, false);
+        assert!(!in_use(&addresses, DENIED_FOR - 1) && in_use(&addresses, DENIED_FOR));
+        addresses.deny(address, 0, true);
+        assert!(!in_use(&addresses, 0) && !in_use(&addresses, 1_000 * DENIED_FOR));
     }
 }

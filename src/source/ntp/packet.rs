@@ -8,8 +8,8 @@ use super::stamp::Stamp;
 /// The length of an NTP header, in bytes (RFC 5905, figure 8).
 pub(super) const HEADER_LEN: usize = 48;
 
-/// No honest server answers with more: the header, extensions of NTS, and to spare.
-pub(super) const BUFFER_LEN: usize = 1_024;
+/// No honest server answers with more: a reply is no longer than its request, and fits one packet.
+pub(super) const BUFFER_LEN: usize = 1_504;
 
 /// LI 0, version 4, mode 3.
 const CLIENT: u8 = 0x23;

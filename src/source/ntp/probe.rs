@@ -1,6 +1,6 @@
 //! One exchange by itself, for tests on loopback.
 
-use super::exchange::{Exchange, ask};
+use super::exchange::{Answer, Exchange, Seal, ask};
 use super::proof;
 use super::refusal::NtpRefusal;
 use super::scrutiny::examine;
@@ -23,7 +23,7 @@ pub fn probe(machine: &dyn Machine, server: &NtpServer) -> Result<Option<Claim>,
     let Host::At(address) = server.host else {
         return Ok(None);
     };
-    let Ok((reply, clocks)) = ask(machine, &Udp, address) else {
+    let Ok(Answer { reply, clocks, .. }) = ask(machine, &Udp, address, &Seal::Plain) else {
         return Ok(None);
     };
     let limit_ns = nanos(DEFAULT_MAX_ROOT_DISTANCE);

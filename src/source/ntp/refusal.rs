@@ -110,13 +110,13 @@ pub enum NtpRefusal {
     },
     /// The server reports no dispersion, as `OpenNTPD` does.
     #[error(
-        "the NTP server reports no dispersion, as OpenNTPD does, so nobody knows how far off it is: \
+        "the NTP server reports no dispersion, as OpenNTPD does, so its distance from UTC is unknown: \
          use one that runs chrony or ntpd"
     )]
     NoDispersion,
     /// The server serves its own clock.
     #[error(
-        "the NTP server serves its own clock, which follows nobody: give it a server, or say \
+        "the NTP server serves its own clock, which follows no source: give it a server, or say \
          `accept_local` if its clock is the one that counts"
     )]
     LocalReference,
@@ -147,6 +147,9 @@ pub enum NtpRefusal {
          they do, or an hour after it"
     )]
     LeapUnsettled,
+    /// A server that has to prove who it is does not.
+    #[error("{0}")]
+    Nts(NtsRefusal),
     /// This machine cannot tell a suspend from a step of its clock.
     #[error(
         "this machine's clocks do not tell a suspend from a step, so no reply can be carried on: run \
@@ -187,6 +190,7 @@ impl NtpRefusal {
             Self::ContradictsItself => "contradicts_itself",
             Self::LeapUnsettled => "leap_unsettled",
             Self::NoSuspendClock => "no_suspend_clock",
+            Self::Nts(refusal) => refusal.as_str(),
         }
     }
 }
@@ -212,6 +216,117 @@ words_enum!(NtpRefusal {
     LeapUnsettled = 18,
     NoSuspendClock = 19,
     Contradicts { by_us } = 20,
+    Nts(refusal) = 21,
+});
+
+/// Why a server that is asked in NTS is not believed, and what ends it. It is never asked in plain NTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum NtsRefusal {
+    /// No connection for the key exchange came about.
+    #[error(
+        "the NTS server cannot be reached for keys: check its name, and that TCP port 4460 is let out"
+    )]
+    Unreachable,
+    /// Keys were asked for too often, by all clocks of this process together.
+    #[error(
+        "the NTS server was asked for keys too often: it is asked again within a minute or two"
+    )]
+    Postponed,
+    /// There is no root certificate to check the server's by.
+    #[error(
+        "this machine has no root certificates to check an NTS server's by: install them, or name \
+         your own with `NtpServer::nts_roots`"
+    )]
+    NoRoots,
+    /// The certificate is of another name.
+    #[error(
+        "the NTS server's certificate is of another name: name the server as its certificate does"
+    )]
+    WrongName,
+    /// The certificate is not valid any more.
+    #[error(
+        "the NTS server's certificate has expired: its operator must renew it; if this machine's own \
+         clock is what is wrong, `NtpServer::accept_certificate_dates` takes any date"
+    )]
+    Expired,
+    /// The certificate is not valid yet.
+    #[error(
+        "the NTS server's certificate is not valid yet: if this machine's own clock is what is wrong, \
+         set it, or let `NtpServer::accept_certificate_dates` take any date"
+    )]
+    NotValidYet,
+    /// Nobody who is trusted signed the certificate, or it is broken.
+    #[error(
+        "the NTS server's certificate is signed by nobody this machine trusts: name its root with \
+         `NtpServer::nts_roots`, or use another server"
+    )]
+    Untrusted,
+    /// The key exchange itself went wrong.
+    #[error(
+        "the exchange of keys with the NTS server failed, so that it may speak no NTS: check its name and \
+         port, or use another"
+    )]
+    KeyExchange,
+    /// A reply came without a seal, as of a server in plain NTP.
+    #[error(
+        "a plain reply came where a sealed one is due: its sender is not the NTS server, or has lost its \
+         keys; the next sealed one counts"
+    )]
+    Plain,
+    /// A reply came whose seal is broken.
+    #[error(
+        "a reply came whose seal is broken: it was altered on its way, or forged; the next sound one counts"
+    )]
+    Forged,
+    /// The server does not know its own cookies any more.
+    #[error("the NTS server has new keys: they are asked for, once in a minute at most")]
+    UnknownCookie,
+}
+
+impl NtsRefusal {
+    /// Names the kind in a `snake_case` word for machines: a label that does not change from version to
+    /// version.
+    ///
+    /// ```
+    /// # use epsilon_clock::source::ntp::NtsRefusal;
+    /// assert_eq!(NtsRefusal::Forged.as_str(), "nts_forged");
+    /// ```
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unreachable => "nts_unreachable",
+            Self::Postponed => "nts_postponed",
+            Self::NoRoots => "nts_no_roots",
+            Self::WrongName => "nts_wrong_name",
+            Self::Expired => "nts_expired",
+            Self::NotValidYet => "nts_not_valid_yet",
+            Self::Untrusted => "nts_untrusted",
+            Self::KeyExchange => "nts_key_exchange",
+            Self::Plain => "nts_plain",
+            Self::Forged => "nts_forged",
+            Self::UnknownCookie => "nts_unknown_cookie",
+        }
+    }
+}
+
+words_enum!(NtsRefusal {
+    Unreachable = 1,
+    Postponed = 2,
+    NoRoots = 3,
+    WrongName = 4,
+    Expired = 5,
+    NotValidYet = 6,
+    Untrusted = 7,
+    KeyExchange = 8,
+    Plain = 9,
+    Forged = 10,
+    UnknownCookie = 11,
 });
 
 #[cfg(test)]
@@ -247,6 +362,17 @@ mod tests {
             NtpRefusal::ContradictsItself,
             NtpRefusal::LeapUnsettled,
             NtpRefusal::NoSuspendClock,
+            NtpRefusal::Nts(NtsRefusal::Unreachable),
+            NtpRefusal::Nts(NtsRefusal::Postponed),
+            NtpRefusal::Nts(NtsRefusal::NoRoots),
+            NtpRefusal::Nts(NtsRefusal::WrongName),
+            NtpRefusal::Nts(NtsRefusal::Expired),
+            NtpRefusal::Nts(NtsRefusal::NotValidYet),
+            NtpRefusal::Nts(NtsRefusal::Untrusted),
+            NtpRefusal::Nts(NtsRefusal::KeyExchange),
+            NtpRefusal::Nts(NtsRefusal::Plain),
+            NtpRefusal::Nts(NtsRefusal::Forged),
+            NtpRefusal::Nts(NtsRefusal::UnknownCookie),
         ] {
             let mut memory = SourceMemory::default();
             memory.store(&refusal);

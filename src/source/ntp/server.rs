@@ -3,15 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::exchange::{Clocks, Exchange, Loss, Transport};
+use super::exchange::{Answer, Exchange, Loss, Seal, Transport};
 use super::names::Addresses;
-use super::packet::Reply;
+#[cfg(feature = "nts")]
+use super::nts::Session;
 use super::proof;
 use super::refusal::NtpRefusal;
+#[cfg(feature = "nts")]
+use super::refusal::NtsRefusal;
 use super::schedule::{LOSSES, Schedule};
 use super::scrutiny::examine;
 use super::settings::NtpServer;
 use crate::machine::{Disruption, OffsetRange};
+#[cfg(feature = "nts")]
+use crate::time::Timestamp;
 use crate::time::{Claim, LeapSecond, RateBounds, WINDOW};
 
 /// How many exchanges are kept of a server (as NTP's clock filter does).
@@ -49,10 +54,28 @@ pub(super) struct Server {
     schedule: Schedule,
     resolve_at: i64,
     heard: Heard,
+    #[cfg(feature = "nts")]
+    session: Option<Session>,
+}
+
+/// When a server is asked, in raw time and as far as the clock knows in UTC.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) raw: i64,
+    /// By which certificates are dated.
+    #[cfg(feature = "nts")]
+    pub(super) utc: Timestamp,
+}
+
+/// Whom to ask, and what with.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) seal: Seal,
 }
 
 /// What one request came to.
-pub(super) type Outcome = Result<(Reply, Clocks), Loss>;
+pub(super) type Outcome = Result<Answer, Loss>;
 
 /// What is the same for all exchanges of a round.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +96,11 @@ impl Server {
             schedule,
             resolve_at: raw,
             heard: Heard::default(),
+            #[cfg(feature = "nts")]
+            session: settings
+                .nts
+                .as_ref()
+                .map(|nts| Session::new(&settings.host, nts, settings.own, raw)),
             settings,
         }
     }
@@ -85,12 +113,40 @@ impl Server {
         }
     }
 
+    pub(super) const fn refusal(&self) -> Option<NtpRefusal> {
+        self.heard.refusal
+    }
+
     pub(super) const fn hurry(&mut self, raw: i64) {
         self.schedule.hurry(raw);
     }
 
-    /// Returns the address to ask now, if it is time and a token is left.
-    pub(super) fn due(&mut self, raw: i64, transport: &Arc<dyn Transport>) -> Option<SocketAddr> {
+    /// Returns whom to ask now, if it is time and a token is left.
+    pub(super) fn due(
+        &mut self,
+        moment: &Moment,
+        transport: &Arc<dyn Transport>,
+    ) -> Option<Target> {
+        let raw = moment.raw;
+        #[cfg(feature = "nts")]
+        if let Some(session) = &mut self.session {
+            session.renew(raw, moment.utc, transport);
+            // A server that has no keys is not asked without them.
+            if let Some(refusal) = session.refusal() {
+                self.heard.refusal = Some(NtpRefusal::Nts(refusal));
+            }
+            let address = session.address()?;
+            if !self.schedule.is_due(raw) || self.addresses.is_denied(address, raw) {
+                return None;
+            }
+            if !self.draws(address, raw, transport) {
+                return None;
+            }
+            let seal = Seal::Nts(Box::new(
+                self.session.as_mut()?.envelope(transport.as_ref())?,
+            ));
+            return Some(Target { address, seal });
+        }
         if self.addresses.take_found() {
             self.resolve_at = raw.saturating_add(RESOLVE_EVERY);
         }
@@ -104,16 +160,31 @@ impl Server {
             return None;
         }
         let address = self.addresses.in_use(raw)?;
+        let seal = Seal::Plain;
+        self.draws(address, raw, transport)
+            .then_some(Target { address, seal })
+    }
+
+    /// Takes a token for a request to this address; false if there is none.
+    fn draws(&mut self, address: SocketAddr, raw: i64, transport: &Arc<dyn Transport>) -> bool {
         if !transport.budget().take(address, self.settings.own, raw) {
             self.schedule.postpone(raw);
-            return None;
+            return false;
         }
         if self.heard.address.is_some_and(|before| before != address) {
             // Another server under this name: what the one before said is not its word.
             self.heard = Heard::default();
         }
         self.heard.address = Some(address);
-        Some(address)
+        true
+    }
+
+    /// Returns true if what the server says is surely its own word.
+    const fn is_sealed(&self) -> bool {
+        #[cfg(feature = "nts")]
+        return self.session.is_some();
+        #[cfg(not(feature = "nts"))]
+        false
     }
 
     /// Takes note of what asking came to.
@@ -127,7 +198,12 @@ impl Server {
         transport: &Arc<dyn Transport>,
     ) {
         let raw = round.raw;
-        let (reply, clocks) = match outcome {
+        let Answer {
+            reply,
+            clocks,
+            #[cfg(feature = "nts")]
+            cookies,
+        } = match outcome {
             Ok(answer) => answer,
             // The server is not to blame, and may be asked again soon.
             Err(Loss::Disturbed) => return self.schedule.refused(raw, random),
@@ -138,7 +214,19 @@ impl Server {
                 }
                 return;
             }
+            Err(Loss::NotSealed(refusal)) => {
+                self.heard.refusal = Some(NtpRefusal::Nts(refusal));
+                #[cfg(feature = "nts")]
+                if let (NtsRefusal::UnknownCookie, Some(session)) = (refusal, &mut self.session) {
+                    session.give_up_cookies();
+                }
+                return self.schedule.lost(raw, random);
+            }
         };
+        #[cfg(feature = "nts")]
+        if let Some(session) = &mut self.session {
+            session.put(cookies);
+        }
         self.heard.replied_at = Some(clocks.received);
         let believed = examine(
             &reply,
@@ -164,7 +252,7 @@ impl Server {
             }
             Err(NtpRefusal::RateLimited) => self.schedule.slow_down(raw, reply.poll, random),
             Err(NtpRefusal::Denied) => {
-                self.addresses.deny(server, raw);
+                self.addresses.deny(server, raw, self.is_sealed());
                 self.addresses.resolve(&self.settings.host, transport);
                 self.schedule.refused(raw, random);
             }
@@ -204,12 +292,39 @@ pub(super) struct Situation {
     pub(super) disruption: Disruption,
     /// Raw time that an exchange must have begun after.
     pub(super) barrier: i64,
-    pub(super) rate: RateBounds,
+    /// How fast true time may run against raw time, whatever was learned.
+    pub(super) guess: RateBounds,
+    pub(super) learned: Learned,
     /// A leap second on the scale of what was said before it.
     pub(super) leap: Option<LeapSecond>,
 }
 
+/// What is known of the rate, and from when on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Learned {
+    pub(super) rate: RateBounds,
+    /// The raw instant before which it was last forgotten what had been learned.
+    pub(super) since: i64,
+    /// The clock source that counts raw time now, by whose counting it was learned.
+    pub(super) clocksource: u64,
+}
+
 impl Situation {
+    /// Returns the bounds on the rate since the exchange began.
+    ///
+    /// What is learned now is assumed of the learning window and what follows, never of what was before;
+    /// nor of what another clock source counted, nor of what came before it was last forgotten.
+    fn rate_since(&self, exchange: &Exchange) -> RateBounds {
+        let clocks = &exchange.clocks;
+        let is_in_the_window = self.raw.saturating_sub(clocks.sent) <= WINDOW;
+        let is_of_this_counter = clocks.surroundings.clocksource == self.learned.clocksource;
+        if is_in_the_window && is_of_this_counter && clocks.sent > self.learned.since {
+            self.learned.rate
+        } else {
+            self.guess
+        }
+    }
+
     /// Returns true if raw time counts since the request was sent, as far as is known.
     fn connects(&self, exchange: &Exchange) -> bool {
         let clocks = &exchange.clocks;
@@ -221,7 +336,7 @@ impl Situation {
 
     /// Returns the exchange's claim, on the scale that it was made on.
     fn claim(&self, exchange: &Exchange) -> Option<Claim> {
-        let claim = proof::claim(exchange, self.rate)?;
+        let claim = proof::claim(exchange, self.rate_since(exchange))?;
         let leap = self
             .leap
             .filter(|leap| claim.interval().latest() < leap.boundary);
@@ -258,7 +373,8 @@ pub(super) fn weigh(
     let mut testimony = Testimony::default();
     let mut kept: Vec<(Exchange, Claim)> = Vec::with_capacity(KEPT);
     for exchange in heard.exchanges.iter().filter(|e| situation.connects(e)) {
-        if let Some(beyond) = proof::beyond_round_trip(exchange, situation.rate) {
+        let rate = situation.rate_since(exchange);
+        if let Some(beyond) = proof::beyond_round_trip(exchange, rate) {
             testimony.impossible.push(*exchange);
             testimony.refusal = Some(NtpRefusal::BeyondRoundTrip {
                 by_us: i64::try_from(beyond / 1_000).unwrap_or(i64::MAX),

@@ -53,6 +53,8 @@ pub struct NtpServer {
     pub(super) dispersion_factor: u32,
     pub(super) operator: Option<String>,
     pub(super) timescale: Timescale,
+    #[cfg(feature = "nts")]
+    pub(super) nts: Option<super::nts::Settings>,
 }
 
 /// Where a server is.
@@ -111,10 +113,14 @@ pub enum NtpSettingsError {
         /// The least that may be charged.
         least: u32,
     },
+    /// A text that was to hold root certificates does not.
+    #[error("no certificate can be read from what was given to `nts_roots`: it takes PEM")]
+    #[cfg(feature = "nts")]
+    NoCertificate,
     /// The machine cannot tell a suspend from a step.
     #[error(
-        "this machine's clocks do not tell a suspend from a step of the clock, so an NTP reply cannot \
-         be carried on: run on Linux, or name another source"
+        "this machine's clocks do not tell a suspend from a step of the clock, and may be slewed unseen, so \
+         an NTP reply cannot be carried on: run on Linux, or name another source"
     )]
     NoSuspendClock,
 }
@@ -151,6 +157,8 @@ impl NtpServer {
             dispersion_factor: 1,
             operator: None,
             timescale,
+            #[cfg(feature = "nts")]
+            nts: None,
         }
     }
 
@@ -218,6 +226,56 @@ impl NtpServer {
         self
     }
 
+    /// Asks the server in NTS alone (RFC 8915): it has to prove that it has this name.
+    ///
+    /// Keys are exchanged over TCP, at port 4460 unless [`nts_port`](Self::nts_port) says another, and its
+    /// certificate must lead to a root that this machine trusts. A server that cannot prove its name, or a
+    /// reply that is not sealed by it, is refused ([`NtsRefusal`](super::NtsRefusal)): there is no way back
+    /// to plain NTP. The port of the server itself is the one that is agreed on with the keys.
+    ///
+    /// ```
+    /// use epsilon_clock::source::NtpServer;
+    ///
+    /// let server = NtpServer::try_from("nts1.example.net")?.nts();
+    /// # drop(server);
+    /// # Ok::<(), epsilon_clock::source::ntp::NtpSettingsError>(())
+    /// ```
+    #[cfg(feature = "nts")]
+    pub fn nts(mut self) -> Self {
+        self.nts_settings();
+        self
+    }
+
+    /// Asks in NTS, with keys from this TCP port.
+    #[cfg(feature = "nts")]
+    pub fn nts_port(mut self, port: u16) -> Self {
+        self.nts_settings().port = port;
+        self
+    }
+
+    /// Asks in NTS, and trusts these root certificates alone, in PEM.
+    #[cfg(feature = "nts")]
+    pub fn nts_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.nts_settings().roots = super::nts::Roots::Pem(pem.into());
+        self
+    }
+
+    /// Asks in NTS, and takes a certificate of any date; its name and its signature count all the same.
+    ///
+    /// For a machine whose clock nobody sets, so that every certificate seems to be of the future: until
+    /// this clock has an interval, certificates are dated by the machine's clock, or by 2025-01-01 if that
+    /// is later. What is given up: a stolen certificate goes on being believed after its end.
+    #[cfg(feature = "nts")]
+    pub fn accept_certificate_dates(mut self) -> Self {
+        self.nts_settings().accepts_dates = true;
+        self
+    }
+
+    #[cfg(feature = "nts")]
+    fn nts_settings(&mut self) -> &mut super::nts::Settings {
+        self.nts.get_or_insert_default()
+    }
+
     pub(super) fn shortest_interval(&self) -> Duration {
         let least = if self.own {
             SHORTEST_OWN_INTERVAL
@@ -242,6 +300,10 @@ impl NtpServer {
             return Err(NtpSettingsError::WanderNotCharged {
                 least: DEFAULT_WANDER_PPB,
             });
+        }
+        #[cfg(feature = "nts")]
+        if self.nts.as_ref().is_some_and(|nts| !nts.has_roots()) {
+            return Err(NtpSettingsError::NoCertificate);
         }
         Ok(())
     }

@@ -106,6 +106,12 @@ impl Stamp {
     }
 }
 
+/// Returns an instant that has surely been: where the window of stamps begins.
+#[cfg(feature = "nts")]
+pub(super) const fn earliest_date() -> Timestamp {
+    Timestamp::from_unix_nanos(WINDOW_BEGINS * 1_000_000_000)
+}
+
 /// Returns a span of 2⁻³² s units in ns, rounded up; 0 for a negative one.
 pub(super) fn ceil_nanos(units: i64) -> u64 {
     let nanos = (i128::from(units.max(0)) * BILLION + i128::from(SECOND - 1)) >> 32;

@@ -87,6 +87,13 @@ pub(super) struct State {
     random: u64,
 }
 
+impl State {
+    /// Forgets when raw time was read, for a world that goes on for long.
+    pub(super) fn forget_reads(&mut self) {
+        self.raw_reads.clear();
+    }
+}
+
 /// The machine.
 #[derive(Clone, Debug)]
 pub(super) struct World {

@@ -144,7 +144,7 @@ fn h11_a_stored_floor_ten_days_ahead_is_an_error_with_the_wait() {
         told.contains("commit_limit") && told.contains("commits begin again in 86"),
         "{told}"
     );
-    // Whoever wants to wait can.
+    // A caller that wants to wait can.
     let patient = HybridClock::builder(clock)
         .resume_from(floor)
         .commit_limit(Duration::MAX)

@@ -200,7 +200,7 @@ fn a_source_that_jumps_takes_no_stamp_along() {
 
 // --- the first vouched time ---------------------------------------------------------------------
 
-/// An RTC 2.5 s slow, a daemon that sets the clock: refused for ever once, until somebody accepted it.
+/// An RTC 2.5 s slow, a daemon that sets the clock: refused for ever once, until an operator accepted it.
 #[test]
 fn a_hybrid_clock_built_before_the_first_sync_goes_on_once_a_source_vouches() {
     let machine = ScriptedMachine::default();
@@ -210,7 +210,7 @@ fn a_hybrid_clock_built_before_the_first_sync_goes_on_once_a_source_vouches() {
     machine.advance(secs(4));
     machine.set_date(delta(2_500)); // chrony, `makestep 1 3`
     machine.advance(millis(50));
-    // Nobody vouches for it yet.
+    // No source vouches for it yet.
     assert_jump(hlc.tick(), millis(2_500));
     machine.write_maxerror(20_003);
     machine.advance(millis(300));
@@ -264,7 +264,7 @@ fn once_vouched_for_no_later_jump_passes_for_the_first_sync() {
 
 // --- leap seconds -------------------------------------------------------------------------------
 
-/// A deleted second is a jump of a second that nobody lived through, and of more than the limit where
+/// A deleted second is a jump of a second that no clock lived through, and of more than the limit where
 /// `max_error` is 100 ms: stamps were refused for ever.
 #[test]
 fn an_announced_deleted_leap_second_is_no_jump_under_a_short_limit() {
@@ -296,7 +296,7 @@ fn an_announced_deleted_leap_second_is_no_jump_under_a_short_limit() {
     }
 }
 
-/// A second at any other time of day is a jump, and so is one at midnight that nobody vouches for.
+/// A second at any other time of day is a jump, and so is one at midnight that no source vouches for.
 #[test]
 fn a_second_that_is_no_leap_second_is_a_jump_under_a_short_limit() {
     let midnight: Timestamp = "2017-01-01T00:00:00.000000000Z".parse().unwrap();

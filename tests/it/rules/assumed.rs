@@ -216,7 +216,7 @@ fn a_step_of_a_second_after_a_leap_second_breaks_the_assumption() {
     run_truly(&machine, &clock, secs(120), millis(500));
     machine.advance(secs(1_200));
     read_truly(&machine, &clock).unwrap();
-    // Somebody sets the clock back by a second, out of the interval.
+    // Another program sets the clock back by a second, out of the interval.
     machine.step(delta_millis(-1_000));
     read_truly(&machine, &clock).unwrap_err();
     machine.advance(secs(3_600));

@@ -288,6 +288,8 @@ fn settings_out_of_their_range() {
         says(&error, &[name, value, "must be"]);
     }
     assert!(build(epsilon_clock::ClockBuilder::assume_error, zero).is_err());
+    let error = build(|b, v| b.max_error(millis(120)).assume_error(v), secs(3)).unwrap_err();
+    says(&error, &["assume_error is 3s", "max_error, which is 120ms"]);
     for ppb in [0, 100_000_001, u32::MAX] {
         let error = ScriptedMachine::default()
             .builder()

@@ -231,7 +231,7 @@ fn a_leap_second_that_is_called_off() {
 
 #[test]
 fn a_leap_second_that_the_kernel_takes_ten_seconds_off() {
-    // Somebody set the clock wrong, out of the interval: no leap of such a clock settles that, and nothing
+    // Another program set the clock wrong, out of the interval: no leap of such a clock settles that, and nothing
     // is false meanwhile. What settles it is a write.
     for kind in KINDS {
         for off_ms in [-10_000, 10_000, -2_600, 2_600] {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use epsilon_clock::clock::DriftLearning;
-use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::source::{ChronyRefusal, Finding, Refusal};
+use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
 use epsilon_clock::time::{LeapKind, LearnedRate};
 use epsilon_clock::{Clock, ClockError, ClockState, TimeDelta};
 
-use super::{delta_millis, millis, read_truly, run_truly, secs, write_honestly};
+use super::{claim, delta_millis, millis, read_truly, run_truly, secs, sync_claim, write_honestly};
 
 /// A poll of 64 s that ends with an honest write of half a millisecond or so, every reading true.
 fn poll(machine: &ScriptedMachine, clock: &Clock) {
@@ -339,4 +340,79 @@ fn a_claim_past_max_age_contradicts_nothing_at_the_learned_rate() {
         !matches!(now, Err(ClockError::Contradicted { .. })),
         "{now:?}"
     );
+}
+
+/// A source that lies within another's interval, now at its upper edge and a minute later at its lower one,
+/// proves a rate that is 27 ppm too low at the least, allowance included.
+#[test]
+fn r7_what_one_source_teaches_narrows_no_other_sources_claims() {
+    let machine = ScriptedMachine::default();
+    let (daemon, liar) = (ScriptedSource::new("daemon"), ScriptedSource::new("liar"));
+    let builder = machine
+        .builder()
+        .source(daemon.clone())
+        .source(liar.clone());
+    let clock = builder.build().unwrap();
+    let refused = Finding::Refused(Refusal::Chrony(ChronyRefusal::NoAnswer));
+    for by_us in [2_600, -2_600] {
+        daemon.push(claim(&machine, 0, 3));
+        let middle = machine.true_time().unix_nanos() + by_us * 1_000;
+        let mut lie = sync_claim(&machine, 0, 1);
+        let at = |by: i64| epsilon_clock::Timestamp::from_unix_nanos(middle + by);
+        let interval = epsilon_clock::Interval::new(at(-300_000), at(300_000)).unwrap();
+        let rate = lie.claim.rate();
+        lie.claim = epsilon_clock::time::Claim::new(lie.claim.raw(), interval, rate);
+        liar.push(Finding::Write(lie));
+        clock.look().unwrap();
+        machine.advance(secs(61));
+    }
+    for _ in 0..100 {
+        liar.push(refused);
+        let now = clock.look().unwrap();
+        assert_eq!(clock.status().source, Some("daemon"));
+        assert!(now.contains(machine.true_time()), "{now}");
+        machine.advance(secs(10));
+    }
+    assert_eq!(clock.status().counters.contradictions, 0);
+}
+
+/// What a source is told: the bounds in force for its own claims, and that they were forgotten.
+#[test]
+fn r5_a_look_is_told_what_was_learned_of_its_source_and_when_it_was_forgotten() {
+    use std::sync::{Arc, Mutex};
+
+    let machine = ScriptedMachine::default();
+    let (one, other) = (ScriptedSource::new("one"), ScriptedSource::new("other"));
+    let builder = machine.builder().source(one.clone()).source(other.clone());
+    let clock = builder.build().unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hear = |source: &ScriptedSource, finding: Finding| {
+        let told = Arc::clone(&told);
+        source.push_with(move |context| {
+            told.lock()
+                .unwrap()
+                .push((context.rate, context.rate_serial));
+            epsilon_clock::source::Look::new(finding)
+        });
+    };
+    for _ in 0..4 {
+        hear(&one, claim(&machine, 0, 1));
+        other.push(Finding::Nothing);
+        clock.look().unwrap();
+        machine.advance(secs(64));
+    }
+    hear(&other, Finding::Nothing);
+    let _ = clock.look();
+    machine.suspend(millis(700));
+    machine.advance(secs(1));
+    let _ = clock.look();
+    hear(&one, Finding::Nothing);
+    let _ = clock.look();
+    let told = told.lock().unwrap();
+    let guess = told[0].0;
+    assert_eq!(told[1].0, guess, "one write teaches nothing");
+    assert!(told[3].0.hi_ppb() < guess.hi_ppb() && told[3].1 == told[0].1);
+    assert_eq!(told[4].0, guess, "what another source taught");
+    assert_eq!(told[5].0, guess);
+    assert_ne!(told[5].1, told[0].1, "forgotten at the suspend");
 }

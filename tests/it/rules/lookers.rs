@@ -1,6 +1,6 @@
 //! Lookers and readers that are stopped half-way while others go on.
 
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use epsilon_clock::source::Finding;
 use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
@@ -240,4 +240,20 @@ fn the_right_to_look_goes_to_one_reader_at_a_time() {
     });
     clock.now().unwrap();
     assert_eq!(source.looks(), before + 1);
+}
+
+#[test]
+fn t3_a_reader_that_sleeps_through_a_look_starts_anew() {
+    let (machine, clock) = synchronized();
+    let other = clock.clone();
+    let (looked, reads) = mpsc::channel();
+    machine.before_read(0, move |machine| {
+        // It leaves the claim as it is; the one after it may not, and would not find this reader.
+        other.look().unwrap();
+        looked.send(machine.reads()).unwrap();
+    });
+    clock.now().unwrap();
+    // Its own two clock reads, and two at least under the line that the look published.
+    let after = machine.reads() - reads.recv().unwrap();
+    assert!(after >= 4, "{after} clock reads");
 }

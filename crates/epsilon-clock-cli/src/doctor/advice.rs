@@ -80,7 +80,7 @@ pub(super) fn advice(facts: &Facts, seen: &Seen) -> Vec<String> {
             rounded(most)
         ));
     }
-    if let Ok(kernel) = &seen.kernel {
+    if let Some(Ok(kernel)) = &seen.kernel {
         let ppm = correction_ppb(kernel).unsigned_abs() / 1000;
         if ppm > MAX_DRIFT_PPM / 2 {
             advice.push(format!(

@@ -12,7 +12,7 @@ use epsilon_clock::{BuildError, Clock, ClockError, Interval, Timestamp};
 use crate::ntp;
 use crate::units::rounded;
 
-/// Servers that are being asked, by a clock that asks nobody else.
+/// Servers that are being asked, by a clock that asks none other.
 pub(super) struct Asked {
     clock: Clock,
     source: NtpSource,
@@ -115,7 +115,7 @@ impl Compared {
         let is_name = |server: &NtpServerStatus| server.name.parse::<IpAddr>().is_err();
         if self.servers.len() > 1 && self.servers.iter().all(is_name) {
             faults.push(
-                "All of them are looked up by name, so whoever answers for the resolver answers for \
+                "All of them are looked up by name, so the resolver's owner answers for \
                  all: name some by their addresses."
                     .to_owned(),
             );

@@ -18,19 +18,18 @@ use crate::units::rounded;
 #[must_use]
 pub fn page(facts: &Facts, seen: &Seen, width: usize) -> String {
     let mut out = String::new();
-    let section = |out: &mut String, title: &str, lines: Vec<String>| {
+    for (title, lines) in sections(facts, seen) {
         let _ = writeln!(out, "{title}");
         for line in lines {
             let _ = writeln!(out, "{}", wrapped(&line, "  ", "     ", width));
         }
         let _ = writeln!(out);
-    };
-    section(&mut out, "Who disciplines the clock", who(facts, seen));
-    section(&mut out, "Whether to trust it", vec![verdict(seen)]);
-    if let Some(servers) = &seen.servers {
-        section(&mut out, "What the NTP servers say", servers.lines());
     }
-    section(&mut out, "What epsilon to expect", expectation(seen));
+    out
+}
+
+/// Returns the questions, and what is to be said to each; the last one is what to change.
+pub(crate) fn sections(facts: &Facts, seen: &Seen) -> Vec<(&'static str, Vec<String>)> {
     let advice = advice(facts, seen);
     let advice = if advice.is_empty() {
         vec!["Nothing.".to_owned()]
@@ -40,8 +39,16 @@ pub fn page(facts: &Facts, seen: &Seen, width: usize) -> String {
             .map(|(number, line)| format!("{number}. {line}"))
             .collect()
     };
-    section(&mut out, "What to change", advice);
-    out
+    let mut sections = vec![
+        ("Who disciplines the clock", who(facts, seen)),
+        ("Whether to trust it", vec![verdict(seen)]),
+    ];
+    if let Some(servers) = &seen.servers {
+        sections.push(("What the NTP servers say", servers.lines()));
+    }
+    sections.push(("What epsilon to expect", expectation(seen)));
+    sections.push(("What to change", advice));
+    sections
 }
 
 fn who(facts: &Facts, seen: &Seen) -> Vec<String> {
@@ -58,8 +65,9 @@ fn who(facts: &Facts, seen: &Seen) -> Vec<String> {
         names => format!("Running: {}.", names.join(", ")),
     });
     lines.push(match &seen.kernel {
-        Ok(kernel) => kernel_in_words(kernel),
-        Err(error) => format!("The kernel does not tell: {error}."),
+        Some(Ok(kernel)) => kernel_in_words(kernel),
+        Some(Err(error)) => format!("The kernel does not tell: {error}."),
+        None => "The kernel was not asked.".to_owned(),
     });
     let mut machine = format!(
         "Clock source: {}",
@@ -76,6 +84,7 @@ fn who(facts: &Facts, seen: &Seen) -> Vec<String> {
         );
     }
     lines.push(format!("{machine}."));
+    lines.push(format!("Readings read {}.", seen.status.path));
     lines
 }
 

@@ -14,8 +14,8 @@ pub struct Seen {
     pub epsilon: Option<(Duration, Duration)>,
     /// At the end of that.
     pub status: Status,
-    /// What the kernel says of its own clock.
-    pub kernel: Result<NtpStatus, NtpStatusError>,
+    /// What the kernel says of its own clock, if it was asked.
+    pub kernel: Option<Result<NtpStatus, NtpStatusError>>,
     /// What NTP servers say of the time, if some were named.
     pub servers: Option<Compared>,
 }
@@ -41,7 +41,7 @@ impl Seen {
             span,
             epsilon,
             status: clock.status(),
-            kernel: clock.ntp_status(),
+            kernel: Some(clock.ntp_status()),
             servers: None,
         }
     }

@@ -9,6 +9,7 @@
 //! - `--seed S`: only this seed, as a failing run printed it
 //! - `--readings N`: about how many readings a run makes (4000)
 //! - `--sources kernel|chrony|both|ntp`: whom the clocks ask, whatever the scenario says
+//! - `--counter none|readable|sleepless`: whether the clocks read the counter, whatever the scenario says
 //! - `--list`: names the scenarios
 //!
 //! Each run is played twice, by clocks that learn their oscillator's rate and by ones that do not:
@@ -23,7 +24,7 @@
 )]
 
 use epsilon_clock::clock::DriftLearning;
-use epsilon_clock_sim::{Campaign, Report, Scenario, Sources, Tally, seed_of};
+use epsilon_clock_sim::{Campaign, Counter, Report, Scenario, Sources, Tally, seed_of};
 use lexopt::prelude::{Long, ValueExt};
 use std::error::Error;
 use std::process::ExitCode;
@@ -58,6 +59,15 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
                     "both" => Sources::KernelAndChrony,
                     "ntp" => Sources::Ntp,
                     other => return Err(format!("no sources {other}").into()),
+                });
+            }
+            Long("counter") => {
+                let hertz = 2_300_000_000;
+                campaign = campaign.counter(match parser.value()?.string()?.as_str() {
+                    "none" => Counter::Unknown,
+                    "readable" => Counter::Readable { hertz },
+                    "sleepless" => Counter::Sleepless { hertz },
+                    other => return Err(format!("no counter {other}").into()),
                 });
             }
             Long("forecasts") => scenarios.extend_from_slice(Scenario::forecasts()),

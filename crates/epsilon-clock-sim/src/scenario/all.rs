@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{Expectation, Scenario};
-use super::{daemons, forecasts, leaps, machines, oscillators, servers, sources};
+use super::{counters, daemons, forecasts, leaps, machines, oscillators, servers, sources};
 
 impl Scenario {
     /// Lists all of them.
@@ -13,6 +13,7 @@ impl Scenario {
             let rooms = [
                 &daemons::ALL[..],
                 &machines::ALL[..],
+                &counters::ALL[..],
                 &leaps::ALL[..],
                 &oscillators::ALL[..],
                 &sources::ALL[..],

@@ -112,7 +112,7 @@ pub(crate) static ALL: [Scenario; 8] = [
     .refusing(SETTLING),
     Scenario::honest(
         "everything",
-        "all of it at once, but slews by somebody else",
+        "all of it at once, but slews by another program",
         |stage| {
             stage.idle = 10 * SECOND;
             for _ in 0..3 {

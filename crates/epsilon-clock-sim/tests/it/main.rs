@@ -23,6 +23,8 @@ mod random;
 mod commit_wait;
 mod fleet;
 mod lease_sim;
+mod ntp_beside_chrony;
+mod ntp_widths;
 mod peer_faults;
 mod sim;
 mod sim_broken;

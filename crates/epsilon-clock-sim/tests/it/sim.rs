@@ -235,7 +235,7 @@ fn two_readers_of_one_clock_on_real_threads() {
 
 /// A rate that leaves its band is seen by the law about rates, and an honest one never.
 #[test]
-fn a1_is_held_against_the_true_rate() {
+fn d1_is_held_against_the_true_rate() {
     let campaign = Campaign::new().readings_per_run(2_000);
     let play = |name: &str| {
         let scenario = Scenario::named(name).unwrap();
@@ -243,7 +243,7 @@ fn a1_is_held_against_the_true_rate() {
         for run in 0..5 {
             total.merge(&campaign.play(scenario, seed_of(run)).unwrap());
         }
-        (total.broken(Law::A1), total.broken(Law::T1))
+        (total.broken(Law::D1), total.broken(Law::T1))
     };
     let (rates, readings) = play("thermal-shock");
     assert!(rates > 0 && readings > 0, "{rates} {readings}");
@@ -272,7 +272,7 @@ fn an_estimating_chronyd_falls_short_by_three_deviations_only_where_a2_is_said_t
     assert!(short("foreign-steps-late") > 0 && short("small-steps") > 0);
 }
 
-/// After a step by somebody else its first bound is short of the truth, and what it writes beside it says
+/// After a step by another program its first bound is short of the truth, and what it writes beside it says
 /// by how much it may be.
 #[test]
 fn an_estimating_chronyd_writes_a_short_bound_and_a_large_deviation_after_a_foreign_step() {

@@ -88,6 +88,32 @@ fn a_leap_second_that_is_ignored_is_false() {
     }
 }
 
+/// With every check the counter is read, and nothing is false; without any one of them something is.
+fn caught_by_the_counter(flaw: Flaw) {
+    let scenario = flaw.scenario();
+    assert!(
+        false_readings(flaw, scenario) > 0,
+        "{flaw} was not found out in {scenario}"
+    );
+    let control = false_readings(Flaw::CounterRead, scenario);
+    assert_eq!(control, 0, "the control is false in {scenario}");
+}
+
+#[test]
+fn a_counter_that_the_kernel_left_is_false() {
+    caught_by_the_counter(Flaw::CounterUnasked);
+}
+
+#[test]
+fn a_counter_that_is_not_held_against_raw_time_is_false() {
+    caught_by_the_counter(Flaw::CounterUnchecked);
+}
+
+#[test]
+fn a_counter_that_was_set_back_is_false_under_a_window_with_a_sign() {
+    caught_by_the_counter(Flaw::CounterWindowSigned);
+}
+
 #[test]
 fn every_flaw_names_a_scenario() {
     for flaw in Flaw::ALL {

@@ -1,3 +1,12 @@
+//! Everything that one reading of a clock tells.
+
+mod json;
+mod kernel;
+mod text;
+
+#[cfg(feature = "serve")]
+pub(crate) use text::ways_out;
+
 use std::io::{self, Write};
 
 use epsilon_clock::clock::SourceStatus;
@@ -7,18 +16,20 @@ use epsilon_clock::source::ntp::NtpServerStatus;
 use epsilon_clock::{Clock, Status};
 
 /// Everything that is told of one reading.
-pub(super) struct Report {
+pub struct Report {
     /// The middle of the interval, or the machine's clock where there is none.
-    pub(super) estimate: String,
-    pub(super) status: Status,
-    pub(super) sources: Vec<SourceStatus>,
+    pub(crate) estimate: String,
+    pub(crate) status: Status,
+    pub(crate) sources: Vec<SourceStatus>,
     /// `None` if the kernel is not asked.
-    pub(super) kernel: Option<Result<NtpStatus, NtpStatusError>>,
-    pub(super) servers: Vec<NtpServerStatus>,
+    pub(crate) kernel: Option<Result<NtpStatus, NtpStatusError>>,
+    pub(crate) servers: Vec<NtpServerStatus>,
 }
 
 impl Report {
-    pub(super) fn of(clock: &Clock, servers: Option<&NtpSource>, asks_kernel: bool) -> Self {
+    /// Reads a clock, its sources and the servers that one of them asks.
+    #[must_use]
+    pub fn of(clock: &Clock, servers: Option<&NtpSource>, asks_kernel: bool) -> Self {
         let status = clock.status();
         let estimate = match status.interval {
             Ok(interval) => interval.midpoint(),
@@ -33,7 +44,7 @@ impl Report {
         }
     }
 
-    pub(super) fn reading(&self) -> String {
+    pub(crate) fn reading(&self) -> String {
         match self.status.interval {
             Ok(interval) => interval.to_string(),
             Err(_) => format!("{} ±?", self.estimate),
@@ -41,7 +52,7 @@ impl Report {
     }
 
     /// Writes one line: over the last one on a terminal, below it elsewhere.
-    pub(super) fn line(&self, out: &mut impl Write, terminal: bool) -> io::Result<()> {
+    pub(crate) fn line(&self, out: &mut impl Write, terminal: bool) -> io::Result<()> {
         // To the line's start; and, when it is written, clear what is left of the one before.
         let (start, end) = if terminal {
             ("\r", "\x1b[K")

@@ -1,20 +1,26 @@
 //! The report as a person reads it.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use epsilon_clock::source::Refusal;
 use epsilon_clock::time::{LearnedRate, RateBounds};
 use epsilon_clock::{ClockError, ClockState, ErrorBound};
 
+use super::Report;
 use super::kernel::{error_in_words, flags_in_words, state_in_words};
-use super::report::Report;
 use crate::ntp;
-use crate::terminal::{self, wrapped};
-use crate::units::{age, nanos};
+use crate::terminal::wrapped;
+use crate::units::{age, nanos, rounded};
 
 impl Report {
-    pub(super) fn text(&self, out: &mut impl Write) -> io::Result<()> {
-        let width = terminal::width();
+    /// Writes it for a person, no line wider than `width` if its words allow.
+    ///
+    /// # Errors
+    ///
+    /// Fails only where the writer does.
+    pub fn text(&self, out: &mut impl Write, width: usize) -> io::Result<()> {
         writeln!(out, "{}\n", self.reading())?;
         let status = &self.status;
         if let Ok(interval) = status.interval {
@@ -36,8 +42,7 @@ impl Report {
         if let Some(bound) = status.bound {
             write_bound(out, &bound)?;
         }
-        self.write_sources(out, width)?;
-        self.write_servers(out, width)?;
+        self.sources_text(out, width)?;
         if let Err(error) = status.interval {
             self.write_kernel(out)?;
             writeln!(out, "\nWhy there is no interval")?;
@@ -47,7 +52,55 @@ impl Report {
         Ok(())
     }
 
-    fn state_in_words(&self) -> String {
+    /// Returns what each source says on a page of its own, where no refusal is told but there.
+    pub(crate) fn sources_alone(&self, width: usize) -> String {
+        let mut page = String::new();
+        for source in &self.sources {
+            let vouches = match (source.interval, source.refusal, source.serves) {
+                (Some(_), None, true) => "vouches, and serves",
+                (Some(_), None, false) => "vouches; a narrower one serves",
+                (Some(_), Some(_), true) => "refuses now; what it said last serves",
+                (Some(_), Some(_), false) => "refuses now; what it said last still counts",
+                (None, _, _) => "does not vouch",
+            };
+            let _ = writeln!(page, "{}: {vouches}", source.name);
+            let mut row = |name: &str, text: &str| {
+                let name = format!("  {name:<8} ");
+                let _ = writeln!(page, "{}", wrapped(text, &name, "           ", width));
+            };
+            if let Some(said) = source.interval {
+                row("interval", &said.to_string());
+            }
+            if let Some(ago) = source.age {
+                row("claim", &format!("{} old", age(ago)));
+            }
+            let terms = source.bound.iter().flat_map(ErrorBound::items);
+            let terms = terms.filter(|(_, ns)| *ns > 0);
+            let terms: Vec<_> = terms
+                .map(|(name, ns)| format!("{name} {}", rounded(Duration::from_nanos(ns))))
+                .collect();
+            if !terms.is_empty() {
+                row("terms", &terms.join(", "));
+            }
+            if let Some(why) = source.refusal {
+                row("refusal", &why.to_string());
+            }
+        }
+        let _ = writeln!(page, "vmclock: {}", self.status.vmclock);
+        for (name, words) in ntp::in_words(&self.servers) {
+            let name = format!("{name}: ");
+            let _ = writeln!(page, "{}", wrapped(&words, &name, "  ", width));
+        }
+        page
+    }
+
+    /// Writes what each source says, and each NTP server.
+    pub(crate) fn sources_text(&self, out: &mut impl Write, width: usize) -> io::Result<()> {
+        self.write_sources(out, width)?;
+        self.write_servers(out, width)
+    }
+
+    pub(crate) fn state_in_words(&self) -> String {
         let state = self.status.state;
         let source = match self.status.source {
             None => "unknown source",
@@ -154,8 +207,9 @@ fn write_bound(out: &mut impl Write, bound: &ErrorBound) -> io::Result<()> {
     row(out, "total", total)
 }
 
-fn write_ways_out(out: &mut impl Write, error: &ClockError, width: usize) -> io::Result<()> {
-    let ways: &[&str] = match error {
+/// Returns what would end an error.
+pub(crate) fn ways_out(error: &ClockError) -> &'static [&'static str] {
+    match error {
         ClockError::Unvouched(Refusal::UnsyncFlag { .. }) => &[
             "Have chrony clear the flag: add `rtcsync` to its configuration and restart it.",
             "Believe the bound all the same, if you know who wrote it: --accept-unsync-flag.",
@@ -179,7 +233,11 @@ fn write_ways_out(out: &mut impl Write, error: &ClockError, width: usize) -> io:
             "Put right what is named above; then the intervals come back.",
             "See what the time daemon knows: `chronyc tracking` or `ntpq -p`.",
         ],
-    };
+    }
+}
+
+fn write_ways_out(out: &mut impl Write, error: &ClockError, width: usize) -> io::Result<()> {
+    let ways = ways_out(error);
     let count = if ways.len() == 3 { "Three" } else { "Two" };
     writeln!(out, "\n{count} ways out")?;
     for (number, way) in (1..).zip(ways) {

@@ -5,13 +5,21 @@ use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::source::Refusal;
 use epsilon_clock::{ErrorBound, Interval};
 
-use super::report::Report;
+use super::Report;
 use crate::json::Json;
 use crate::ntp;
 use crate::units::nanos;
 
 impl Report {
-    pub(super) fn json(&self) -> Json {
+    pub(crate) fn sources_json(&self) -> Json {
+        Json::List(self.sources.iter().map(source).collect())
+    }
+
+    pub(crate) fn servers_json(&self) -> Json {
+        Json::List(self.servers.iter().map(ntp::as_json).collect())
+    }
+
+    pub(crate) fn json(&self) -> Json {
         let status = &self.status;
         let reason = status.interval.err().map(|error| error.to_string());
         let rate = status.rate.map(|rate| {
@@ -40,10 +48,7 @@ impl Report {
             ("estimate", self.estimate.as_str().into()),
             ("bound", status.bound.as_ref().map(bound).into()),
             ("source", status.source.into()),
-            (
-                "sources",
-                Json::List(self.sources.iter().map(source).collect()),
-            ),
+            ("sources", self.sources_json()),
             ("vmclock", status.vmclock.to_string().into()),
             ("rate", rate.into()),
             ("learned", learned.into()),
@@ -54,10 +59,7 @@ impl Report {
                 status.refusal.map(|refusal| refusal.to_string()).into(),
             ),
             ("refusal_code", status.refusal.map(code).into()),
-            (
-                "ntp_servers",
-                Json::List(self.servers.iter().map(ntp::as_json).collect()),
-            ),
+            ("ntp_servers", self.servers_json()),
             (
                 "kernel",
                 self.kernel
@@ -129,6 +131,7 @@ fn counters(counters: &Counters) -> Json {
         ("steps", counters.steps.into()),
         ("suspends", counters.suspends.into()),
         ("contradictions", counters.contradictions.into()),
+        ("rate_resets", counters.rate_resets.into()),
         ("refusals", counters.refusals.into()),
     ])
 }

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# NTP servers that prove who they are: the library's own tests with that feature, and a real chronyd with
+# certificates made in the test. By itself, for TLS takes a while to build.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+ran cargo test --locked --package epsilon-clock --features nts --lib source::ntp
+ran cargo test --locked --package epsilon-clock --features nts --doc source::ntp
+export EPSILON_CLOCK_UNPACKED
+EPSILON_CLOCK_UNPACKED=$(realpath -m "$target/unpacked")
+ran cargo test --locked --manifest-path tests/nts/Cargo.toml --target-dir "$target/nts"

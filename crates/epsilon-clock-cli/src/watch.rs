@@ -1,0 +1,168 @@
+//! `epsilon watch`: the clock as it goes, on a terminal.
+
+mod sparks;
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use epsilon_clock::{ClockState, ErrorBound};
+
+use crate::args::{Word, next, unknown, value};
+use crate::clock_settings::ClockSettings;
+use crate::command::{Command, Flag};
+use crate::failure::Failure;
+use crate::report::Report;
+use crate::units::rounded;
+use crate::{output, terminal};
+
+pub(crate) static COMMAND: Command = Command {
+    flags: &[
+        &[Flag::taking(
+            "count",
+            "N",
+            "end after N views, one a second [go on until interrupted]",
+        )],
+        ClockSettings::FLAGS,
+    ],
+    ..Command::new(
+        "watch",
+        "show the interval, epsilon over time and each source's state, live",
+        run,
+    )
+};
+
+/// How many seconds of epsilon are kept: more than a terminal has columns.
+const KEPT: usize = 400;
+
+fn run(mut parser: lexopt::Parser) -> Result<ExitCode, Failure> {
+    let (mut count, mut settings) = (u64::MAX, ClockSettings::default());
+    while let Some(word) = next(&mut parser)? {
+        match &word {
+            Word::Help => {
+                let help = COMMAND.help("epsilon ", terminal::width());
+                return output::print(&help, ExitCode::SUCCESS);
+            }
+            Word::Option(name) if name == "count" => count = value("--count", &mut parser, views)?,
+            Word::Option(name) if settings.take(name, &mut parser)? => {}
+            _ => return Err(unknown(&word).into()),
+        }
+    }
+    let servers = settings.servers.source()?;
+    let clock = settings.clock(servers.clone())?;
+    let is_terminal = io::stdout().is_terminal();
+    let colours = terminal::takes_colours();
+    let mut past = VecDeque::with_capacity(KEPT);
+    let mut out = io::stdout().lock();
+    for number in 0..count {
+        if number > 0 {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        let report = Report::of(&clock, servers.as_ref(), settings.asks_kernel());
+        if past.len() == KEPT {
+            past.pop_front();
+        }
+        let interval = report.status.interval.ok();
+        past.push_back(interval.map(|interval| interval.epsilon()));
+        let view = view(&report, &past, terminal::size(), colours);
+        let written = if is_terminal {
+            over(&mut out, &view, number == 0)
+        } else {
+            writeln!(out, "{view}")
+        };
+        if let Err(error) = written.and_then(|()| out.flush()) {
+            return output::finish(Err(error), ExitCode::SUCCESS);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a view over the last one, without a moment in which the screen is empty.
+fn over(out: &mut impl Write, view: &str, is_first: bool) -> io::Result<()> {
+    let start = if is_first { "\x1b[2J\x1b[H" } else { "\x1b[H" };
+    let lines = view.trim_end().replace('\n', "\x1b[K\n");
+    // What is left of the line and of the screen is cleared.
+    write!(out, "{start}{lines}\x1b[K\n\x1b[J")
+}
+
+fn view(
+    report: &Report,
+    past: &VecDeque<Option<Duration>>,
+    (columns, rows): (usize, usize),
+    colours: bool,
+) -> String {
+    let paint = |code: &str, text: &str| {
+        if colours {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    };
+    let status = &report.status;
+    // Colours add to what the words say.
+    let hue = match status.state {
+        ClockState::Synchronized => "32",
+        ClockState::Unavailable => "31",
+        _ => "33",
+    };
+    let mut lines = vec![
+        paint("1", &cut(&report.reading(), columns)),
+        paint(hue, &cut(&report.state_in_words(), columns)),
+    ];
+    if let Some(left) = status.refuses_in {
+        let left = format!("no interval in {} if no other claim comes", rounded(left));
+        lines.push(cut(&left, columns));
+    }
+    let terms = status.bound.iter().flat_map(ErrorBound::items);
+    let terms = terms.filter(|(_, ns)| *ns > 0);
+    let terms: Vec<_> = terms
+        .map(|(name, ns)| format!("{name} {}", rounded(Duration::from_nanos(ns))))
+        .collect();
+    if !terms.is_empty() {
+        lines.push(cut(&terms.join(", "), columns));
+    }
+    let mut below = Vec::new();
+    for source in &report.sources {
+        let said = match (source.interval, source.refusal) {
+            (Some(said), None) => format!("±{}", rounded(said.epsilon())),
+            (Some(_), Some(why)) | (None, Some(why)) => why.to_string(),
+            (None, None) => "nothing yet".to_owned(),
+        };
+        let serves = if source.serves { "*" } else { " " };
+        below.push(cut(&format!("{serves} {:<8} {said}", source.name), columns));
+    }
+    for (name, words) in crate::ntp::in_words(&report.servers) {
+        below.push(cut(&format!("  {name}: {words}"), columns));
+    }
+    // The plot takes the rows that the rest leaves, and the last row stays free.
+    let rest = lines.len() + below.len() + 4;
+    let height = rows.saturating_sub(rest).clamp(2, 8);
+    lines.push(String::new());
+    let plot = sparks::plot(past, columns, height);
+    lines.extend(plot.iter().map(|line| cut(line, columns)));
+    lines.push(String::new());
+    lines.extend(below);
+    let mut view = String::new();
+    for line in lines {
+        let _ = writeln!(view, "{line}");
+    }
+    view
+}
+
+/// Cuts a line that would otherwise break, and move all below it.
+fn cut(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(columns.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+fn views(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("give a number of views, such as 5".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}

@@ -1,0 +1,561 @@
+//! Three processes, the clients that use them, and the faults that befall them.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{sleep, timeout};
+
+use crate::history::{Costs, Seen, What};
+use crate::node::{Settings, connect, receive, send};
+use crate::types::{Answer, Break, Envelope, Link, Request, Stop, Way};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// What befalls a cluster in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Healthy,
+    /// The leader is cut off right after an acknowledged heartbeat, and both followers restart.
+    Restart,
+    /// The leader hears no answer for a moment, and then nothing.
+    Cut,
+    /// The leader is stopped past its lease, and goes on.
+    Stop,
+    /// The leader is killed, and restarted later.
+    Kill,
+    /// As a broken rule needs it.
+    Unbound,
+    Noop,
+    Cached,
+    Snapshot,
+}
+
+impl Fault {
+    pub const ALL: [Self; 4] = [Self::Restart, Self::Cut, Self::Stop, Self::Kill];
+
+    pub const fn of(broken: Break) -> Self {
+        match broken {
+            Break::Last | Break::Limbo | Break::Appended | Break::Epsilon => Self::Cut,
+            Break::Book | Break::Restart => Self::Restart,
+            Break::Unbound => Self::Unbound,
+            Break::Noop => Self::Noop,
+            Break::Cached => Self::Cached,
+            Break::Snapshot => Self::Snapshot,
+        }
+    }
+}
+
+/// A run: one cluster, one fault, one seed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub way: Way,
+    pub broken: Option<Break>,
+    pub fault: Fault,
+    pub seed: u64,
+    pub heartbeat_ms: u64,
+    pub election_ms: (u64, u64),
+    pub delta_ms: u64,
+    /// What each clock is off by, and what all say that they are off by at most.
+    pub offsets_us: [i64; 3],
+    pub epsilon_us: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub history: Vec<Seen>,
+    pub costs: Costs,
+    /// When the fault struck and when it ended, since the beginning.
+    pub fault: (Duration, Duration),
+    /// The leader that it struck.
+    pub leader: u64,
+    /// How long after the leader's death the first write and the first read were answered.
+    pub outage: Option<(Duration, Duration)>,
+    /// Reads that the healthy leader refused, and all that it was asked.
+    pub refused: (usize, usize),
+}
+
+pub struct Cluster {
+    settings: Vec<Settings>,
+    children: Vec<Child>,
+    directory: PathBuf,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn start(settings: &Settings) -> io::Result<Child> {
+    let settings = serde_json::to_string(settings)?;
+    Command::new(std::env::current_exe()?)
+        .args(["--node", &settings])
+        .spawn()
+}
+
+/// A port that no process listens on.
+fn free_port() -> io::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
+}
+
+async fn ask(address: &str, body: Request, patience: Duration) -> io::Result<Answer> {
+    let exchange = async {
+        let mut stream = connect(address).await?;
+        send(&mut stream, &Envelope { from: 0, body }).await?;
+        receive(&mut stream).await
+    };
+    timeout(patience, exchange)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+impl Cluster {
+    async fn start(plan: &Plan) -> io::Result<Self> {
+        let name = format!(
+            "epsilon-openraft-{}-{}-{}",
+            std::process::id(),
+            plan.way as u8,
+            plan.seed
+        );
+        let directory = std::env::temp_dir().join(name);
+        let mut cluster = Self {
+            settings: Vec::new(),
+            children: Vec::new(),
+            directory,
+        };
+        for node in 1..=3_u64 {
+            let own = cluster.directory.join(node.to_string());
+            fs::create_dir_all(&own)?;
+            let settings = Settings {
+                node,
+                port: free_port()?,
+                directory: own.to_string_lossy().into_owned(),
+                way: plan.way,
+                broken: plan.broken,
+                heartbeat_ms: plan.heartbeat_ms,
+                election_ms: plan.election_ms,
+                delta_ms: plan.delta_ms,
+                offset_us: plan.offsets_us[node as usize - 1],
+                epsilon_us: plan.epsilon_us,
+                slewed: plan.seed % 2 == 1,
+                fresh: true,
+            };
+            cluster.children.push(start(&settings)?);
+            cluster.settings.push(settings);
+        }
+        let members: Vec<(u64, String)> =
+            (1..=3).map(|node| (node, cluster.address(node))).collect();
+        for attempt in 0.. {
+            match ask(
+                &cluster.address(1),
+                Request::Initialize(members.clone()),
+                MS(3_000),
+            )
+            .await
+            {
+                Ok(Answer::Done) => break,
+                _ if attempt < 100 => sleep(MS(50)).await,
+                other => return Err(io::Error::other(format!("not initialized: {other:?}"))),
+            }
+        }
+        Ok(cluster)
+    }
+
+    fn address(&self, node: u64) -> String {
+        format!("127.0.0.1:{}", self.settings[node as usize - 1].port)
+    }
+
+    async fn tell(&self, node: u64, body: Request) {
+        let _ = ask(&self.address(node), body, MS(1_000)).await;
+    }
+
+    fn pid(&self, node: u64) -> Pid {
+        Pid::from_child(&self.children[node as usize - 1])
+    }
+
+    fn kill(&mut self, node: u64) {
+        let child = &mut self.children[node as usize - 1];
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    fn restart(&mut self, node: u64) -> io::Result<()> {
+        let settings = &mut self.settings[node as usize - 1];
+        settings.fresh = false;
+        self.children[node as usize - 1] = start(settings)?;
+        Ok(())
+    }
+
+    /// The node that leads in the newest term and serves.
+    async fn leader(&self, among: &[u64]) -> Option<(u64, Option<u64>)> {
+        let mut newest: Option<(u64, u64, Option<u64>)> = None;
+        for node in among {
+            let status = ask(&self.address(*node), Request::Status, MS(500)).await;
+            if let Ok(Answer::Status {
+                leads: true,
+                term,
+                gate,
+                acked_ms_ago,
+                ..
+            }) = status
+            {
+                let serves = gate || self.settings[0].way != Way::Ours;
+                if serves && newest.is_none_or(|(before, ..)| term > before) {
+                    newest = Some((term, *node, acked_ms_ago));
+                }
+            }
+        }
+        newest.map(|(_, node, acked)| (node, acked))
+    }
+
+    async fn await_leader(&self, among: &[u64], patience: Duration) -> io::Result<u64> {
+        let began = Instant::now();
+        loop {
+            if let Some((node, _)) = self.leader(among).await {
+                return Ok(node);
+            }
+            if began.elapsed() > patience {
+                return Err(io::Error::other("no leader"));
+            }
+            sleep(MS(20)).await;
+        }
+    }
+}
+
+/// What all clients share.
+struct Clients {
+    began: Instant,
+    addresses: Vec<String>,
+    seen: Mutex<(Vec<Seen>, Costs)>,
+    stop: AtomicBool,
+    patience: Duration,
+}
+
+impl Clients {
+    fn note(&self, seen: Seen) {
+        self.seen.lock().expect("no panic").0.push(seen);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Reads at one node, whatever that node believes to be.
+async fn reader(clients: Arc<Clients>, client: usize) {
+    let node = client as u64 + 1;
+    let mut stream = None;
+    let mut round = 0_u8;
+    while !clients.stopped() {
+        round = (round + 1) % 3;
+        let key = round;
+        let call = clients.began.elapsed();
+        let exchange = async {
+            let mut stream = match stream.take() {
+                Some(stream) => stream,
+                None => connect(&clients.addresses[client]).await?,
+            };
+            send(
+                &mut stream,
+                &Envelope {
+                    from: 0,
+                    body: Request::Read { key },
+                },
+            )
+            .await?;
+            let answer: Answer = receive(&mut stream).await?;
+            Ok::<_, io::Error>((stream, answer))
+        };
+        let answered = timeout(clients.patience, exchange).await;
+        let answer = Some(clients.began.elapsed());
+        let what = match answered {
+            Ok(Ok((open, Answer::Value { value, took, state }))) => {
+                stream = Some(open);
+                let mut seen = clients.seen.lock().expect("no panic");
+                seen.1.took.push(took);
+                seen.1.state.push(state);
+                What::Read(value)
+            }
+            Ok(Ok((open, _))) => {
+                stream = Some(open);
+                What::Refused
+            }
+            _ => What::Refused,
+        };
+        clients.note(Seen {
+            client,
+            node,
+            key,
+            call,
+            answer,
+            what,
+        });
+        sleep(MS(5)).await;
+    }
+}
+
+/// Writes one register, each value until it is acknowledged by some node.
+async fn writer(clients: Arc<Clients>, key: u8) {
+    let mut node = 0;
+    let client = 3 + usize::from(key);
+    for value in 1.. {
+        let call = clients.began.elapsed();
+        let seen = Seen {
+            client,
+            node: 0,
+            key,
+            call,
+            answer: None,
+            what: What::Write(value),
+        };
+        loop {
+            if clients.stopped() {
+                clients.note(seen);
+                return;
+            }
+            let body = Request::Write {
+                key,
+                value,
+                request: value,
+            };
+            match ask(&clients.addresses[node], body, MS(400)).await {
+                Ok(Answer::Done) => break,
+                _ => node = (node + 1) % 3,
+            }
+            sleep(MS(10)).await;
+        }
+        let answer = Some(clients.began.elapsed());
+        clients.note(Seen {
+            node: node as u64 + 1,
+            answer,
+            ..seen
+        });
+        sleep(MS(10)).await;
+    }
+}
+
+pub async fn run(plan: &Plan) -> io::Result<Outcome> {
+    let mut cluster = Cluster::start(plan).await?;
+    let mut leader = cluster.await_leader(&[1, 2, 3], MS(30_000)).await?;
+    let clients = Arc::new(Clients {
+        began: Instant::now(),
+        addresses: (1..=3).map(|node| cluster.address(node)).collect(),
+        seen: Mutex::default(),
+        stop: AtomicBool::new(false),
+        // A reader gives up and asks again, so that requests queue up at a stopped node.
+        patience: if plan.fault == Fault::Snapshot {
+            MS(8_000)
+        } else {
+            MS(400)
+        },
+    });
+    let mut tasks = Vec::new();
+    for client in 0..3 {
+        tasks.push(tokio::spawn(reader(Arc::clone(&clients), client)));
+    }
+    for key in 0..2 {
+        tasks.push(tokio::spawn(writer(Arc::clone(&clients), key)));
+    }
+    sleep(MS(2_000)).await;
+    // Right after an acknowledged heartbeat, so that the lease is as fresh as it gets.
+    for _ in 0..400 {
+        if let Some((node, Some(acked))) = cluster.leader(&[1, 2, 3]).await {
+            leader = node;
+            if acked < 40 {
+                break;
+            }
+        }
+        sleep(MS(5)).await;
+    }
+    let healthy_until = clients.began.elapsed();
+    strike(plan, &mut cluster, leader, &clients).await?;
+    let ended = clients.began.elapsed();
+    sleep(MS(1_000)).await;
+    clients.stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        let _ = timeout(MS(9_000), task).await;
+    }
+    let (mut history, costs) = std::mem::take(&mut *clients.seen.lock().expect("no panic"));
+    history.sort_by_key(|seen| seen.call);
+    let outage = (plan.fault == Fault::Kill)
+        .then(|| outage(&history, healthy_until))
+        .flatten();
+    let healthy = |seen: &&Seen| {
+        seen.node == leader && seen.call < healthy_until && !matches!(seen.what, What::Write(_))
+    };
+    let asked = history.iter().filter(healthy).count();
+    let refused = history
+        .iter()
+        .filter(healthy)
+        .filter(|seen| seen.what == What::Refused)
+        .count();
+    Ok(Outcome {
+        history,
+        costs,
+        fault: (healthy_until, ended),
+        leader,
+        outage,
+        refused: (refused, asked),
+    })
+}
+
+/// When the first write and the first read were answered that began after an instant.
+fn outage(history: &[Seen], from: Duration) -> Option<(Duration, Duration)> {
+    let first = |write: bool| {
+        history
+            .iter()
+            .filter(|seen| {
+                matches!(seen.what, What::Write(_)) == write && seen.what != What::Refused
+            })
+            .filter_map(|seen| seen.answer)
+            .filter(|answer| *answer > from + MS(100))
+            .min()
+    };
+    Some((
+        first(true)?.checked_sub(from)?,
+        first(false)?.checked_sub(from)?,
+    ))
+}
+
+async fn strike(
+    plan: &Plan,
+    cluster: &mut Cluster,
+    leader: u64,
+    clients: &Arc<Clients>,
+) -> io::Result<()> {
+    let others: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
+    let lease = MS(plan.delta_ms.max(plan.election_ms.1));
+    match plan.fault {
+        Fault::Healthy => sleep(MS(2_000)).await,
+        Fault::Restart => {
+            cluster.tell(leader, Request::SetLink(Link::Cut)).await;
+            for node in &others {
+                cluster.kill(*node);
+            }
+            for node in &others {
+                cluster.restart(*node)?;
+            }
+            sleep(lease + MS(2 * plan.election_ms.1 + 500)).await;
+            cluster.tell(leader, Request::SetLink(Link::Up)).await;
+        }
+        Fault::Cut => {
+            cluster.tell(leader, Request::SetLink(Link::Deaf)).await;
+            sleep(MS(120)).await;
+            cluster.tell(leader, Request::SetLink(Link::Cut)).await;
+            sleep(lease + MS(2 * plan.election_ms.1 + 700)).await;
+            cluster.tell(leader, Request::SetLink(Link::Up)).await;
+        }
+        Fault::Stop | Fault::Cached => {
+            let stopped = lease + MS(2 * plan.election_ms.1 + 500);
+            if plan.fault == Fault::Cached {
+                let ms = u64::try_from(stopped.as_millis()).unwrap_or(0) + 400;
+                cluster
+                    .tell(leader, Request::Arm(Stop::BeforeVerdict, ms))
+                    .await;
+            }
+            let _ = kill_process(cluster.pid(leader), Signal::STOP);
+            sleep(stopped).await;
+            let _ = kill_process(cluster.pid(leader), Signal::CONT);
+        }
+        Fault::Kill => {
+            cluster.kill(leader);
+            sleep(lease + MS(2 * plan.election_ms.1 + 700)).await;
+            cluster.restart(leader)?;
+        }
+        Fault::Snapshot => {
+            // Reads at the followers hold a state that lags, and check once one of them leads.
+            for node in &others {
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeApply, 600))
+                    .await;
+            }
+            sleep(MS(300)).await;
+            for node in &others {
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeCheck, 60_000))
+                    .await;
+            }
+            sleep(MS(100)).await;
+            cluster.kill(leader);
+            let next = cluster.await_leader(&others, lease + MS(6_000)).await?;
+            cluster.tell(next, Request::Arm(Stop::BeforeCheck, 0)).await;
+            sleep(MS(500)).await;
+        }
+        Fault::Noop => {
+            // The followers know of no renewal; the next leader takes the book for complete.
+            for node in &others {
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeApply, 60_000))
+                    .await;
+            }
+            sleep(MS(plan.delta_ms / 2 + 200)).await;
+            cluster.tell(leader, Request::SetLink(Link::Cut)).await;
+            sleep(MS(1_400)).await;
+            for node in &others {
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeApply, 0))
+                    .await;
+            }
+            sleep(lease).await;
+            cluster.tell(leader, Request::SetLink(Link::Up)).await;
+        }
+        Fault::Unbound => {
+            // A write passes the gate, and stops; another node leads, and is cut off; the first leads again.
+            cluster
+                .tell(leader, Request::Arm(Stop::AfterGate, 60_000))
+                .await;
+            let (late, address) = (Arc::clone(clients), cluster.address(leader));
+            let write = tokio::spawn(async move {
+                let call = late.began.elapsed();
+                let body = Request::Write {
+                    key: 2,
+                    value: 1,
+                    request: 1,
+                };
+                let done = ask(&address, body, MS(30_000)).await;
+                let answer = matches!(done, Ok(Answer::Done)).then(|| late.began.elapsed());
+                late.note(Seen {
+                    client: 5,
+                    node: leader,
+                    key: 2,
+                    call,
+                    answer,
+                    what: What::Write(1),
+                });
+            });
+            sleep(MS(200)).await;
+            cluster.tell(leader, Request::SetLink(Link::Cut)).await;
+            let second = cluster.await_leader(&others, lease + MS(8_000)).await?;
+            sleep(MS(300)).await;
+            cluster.tell(leader, Request::SetLink(Link::Up)).await;
+            sleep(MS(300)).await;
+            cluster.tell(second, Request::SetLink(Link::Cut)).await;
+            let began = Instant::now();
+            while began.elapsed() < lease {
+                cluster.tell(leader, Request::Elect).await;
+                let status = ask(&cluster.address(leader), Request::Status, MS(300)).await;
+                if matches!(status, Ok(Answer::Status { leads: true, .. })) {
+                    break;
+                }
+                sleep(MS(150)).await;
+            }
+            cluster.tell(leader, Request::Arm(Stop::AfterGate, 0)).await;
+            sleep(lease).await;
+            cluster.tell(second, Request::SetLink(Link::Up)).await;
+            let _ = timeout(MS(5_000), write).await;
+        }
+    }
+    Ok(())
+}

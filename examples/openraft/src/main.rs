@@ -1,0 +1,330 @@
+//! Three ways to read from a replicated log, under faults: openraft's own lease, ReadIndex, and an interval
+//! lease in the log.
+//!
+//! Each way has a cluster of its own, three processes on loopback, with one seed and one fault. Two judges
+//! read what the clients saw: a counter of stale reads, and the linearizability checker of `todc-utils`.
+
+mod clocks;
+mod cluster;
+mod history;
+mod log;
+mod machine;
+mod node;
+mod picture;
+mod types;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use epsilon_clock::lease::Delta;
+
+use cluster::{Fault, Outcome, Plan};
+use history::{Costs, linearizable, quantile, stale};
+use types::{Break, Way};
+
+const HELP: &str = "\
+Three ways to read from a replicated log, under faults, each in a cluster of three processes.
+
+  epsilon-clock-openraft [OPTIONS]
+
+  --seeds N        N seeds, each with the next fault of: restart, cut, stop, kill (4)
+  --from N         the first seed (1)
+  --fault NAME     that fault alone: restart, cut, stop, kill, healthy
+  --way NAME       that way alone: lease-read, read-index, ours
+  --beyond         clocks that are off by more than they say: what no lease survives
+  --break RULE     breaks one rule of ours, and stops at the first seed that both judges find:
+                   last, unbound, limbo, book, noop, appended, cached, snapshot, epsilon, restart
+  --svg FILE       draws the last seed's timeline
+
+It exits with 0 if ours and ReadIndex are clean and both judges agree (with --break: if both are red),
+with 1 otherwise, and with 64 for arguments that it does not know.";
+
+#[derive(Default)]
+struct Options {
+    seeds: Option<u64>,
+    from: Option<u64>,
+    fault: Option<Fault>,
+    way: Option<Way>,
+    beyond: bool,
+    broken: Option<Break>,
+    svg: Option<String>,
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--seeds" => options.seeds = Some(value()?.parse().map_err(|_| "no number of seeds")?),
+            "--from" => options.from = Some(value()?.parse().map_err(|_| "no seed")?),
+            "--fault" => {
+                options.fault = Some(match value()?.as_str() {
+                    "restart" => Fault::Restart,
+                    "cut" => Fault::Cut,
+                    "stop" => Fault::Stop,
+                    "kill" => Fault::Kill,
+                    "healthy" => Fault::Healthy,
+                    other => return Err(format!("no fault: {other}")),
+                });
+            }
+            "--way" => {
+                options.way = Some(match value()?.as_str() {
+                    "lease-read" => Way::LeaseRead,
+                    "read-index" => Way::ReadIndex,
+                    "ours" => Way::Ours,
+                    other => return Err(format!("no way to read: {other}")),
+                });
+            }
+            "--beyond" => options.beyond = true,
+            "--break" => {
+                let name = value()?;
+                let found = Break::ALL.iter().find(|(known, _)| *known == name);
+                options.broken = Some(found.ok_or(format!("no rule: {name}"))?.1);
+            }
+            "--svg" => options.svg = Some(value()?),
+            other => return Err(format!("unknown argument: {other}")),
+        }
+    }
+    Ok(options)
+}
+
+/// The plan of a seed: the fault decides the timings, the seed the clocks.
+fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
+    // As in the report of the hole: a lease long enough that restarted followers elect within it.
+    let slow = fault == Fault::Restart && options.broken.is_none();
+    let edge = |bit: u64| {
+        if (seed >> bit) & 1 == 0 {
+            10_000
+        } else {
+            -10_000
+        }
+    };
+    let beyond = options.beyond || options.broken == Some(Break::Epsilon);
+    Plan {
+        way,
+        broken: options.broken,
+        fault,
+        seed,
+        heartbeat_ms: if slow { 300 } else { 50 },
+        election_ms: if slow { (1_500, 4_000) } else { (300, 600) },
+        delta_ms: match (slow, options.broken) {
+            (true, _) => 4_000,
+            (false, Some(_)) => 3_000,
+            (false, None) if options.beyond => 3_000,
+            (false, None) => 1_500,
+        },
+        // The first node leads, and its clock is slow.
+        offsets_us: if beyond {
+            [-300_000, 300_000, 300_000]
+        } else {
+            [edge(0), edge(1), edge(2)]
+        },
+        epsilon_us: if beyond { 1_000 } else { 10_000 },
+    }
+}
+
+#[derive(Default)]
+struct Row {
+    runs: usize,
+    reads: usize,
+    stale: usize,
+    red_runs: usize,
+    rejected: usize,
+    refused: (usize, usize),
+    outage: Duration,
+    costs: Costs,
+}
+
+impl Row {
+    fn add(&mut self, run: &Outcome) -> (usize, bool) {
+        let found = stale(&run.history).len();
+        let linearizable = linearizable(&run.history);
+        self.runs += 1;
+        self.reads += run.costs.took.len();
+        self.stale += found;
+        self.red_runs += usize::from(found > 0);
+        self.rejected += usize::from(!linearizable);
+        self.refused.0 += run.refused.0;
+        self.refused.1 += run.refused.1;
+        if let Some((write, read)) = run.outage {
+            self.outage = self.outage.max(write).max(read);
+        }
+        self.costs.took.extend(&run.costs.took);
+        self.costs.state.extend(&run.costs.state);
+        (found, linearizable)
+    }
+}
+
+fn micros(nanos: u64) -> String {
+    format!("{:.1} µs", nanos as f64 / 1_000.0)
+}
+
+fn table(rows: &mut [(Way, Row)]) {
+    println!(
+        "\n| way | runs | reads | stale | runs with stale | WGL rejects | refused, healthy leader | \
+         read p50 | p99 | state alone | longest outage |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    );
+    for (way, row) in rows {
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {} of {} | {} | {} | {} | {:.2} s |",
+            way.name(),
+            row.runs,
+            row.reads,
+            row.stale,
+            row.red_runs,
+            row.rejected,
+            row.refused.0,
+            row.refused.1,
+            micros(quantile(&mut row.costs.took, 50)),
+            micros(quantile(&mut row.costs.took, 99)),
+            micros(quantile(&mut row.costs.state, 50)),
+            row.outage.as_secs_f64(),
+        );
+    }
+}
+
+async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
+    let mut rows: Vec<(Way, Row)> = Way::ALL
+        .into_iter()
+        .filter(|way| options.way.is_none_or(|only| only == *way))
+        .map(|way| (way, Row::default()))
+        .collect();
+    let first = options.from.unwrap_or(1);
+    for seed in first..first + options.seeds.unwrap_or(4) {
+        let turn = usize::try_from(seed - 1)? % Fault::ALL.len();
+        let fault = match options.fault {
+            Some(fault) => fault,
+            None if options.beyond => Fault::Cut,
+            None => Fault::ALL[turn],
+        };
+        // At once: each has processes of its own, and most of a run is waiting.
+        let mut tasks = Vec::new();
+        for (way, _) in &rows {
+            let plan = plan(*way, fault, seed, options);
+            tasks.push((*way, tokio::spawn(async move { cluster::run(&plan).await })));
+        }
+        let mut runs = Vec::new();
+        for (way, task) in tasks {
+            let run = task
+                .await?
+                .map_err(|error| format!("seed {seed}, {way:?}: {error}"))?;
+            runs.push((way, run));
+        }
+        for ((way, row), (_, run)) in rows.iter_mut().zip(&runs) {
+            let (found, clean) = row.add(run);
+            let judge = if clean { "accepts" } else { "rejects" };
+            println!(
+                "seed {seed:>3} {fault:?}: {}: {found} stale, the checker {judge}",
+                way.name()
+            );
+        }
+        if let Some(path) = &options.svg {
+            std::fs::write(
+                path,
+                picture::draw(&runs, &format!("{fault:?}, seed {seed}")),
+            )?;
+        }
+    }
+    table(&mut rows);
+    let ms = Duration::from_millis;
+    let delta = Delta::new(ms(1_500), ms(10), ms(30))?;
+    // A follower refuses votes for one longest timeout, and then waits for up to another.
+    let bound = delta.outage(ms(1_200), ms(10), ms(10), ms(30));
+    println!("\nafter a leader's death ours is without service for at most {bound:?}");
+    let mut good = true;
+    for (way, row) in &rows {
+        let clean = row.stale == 0 && row.rejected == 0;
+        match way {
+            // What lies beyond epsilon is shown, and not promised.
+            Way::Ours if options.beyond => {}
+            Way::Ours => {
+                good &= clean && row.outage <= bound + bound / 10;
+                good &= row.refused.0 * 100 <= row.refused.1;
+            }
+            Way::ReadIndex => good &= clean,
+            // A stale read that our counter finds, the other judge must find as well.
+            Way::LeaseRead => good &= row.rejected >= row.red_runs,
+        }
+    }
+    Ok(good)
+}
+
+async fn broken(options: &Options, broken: Break) -> Result<bool, Box<dyn std::error::Error>> {
+    let first = options.from.unwrap_or(1);
+    for seed in first..first + options.seeds.unwrap_or(5) {
+        let plan = plan(Way::Ours, Fault::of(broken), seed, options);
+        let run = match cluster::run(&plan).await {
+            Ok(run) => run,
+            Err(error) => {
+                println!("{broken:?}, seed {seed}: {error}");
+                continue;
+            }
+        };
+        let (found, clean) = (stale(&run.history).len(), linearizable(&run.history));
+        let judge = if clean { "accepts" } else { "rejects" };
+        println!("{broken:?}, seed {seed}: {found} stale, the checker {judge}");
+        if let Some(path) = &options.svg {
+            std::fs::write(
+                path,
+                picture::draw(&[(Way::Ours, run)], &format!("{broken:?}, seed {seed}")),
+            )?;
+        }
+        if found > 0 && !clean {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    match arguments.peek().map(String::as_str) {
+        Some("--node") => {
+            let settings = arguments.nth(1).unwrap_or_default();
+            let settings = serde_json::from_str(&settings).map_err(Box::from);
+            return match settings.and_then(node::run) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("node: {error}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        Some("--help") => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let options = match options(arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}; --help tells what there is");
+            return ExitCode::from(64);
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let judged = runtime.block_on(async {
+        match options.broken {
+            Some(rule) => broken(&options, rule).await,
+            None => compare(&options).await,
+        }
+    });
+    match judged {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            println!("not as it must be");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

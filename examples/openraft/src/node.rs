@@ -1,0 +1,606 @@
+//! One process: a node of a cluster, with its server, its network and its clock.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
+use epsilon_clock::testing::Skewed;
+use epsilon_clock::{Clock, TimeDelta};
+use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::impls::ProgressResponder;
+use openraft::network::RPCOption;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
+use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use openraft::{
+    BasicNode, Config, Instant as _, RaftNetworkFactory, RaftNetworkV2, ReadPolicy, Snapshot,
+    SnapshotPolicy,
+};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::clocks::Slewing;
+use crate::log::Log;
+use crate::machine::{Machine, Shared};
+use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Types, Way};
+
+/// What a node is told on its command line, as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    pub node: u64,
+    pub port: u16,
+    pub directory: String,
+    pub way: Way,
+    pub broken: Option<Break>,
+    pub heartbeat_ms: u64,
+    pub election_ms: (u64, u64),
+    pub delta_ms: u64,
+    /// What the clock is off by, what it says it may be, and how much of it is slewed to and fro.
+    pub offset_us: i64,
+    pub epsilon_us: u64,
+    pub slewed: bool,
+    /// Whether this is the process's first start.
+    pub fresh: bool,
+}
+
+// --- stop points ---------------------------------------------------------------------------------
+
+/// Places where requests stop for as long as they are told to.
+#[derive(Default)]
+pub struct Stops {
+    armed: Mutex<HashMap<Stop, Instant>>,
+}
+
+impl Stops {
+    fn arm(&self, stop: Stop, span: Duration) {
+        let until = Instant::now() + span;
+        self.armed.lock().expect("no panic").insert(stop, until);
+    }
+
+    /// Stops here for as long as the place is armed.
+    pub async fn come_to(&self, stop: Stop) {
+        loop {
+            let until = self.armed.lock().expect("no panic").get(&stop).copied();
+            let left = until.map_or(Duration::ZERO, |until| {
+                until.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                return;
+            }
+            // In short steps: it may be told to go on.
+            tokio::time::sleep(left.min(Duration::from_millis(2))).await;
+        }
+    }
+}
+
+// --- frames --------------------------------------------------------------------------------------
+
+pub async fn send<T: Serialize>(stream: &mut TcpStream, message: &T) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+    let mut frame = length.to_be_bytes().to_vec();
+    frame.extend(body);
+    stream.write_all(&frame).await
+}
+
+pub async fn receive<T: for<'a> Deserialize<'a>>(stream: &mut TcpStream) -> io::Result<T> {
+    let length = stream.read_u32().await?;
+    let mut body = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    stream.read_exact(&mut body).await?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+pub async fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+// --- the network between nodes -------------------------------------------------------------------
+
+#[derive(Default)]
+pub struct Wire(AtomicU8);
+
+impl Wire {
+    fn set(&self, link: Link) {
+        self.0.store(link as u8, Ordering::Relaxed);
+    }
+
+    fn is(&self, link: Link) -> bool {
+        self.0.load(Ordering::Relaxed) == link as u8
+    }
+}
+
+struct Network {
+    node: u64,
+    wire: Arc<Wire>,
+}
+
+pub struct Peer {
+    node: u64,
+    address: String,
+    wire: Arc<Wire>,
+    stream: Option<TcpStream>,
+}
+
+impl RaftNetworkFactory<Types> for Network {
+    type Network = Peer;
+
+    async fn new_client(&mut self, _target: u64, node: &BasicNode) -> Peer {
+        Peer {
+            node: self.node,
+            address: node.addr.clone(),
+            wire: Arc::clone(&self.wire),
+            stream: None,
+        }
+    }
+}
+
+impl Peer {
+    async fn exchange(&mut self, body: Request) -> io::Result<Answer> {
+        if self.wire.is(Link::Cut) {
+            return Err(io::Error::other("cut off"));
+        }
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(&self.address).await?,
+        };
+        let from = self.node;
+        send(&mut stream, &Envelope { from, body }).await?;
+        let answer = receive(&mut stream).await?;
+        // Cut off meanwhile, or deaf: the answer never comes.
+        if !self.wire.is(Link::Up) {
+            return Err(io::Error::other("deaf"));
+        }
+        self.stream = Some(stream);
+        Ok(answer)
+    }
+
+    async fn call(
+        &mut self,
+        body: Request,
+        option: &RPCOption,
+    ) -> Result<Answer, Unreachable<Types>> {
+        match tokio::time::timeout(option.soft_ttl(), self.exchange(body)).await {
+            Ok(Ok(Answer::Refused(why))) => Err(Unreachable::from_string(why)),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Unreachable::new(&error)),
+            Err(late) => {
+                self.stream = None;
+                Err(Unreachable::new(&late))
+            }
+        }
+    }
+}
+
+fn unexpected() -> Unreachable<Types> {
+    Unreachable::from_string("an answer to another request")
+}
+
+impl RaftNetworkV2<Types> for Peer {
+    type SnapshotData = Vec<u8>;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        match self.call(Request::Append(rpc), &option).await? {
+            Answer::Append(answer) => Ok(answer),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        match self.call(Request::Vote(rpc), &option).await? {
+            Answer::Vote(answer) => Ok(answer),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        match self.call(Request::PreVote(rpc), &option).await? {
+            Answer::Vote(answer) => Ok(answer),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: VoteOf<Types>,
+        snapshot: SnapshotOf<Types, Vec<u8>>,
+        _cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let body = Request::Snapshot(vote, snapshot.meta, snapshot.snapshot);
+        match self.call(body, &option).await? {
+            Answer::Snapshot(answer) => Ok(answer),
+            _ => Err(unexpected().into()),
+        }
+    }
+}
+
+// --- the server ----------------------------------------------------------------------------------
+
+struct Node {
+    settings: Settings,
+    raft: Raft,
+    shared: Arc<Shared>,
+    wire: Arc<Wire>,
+    /// For the broken node that keeps its verdict.
+    cached: AtomicBool,
+}
+
+/// A clock of this process that is off by what the settings say.
+fn clock_of(settings: &Settings) -> Result<Clock, Box<dyn std::error::Error>> {
+    let offset = TimeDelta::from_nanos(settings.offset_us * 1_000);
+    let epsilon = Duration::from_micros(settings.epsilon_us);
+    // Its claims contain the truth only if epsilon is at least the offset; a liar's do not.
+    let machine = Skewed::new(offset, epsilon.max(offset.unsigned_abs()))?.machine();
+    let source = Skewed::new(TimeDelta::ZERO, epsilon)?.source();
+    let swing = if settings.slewed {
+        epsilon.saturating_sub(offset.unsigned_abs()) / 2
+    } else {
+        Duration::ZERO
+    };
+    let machine = Slewing::new(machine, swing);
+    Ok(Clock::builder()
+        .machine(Arc::new(machine))
+        .source(source)
+        .build()?)
+}
+
+pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+    let directory = Path::new(&settings.directory);
+    let config = Config {
+        heartbeat_interval: settings.heartbeat_ms,
+        election_timeout_min: settings.election_ms.0,
+        election_timeout_max: settings.election_ms.1,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(20),
+        max_in_snapshot_log_to_keep: 0,
+        purge_batch_size: 1,
+        ..Config::default()
+    };
+    let clock = clock_of(&settings)?;
+    let ms = Duration::from_millis;
+    // The broken node that takes its clock for exact could not name its real error here.
+    let delta = Delta::new(
+        ms(settings.delta_ms),
+        Duration::from_micros(settings.epsilon_us),
+        ms(30),
+    )?;
+    let lease = LogLease::new(Holder::draw(settings.node)?, delta);
+    let shared = Arc::new(Shared {
+        state: Mutex::default(),
+        book: Mutex::new(LeaseBook::default()),
+        lease: Mutex::new(lease),
+        clock,
+        broken: settings.broken,
+        stops: Stops::default(),
+    });
+    let machine = Machine::open(Arc::clone(&shared), directory.join("snapshot"))?;
+    let log = Log::open(&directory.join("log"))?;
+    let wire = Arc::new(Wire::default());
+    let network = Network {
+        node: settings.node,
+        wire: Arc::clone(&wire),
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
+    let raft = Raft::new(
+        settings.node,
+        Arc::new(config.validate()?),
+        network,
+        log,
+        machine,
+    )
+    .await?;
+    let node = Arc::new(Node {
+        settings,
+        raft,
+        shared,
+        wire,
+        cached: AtomicBool::new(false),
+    });
+    if node.settings.way == Way::Ours {
+        tokio::spawn(lead(Arc::clone(&node)));
+        if node.settings.broken == Some(Break::Cached) {
+            tokio::spawn(keep_verdict(Arc::clone(&node)));
+        }
+    }
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(converse(Arc::clone(&node), stream));
+    }
+}
+
+async fn converse(node: Arc<Node>, mut stream: TcpStream) {
+    while let Ok(Envelope { from, body }) = receive(&mut stream).await {
+        // Of a peer that is cut off, nothing arrives; clients and the test come by another way.
+        if from != 0 && node.wire.is(Link::Cut) {
+            return;
+        }
+        let answer = node.answer(body).await;
+        if from != 0 && node.wire.is(Link::Cut) {
+            return;
+        }
+        if send(&mut stream, &answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn nanos(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn refused(error: impl std::fmt::Display) -> Answer {
+    Answer::Refused(error.to_string())
+}
+
+impl Node {
+    async fn answer(&self, body: Request) -> Answer {
+        match body {
+            Request::Append(rpc) => self
+                .raft
+                .append_entries(rpc)
+                .await
+                .map_or_else(refused, Answer::Append),
+            Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(refused, Answer::Vote),
+            Request::PreVote(rpc) => self
+                .raft
+                .pre_vote(rpc)
+                .await
+                .map_or_else(refused, Answer::Vote),
+            Request::Snapshot(vote, meta, snapshot) => {
+                let installed = self
+                    .raft
+                    .install_full_snapshot(vote, Snapshot { meta, snapshot });
+                installed.await.map_or_else(refused, Answer::Snapshot)
+            }
+            Request::Read { key } => self.read(key).await,
+            Request::Write {
+                key,
+                value,
+                request,
+            } => self.write(key, value, request).await,
+            Request::Initialize(members) => {
+                let members: std::collections::BTreeMap<u64, BasicNode> = members
+                    .into_iter()
+                    .map(|(node, addr)| (node, BasicNode { addr }))
+                    .collect();
+                self.raft
+                    .initialize(members)
+                    .await
+                    .map_or_else(refused, |()| Answer::Done)
+            }
+            Request::SetLink(link) => {
+                self.wire.set(link);
+                Answer::Done
+            }
+            Request::Arm(stop, ms) => {
+                self.shared.stops.arm(stop, Duration::from_millis(ms));
+                Answer::Done
+            }
+            Request::Elect => self
+                .raft
+                .trigger()
+                .elect(true)
+                .await
+                .map_or_else(refused, |()| Answer::Done),
+            Request::Status => self.status(),
+        }
+    }
+
+    fn status(&self) -> Answer {
+        let leader = self.raft.as_leader();
+        let acked = leader
+            .as_ref()
+            .ok()
+            .and_then(|leader| leader.last_quorum_acked());
+        let verdict = self.shared.lease().read(&self.shared.clock);
+        Answer::Status {
+            leads: leader.is_ok(),
+            term: leader.as_ref().map_or(0, |leader| leader.leader_id().term),
+            gate: self.shared.lease().admit().is_ok(),
+            acked_ms_ago: acked
+                .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            verdict: verdict.map_or_else(|why| why.to_string(), |_| "may read".into()),
+        }
+    }
+
+    /// Answers a read, by the one way that this cluster has.
+    async fn read(&self, key: u8) -> Answer {
+        let decoded = Instant::now();
+        let policy: Option<ReadPolicy> = match self.settings.way {
+            Way::LeaseRead => Some(ReadPolicy::LeaseRead),
+            Way::ReadIndex => Some(ReadPolicy::ReadIndex),
+            Way::Ours => None,
+        };
+        let mut early = None;
+        if let Some(policy) = policy.clone() {
+            if let Err(error) = self.raft.ensure_linearizable(policy).await {
+                return refused(error);
+            }
+        } else {
+            if self.settings.broken == Some(Break::Snapshot) {
+                early = Some(self.register(key).0);
+                self.shared.stops.come_to(Stop::BeforeCheck).await;
+            }
+            if !(self.settings.broken == Some(Break::Cached) && self.cached.load(Ordering::Relaxed))
+            {
+                // The request is here; now the check, and only then the state.
+                if let Err(closed) = self.shared.lease().read(&self.shared.clock) {
+                    return refused(closed);
+                }
+            }
+        }
+        let at_state = Instant::now();
+        let (now, last) = self.register(key);
+        let state = nanos(at_state);
+        let value = early.unwrap_or(now);
+        // After a stop it may be the state of a later leadership, with what that one may not show yet.
+        if policy.is_none() && !self.shared.book().may_show(last) {
+            return Answer::Refused(
+                "a later leadership's state, which is not to be shown yet".into(),
+            );
+        }
+        Answer::Value {
+            value,
+            took: nanos(decoded),
+            state,
+        }
+    }
+
+    /// The value, and the term of the last entry that was applied, together.
+    fn register(&self, key: u8) -> (u64, LeaderTerm) {
+        let state = self.shared.state();
+        let value = state.registers.get(&key).copied().unwrap_or(0);
+        let last = state
+            .applied
+            .map(|applied| crate::machine::term_of(&applied));
+        (value, last.unwrap_or_default())
+    }
+
+    async fn write(&self, key: u8, value: u64, request: u64) -> Answer {
+        let command = Command::Write {
+            key,
+            value,
+            request,
+        };
+        if self.settings.way != Way::Ours {
+            return self
+                .raft
+                .client_write(command)
+                .await
+                .map_or_else(refused, |_| Answer::Done);
+        }
+        if self.settings.broken == Some(Break::Limbo) {
+            let done = self
+                .shared
+                .state()
+                .done
+                .get(&key)
+                .is_some_and(|done| *done >= request);
+            if done && self.raft.is_leader() {
+                return Answer::Done;
+            }
+        }
+        // The gate, and the term that the append is bound to.
+        let admission = match self.shared.lease().admit() {
+            Ok(admission) => admission,
+            Err(closed) => return refused(closed),
+        };
+        self.shared.stops.come_to(Stop::AfterGate).await;
+        self.append(command, admission.term).await
+    }
+
+    /// Appends, in that term or not at all.
+    async fn append(&self, command: Command, term: LeaderTerm) -> Answer {
+        let (responder, applied) = ProgressResponder::complete_only();
+        let mut request = self.raft.write(command).responder(responder);
+        if self.settings.broken != Some(Break::Unbound) {
+            let id = match self.raft.as_leader() {
+                Ok(leader) => leader.to_committed_leader_id(),
+                Err(error) => return refused(error),
+            };
+            if (LeaderTerm {
+                term: id.term,
+                leader: id.node_id,
+            }) != term
+            {
+                return Answer::Refused("the term is over".into());
+            }
+            request = request.with_leader(id);
+        }
+        if let Err(error) = request.await {
+            return refused(error);
+        }
+        match applied.await {
+            Ok(Ok(_)) => Answer::Done,
+            Ok(Err(error)) => refused(error),
+            Err(_) => Answer::Refused("the node stops".into()),
+        }
+    }
+}
+
+/// Follows the leadership: notes it, takes the lease, and renews it.
+async fn lead(node: Arc<Node>) {
+    let shared = &node.shared;
+    let mut may_skip = node.settings.broken == Some(Break::Restart) && !node.settings.fresh;
+    let mut before: Option<Vec<u8>> = None;
+    loop {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let Ok(leader) = node.raft.as_leader() else {
+            shared.lease().deposed();
+            continue;
+        };
+        let id = leader.leader_id();
+        let term = LeaderTerm {
+            term: id.term,
+            leader: id.node_id,
+        };
+        shared.lease().elected(term);
+        let applied = shared.state().applied;
+        let behind_noop = applied.is_some_and(|applied| crate::machine::term_of(&applied) == term);
+        if behind_noop || node.settings.broken == Some(Break::Noop) {
+            shared.lease().noop_applied(term);
+        }
+        let mut book = *shared.book();
+        if may_skip {
+            book.forget();
+        }
+        let due = shared.lease().propose(&book, &shared.clock);
+        let Ok(Some(entry)) = due else { continue };
+        may_skip = false;
+        if node.settings.broken == Some(Break::Appended) {
+            shared.lease().applied(&entry, term);
+        }
+        let bytes = entry.to_be_bytes().to_vec();
+        // In the background: a lease that is never applied must not hold up the notes above.
+        let (proposer, again) = (Arc::clone(&node), before.replace(bytes.clone()));
+        tokio::spawn(async move {
+            let answer = proposer.append(Command::Lease(bytes), term).await;
+            if !matches!(answer, Answer::Done) {
+                proposer.shared.lease().dropped();
+            }
+            // An older renewal that was overtaken on its way to the log; the book keeps the largest.
+            if let Some(overtaken) = again {
+                let _ = proposer.append(Command::Lease(overtaken), term).await;
+            }
+        });
+    }
+}
+
+/// What the broken node answers by: a verdict that was true a while ago.
+async fn keep_verdict(node: Arc<Node>) {
+    loop {
+        node.shared.stops.come_to(Stop::BeforeVerdict).await;
+        let held = node.shared.lease().read(&node.shared.clock).is_ok();
+        node.cached.store(held, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
