@@ -59,9 +59,6 @@ export LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu:$root/usr/lib/llvm-19/lib
 "$RUSTC" --version
 [[ $("$RUSTC" --version) == "rustc 1.85.0"* ]] || fail "the compiler unpacked is not 1.85.0"
 
-cargo check --locked --lib --all-features --target-dir "$base/check"
-cargo check --locked --package epsilon-clock-cli --target-dir "$base/check"
-
 # on TARGET LINKER RUNNER…: builds the checks for a processor, and runs them.
 on() {
     local triple=$1 linker=$2 name
