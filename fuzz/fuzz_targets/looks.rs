@@ -85,13 +85,12 @@ fn run(mut data: &[u8]) -> Option<()> {
             [70..=74] => contains(&machine, || clock.refresh(), "refresh"),
             [75..=119] => machine.advance(Duration::from_nanos(span(&mut data)?)),
             [120..=169] => write(&machine, u16::from_le_bytes(take(&mut data)?)),
+            // Linux forgets that it was synchronised when it is stepped, unless the same call writes.
             [170..=179] => {
                 let by = i64::try_from(span(&mut data)?).ok()?;
-                let [back] = take(&mut data)?;
-                machine.step(TimeDelta::from_nanos(if back & 1 == 0 { by } else { -by }));
-                if back & 2 != 0 {
-                    write(&machine, u16::from(back));
-                }
+                let [more] = take(&mut data)?;
+                machine.step(TimeDelta::from_nanos(if more & 1 == 0 { by } else { -by }));
+                write(&machine, u16::from(more));
             }
             [180..=184] => {
                 machine.set_date(TimeDelta::from_nanos(i64::try_from(span(&mut data)?).ok()?))
