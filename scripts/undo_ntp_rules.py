@@ -98,7 +98,7 @@ RULES = [
     ("S1 by a helper", "src/clock/state/look.rs",
      "policy.is_judge(index).then_some(look)",
      "Some(look).filter(|_| index < 9)",
-     "--test it", ["p9_p10_a_helper_changes_no_bit_of_what_a_judge_answers"]),
+     "--test it", ["s1_a_helpers_leap_second_is_on_no_other_scale"]),
     ("V1", "src/clock/policy.rs",
      "self.sources.get(index).is_some_and(role) || !self.sources.iter().any(role)",
      "self.sources.get(index).is_some() || !self.sources.iter().any(role)",

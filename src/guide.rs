@@ -14,6 +14,7 @@
 //! | get through a leap second | [`leap_seconds`] |
 //! | build a transactional store | [`store`] |
 //! | let one node at a time act | [`leases`] |
+//! | put it under a replicated log or an election | [`engines`] |
 //! | end a refusal of stamps, commits or leases | [`ways_back`] |
 //! | find the node whose clock is wrong | [`fleet`] |
 //! | date and merge logs, or prove 100 µs | [`logs`] |
@@ -36,6 +37,9 @@ pub mod containers {}
 
 #[doc = include_str!("guide/drift.md")]
 pub mod drift {}
+
+#[doc = include_str!("guide/engines.md")]
+pub mod engines {}
 
 #[doc = include_str!("guide/fleet.md")]
 pub mod fleet {}

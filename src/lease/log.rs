@@ -6,7 +6,8 @@
 //! 2. A leader proposes nothing, and shows nothing, until the book's largest expiry is surely past for it.
 //! 3. A lease read checks, after it arrived, that its own applied lease's expiry is surely to come.
 //! 4. By T1 the check lies before every proposal and every answer of a later leader, in true time.
-//! 5. The state is read after the check, so it holds whatever was acknowledged before the read arrived.
+//! 5. The state is read after the check, so it holds whatever was acknowledged before the read arrived;
+//!    and one that a later leadership made, after a stop, is shown only once that one may show it.
 
 use core::fmt;
 use core::time::Duration;
@@ -242,9 +243,10 @@ impl LeaseBook {
         self.largest.and_then(|(_, holder)| holder)
     }
 
-    /// Returns true if a replica may show its state in this leadership.
+    /// Returns true if a replica may show a state whose last entry is of this leadership.
     ///
-    /// That is, once the leadership's own lease entry was applied here. Before that the log may hold what an
+    /// `term` is that of the last entry that was applied, and read together with the state. A replica may
+    /// once the leadership's own lease entry was applied here. Before that the log may hold what an
     /// earlier leader proposed, and its lease reads do not show: no ReadIndex read, no strong read
     /// of a follower, no feed, and no "already applied" to a repeated request may leave the replica.
     #[must_use]
@@ -266,7 +268,7 @@ impl LeaseBook {
 /// | applied a lease entry | [`LeaseBook::apply`] in the state machine, then [`applied`](Self::applied) |
 /// | could not append what was proposed | [`dropped`](Self::dropped) |
 /// | gets a write | [`admit`](Self::admit), and binds the append to that term |
-/// | gets a read | [`read`](Self::read), and *then* reads the state |
+/// | gets a read | [`read`](Self::read), *then* reads the state, and asks [`LeaseBook::may_show`] |
 /// | lost the leadership | [`deposed`](Self::deposed) |
 /// | is to hand it over | [`stop`](Self::stop), and once all reads have ended proposes the release |
 ///
@@ -291,7 +293,8 @@ impl LeaseBook {
 ///     node.applied(&entry, term);
 /// }
 /// let permit = node.read(&clock)?; // after the request arrived
-/// // … now read the state machine, and answer
+/// // … now read the state machine, with the term of the last entry that it applied
+/// assert!(book.may_show(term)); // and answer
 /// # drop(permit);
 /// # Ok(())
 /// # }
@@ -531,9 +534,12 @@ impl LogLease {
 
     /// Checks that the local state may answer a read that has arrived.
     ///
-    /// In this order: the request arrives, this check, the state is read, the answer leaves. A pause
+    /// In this order: the request arrives, this check, the state is read together with the term of its last
+    /// entry, [`may_show`](LeaseBook::may_show) is asked about that term, the answer leaves. A pause
     /// anywhere in between makes no answer stale: the state was read after the check, and what was acknowledged
-    /// after the check was concurrent with the read. The permit is for one read, and never kept.
+    /// after the check was concurrent with the read. A state of a later leadership, found after a pause, may
+    /// hold what yet another leader's reads do not show: that is what `may_show` refuses. The permit is for one
+    /// read, and never kept.
     ///
     /// # Errors
     ///

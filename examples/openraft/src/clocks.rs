@@ -30,7 +30,11 @@ impl Slewing {
             return 0;
         }
         let phase = (mono / SLEW).rem_euclid(2 * self.swing);
-        if phase < self.swing { phase } else { 2 * self.swing - phase }
+        if phase < self.swing {
+            phase
+        } else {
+            2 * self.swing - phase
+        }
     }
 }
 

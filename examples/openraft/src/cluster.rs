@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -98,12 +98,22 @@ impl Drop for Cluster {
 
 fn start(settings: &Settings) -> io::Result<Child> {
     let settings = serde_json::to_string(settings)?;
-    Command::new(std::env::current_exe()?).args(["--node", &settings]).spawn()
+    Command::new(std::env::current_exe()?)
+        .args(["--node", &settings])
+        .spawn()
 }
 
-/// A port that no process listens on.
+/// A port that no process listens on, below those that the system gives to connections.
 fn free_port() -> io::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = 20_000 + u16::try_from(std::process::id() % 100).unwrap_or(0) * 100;
+    for _ in 0..1_000 {
+        let port = begin + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 async fn ask(address: &str, body: Request, patience: Duration) -> io::Result<Answer> {
@@ -112,12 +122,19 @@ async fn ask(address: &str, body: Request, patience: Duration) -> io::Result<Ans
         send(&mut stream, &Envelope { from: 0, body }).await?;
         receive(&mut stream).await
     };
-    timeout(patience, exchange).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    timeout(patience, exchange)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl Cluster {
     async fn start(plan: &Plan) -> io::Result<Self> {
-        let name = format!("epsilon-openraft-{}-{}-{}", std::process::id(), plan.way as u8, plan.seed);
+        let name = format!(
+            "epsilon-openraft-{}-{}-{}",
+            std::process::id(),
+            plan.way as u8,
+            plan.seed
+        );
         let directory = std::env::temp_dir().join(name);
         let mut cluster = Self {
             settings: Vec::new(),
@@ -144,9 +161,16 @@ impl Cluster {
             cluster.children.push(start(&settings)?);
             cluster.settings.push(settings);
         }
-        let members: Vec<(u64, String)> = (1..=3).map(|node| (node, cluster.address(node))).collect();
+        let members: Vec<(u64, String)> =
+            (1..=3).map(|node| (node, cluster.address(node))).collect();
         for attempt in 0.. {
-            match ask(&cluster.address(1), Request::Initialize(members.clone()), MS(3_000)).await {
+            match ask(
+                &cluster.address(1),
+                Request::Initialize(members.clone()),
+                MS(3_000),
+            )
+            .await
+            {
                 Ok(Answer::Done) => break,
                 _ if attempt < 100 => sleep(MS(50)).await,
                 other => return Err(io::Error::other(format!("not initialized: {other:?}"))),
@@ -185,7 +209,14 @@ impl Cluster {
         let mut newest: Option<(u64, u64, Option<u64>)> = None;
         for node in among {
             let status = ask(&self.address(*node), Request::Status, MS(500)).await;
-            if let Ok(Answer::Status { leads: true, term, gate, acked_ms_ago, .. }) = status {
+            if let Ok(Answer::Status {
+                leads: true,
+                term,
+                gate,
+                acked_ms_ago,
+                ..
+            }) = status
+            {
                 let serves = gate || self.settings[0].way != Way::Ours;
                 if serves && newest.is_none_or(|(before, ..)| term > before) {
                     newest = Some((term, *node, acked_ms_ago));
@@ -242,7 +273,14 @@ async fn reader(clients: Arc<Clients>, client: usize) {
                 Some(stream) => stream,
                 None => connect(&clients.addresses[client]).await?,
             };
-            send(&mut stream, &Envelope { from: 0, body: Request::Read { key } }).await?;
+            send(
+                &mut stream,
+                &Envelope {
+                    from: 0,
+                    body: Request::Read { key },
+                },
+            )
+            .await?;
             let answer: Answer = receive(&mut stream).await?;
             Ok::<_, io::Error>((stream, answer))
         };
@@ -262,7 +300,14 @@ async fn reader(clients: Arc<Clients>, client: usize) {
             }
             _ => What::Refused,
         };
-        clients.note(Seen { client, node, key, call, answer, what });
+        clients.note(Seen {
+            client,
+            node,
+            key,
+            call,
+            answer,
+            what,
+        });
         sleep(MS(5)).await;
     }
 }
@@ -273,13 +318,24 @@ async fn writer(clients: Arc<Clients>, key: u8) {
     let client = 3 + usize::from(key);
     for value in 1.. {
         let call = clients.began.elapsed();
-        let seen = Seen { client, node: 0, key, call, answer: None, what: What::Write(value) };
+        let seen = Seen {
+            client,
+            node: 0,
+            key,
+            call,
+            answer: None,
+            what: What::Write(value),
+        };
         loop {
             if clients.stopped() {
                 clients.note(seen);
                 return;
             }
-            let body = Request::Write { key, value, request: value };
+            let body = Request::Write {
+                key,
+                value,
+                request: value,
+            };
             match ask(&clients.addresses[node], body, MS(400)).await {
                 Ok(Answer::Done) => break,
                 _ => node = (node + 1) % 3,
@@ -287,7 +343,11 @@ async fn writer(clients: Arc<Clients>, key: u8) {
             sleep(MS(10)).await;
         }
         let answer = Some(clients.began.elapsed());
-        clients.note(Seen { node: node as u64 + 1, answer, ..seen });
+        clients.note(Seen {
+            node: node as u64 + 1,
+            answer,
+            ..seen
+        });
         sleep(MS(10)).await;
     }
 }
@@ -301,7 +361,11 @@ pub async fn run(plan: &Plan) -> io::Result<Outcome> {
         seen: Mutex::default(),
         stop: AtomicBool::new(false),
         // A reader gives up and asks again, so that requests queue up at a stopped node.
-        patience: if plan.fault == Fault::Snapshot { MS(8_000) } else { MS(400) },
+        patience: if plan.fault == Fault::Snapshot {
+            MS(8_000)
+        } else {
+            MS(400)
+        },
     });
     let mut tasks = Vec::new();
     for client in 0..3 {
@@ -331,10 +395,18 @@ pub async fn run(plan: &Plan) -> io::Result<Outcome> {
     }
     let (mut history, costs) = std::mem::take(&mut *clients.seen.lock().expect("no panic"));
     history.sort_by_key(|seen| seen.call);
-    let outage = (plan.fault == Fault::Kill).then(|| outage(&history, healthy_until)).flatten();
-    let healthy = |seen: &&Seen| seen.node == leader && seen.call < healthy_until && !matches!(seen.what, What::Write(_));
+    let outage = (plan.fault == Fault::Kill)
+        .then(|| outage(&history, healthy_until))
+        .flatten();
+    let healthy = |seen: &&Seen| {
+        seen.node == leader && seen.call < healthy_until && !matches!(seen.what, What::Write(_))
+    };
     let asked = history.iter().filter(healthy).count();
-    let refused = history.iter().filter(healthy).filter(|seen| seen.what == What::Refused).count();
+    let refused = history
+        .iter()
+        .filter(healthy)
+        .filter(|seen| seen.what == What::Refused)
+        .count();
     Ok(Outcome {
         history,
         costs,
@@ -350,15 +422,25 @@ fn outage(history: &[Seen], from: Duration) -> Option<(Duration, Duration)> {
     let first = |write: bool| {
         history
             .iter()
-            .filter(|seen| matches!(seen.what, What::Write(_)) == write && seen.what != What::Refused)
+            .filter(|seen| {
+                matches!(seen.what, What::Write(_)) == write && seen.what != What::Refused
+            })
             .filter_map(|seen| seen.answer)
             .filter(|answer| *answer > from + MS(100))
             .min()
     };
-    Some((first(true)?.checked_sub(from)?, first(false)?.checked_sub(from)?))
+    Some((
+        first(true)?.checked_sub(from)?,
+        first(false)?.checked_sub(from)?,
+    ))
 }
 
-async fn strike(plan: &Plan, cluster: &mut Cluster, leader: u64, clients: &Arc<Clients>) -> io::Result<()> {
+async fn strike(
+    plan: &Plan,
+    cluster: &mut Cluster,
+    leader: u64,
+    clients: &Arc<Clients>,
+) -> io::Result<()> {
     let others: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
     let lease = MS(plan.delta_ms.max(plan.election_ms.1));
     match plan.fault {
@@ -385,7 +467,9 @@ async fn strike(plan: &Plan, cluster: &mut Cluster, leader: u64, clients: &Arc<C
             let stopped = lease + MS(2 * plan.election_ms.1 + 500);
             if plan.fault == Fault::Cached {
                 let ms = u64::try_from(stopped.as_millis()).unwrap_or(0) + 400;
-                cluster.tell(leader, Request::Arm(Stop::BeforeVerdict, ms)).await;
+                cluster
+                    .tell(leader, Request::Arm(Stop::BeforeVerdict, ms))
+                    .await;
             }
             let _ = kill_process(cluster.pid(leader), Signal::STOP);
             sleep(stopped).await;
@@ -399,11 +483,15 @@ async fn strike(plan: &Plan, cluster: &mut Cluster, leader: u64, clients: &Arc<C
         Fault::Snapshot => {
             // Reads at the followers hold a state that lags, and check once one of them leads.
             for node in &others {
-                cluster.tell(*node, Request::Arm(Stop::BeforeApply, 600)).await;
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeApply, 600))
+                    .await;
             }
             sleep(MS(300)).await;
             for node in &others {
-                cluster.tell(*node, Request::Arm(Stop::BeforeCheck, 60_000)).await;
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeCheck, 60_000))
+                    .await;
             }
             sleep(MS(100)).await;
             cluster.kill(leader);
@@ -414,35 +502,59 @@ async fn strike(plan: &Plan, cluster: &mut Cluster, leader: u64, clients: &Arc<C
         Fault::Noop => {
             // The followers know of no renewal; the next leader takes the book for complete.
             for node in &others {
-                cluster.tell(*node, Request::Arm(Stop::BeforeApply, 60_000)).await;
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeApply, 60_000))
+                    .await;
             }
             sleep(MS(plan.delta_ms / 2 + 200)).await;
             cluster.tell(leader, Request::SetLink(Link::Cut)).await;
             sleep(MS(1_400)).await;
             for node in &others {
-                cluster.tell(*node, Request::Arm(Stop::BeforeApply, 0)).await;
+                cluster
+                    .tell(*node, Request::Arm(Stop::BeforeApply, 0))
+                    .await;
             }
             sleep(lease).await;
             cluster.tell(leader, Request::SetLink(Link::Up)).await;
         }
         Fault::Unbound => {
             // A write passes the gate, and stops; another node leads, and is cut off; the first leads again.
-            cluster.tell(leader, Request::Arm(Stop::AfterGate, 60_000)).await;
+            cluster
+                .tell(leader, Request::Arm(Stop::AfterGate, 60_000))
+                .await;
             let (late, address) = (Arc::clone(clients), cluster.address(leader));
             let write = tokio::spawn(async move {
                 let call = late.began.elapsed();
-                let body = Request::Write { key: 2, value: 1, request: 1 };
+                let body = Request::Write {
+                    key: 2,
+                    value: 1,
+                    request: 1,
+                };
                 let done = ask(&address, body, MS(30_000)).await;
                 let answer = matches!(done, Ok(Answer::Done)).then(|| late.began.elapsed());
-                late.note(Seen { client: 5, node: leader, key: 2, call, answer, what: What::Write(1) });
+                late.note(Seen {
+                    client: 5,
+                    node: leader,
+                    key: 2,
+                    call,
+                    answer,
+                    what: What::Write(1),
+                });
             });
             sleep(MS(200)).await;
             cluster.tell(leader, Request::SetLink(Link::Cut)).await;
             let second = cluster.await_leader(&others, lease + MS(8_000)).await?;
             sleep(MS(300)).await;
             cluster.tell(leader, Request::SetLink(Link::Up)).await;
-            sleep(MS(300)).await;
+            // Until the first has all of the log, and its rival no more: else it is not elected.
+            sleep(MS(1_500)).await;
+            cluster
+                .tell(second, Request::Arm(Stop::AfterGate, 60_000))
+                .await;
+            sleep(MS(250)).await;
             cluster.tell(second, Request::SetLink(Link::Cut)).await;
+            // Its lease is renewed at half, so half of it is left, at least.
+            sleep(MS(plan.election_ms.1 - 50)).await;
             let began = Instant::now();
             while began.elapsed() < lease {
                 cluster.tell(leader, Request::Elect).await;

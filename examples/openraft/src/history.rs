@@ -44,8 +44,12 @@ pub fn stale(history: &[Seen]) -> Vec<Seen> {
         })
         .collect();
     let is_stale = |seen: &&Seen| {
-        let What::Read(value) = seen.what else { return false };
-        let own = writes.iter().find(|(key, written, ..)| (*key, *written) == (seen.key, value));
+        let What::Read(value) = seen.what else {
+            return false;
+        };
+        let own = writes
+            .iter()
+            .find(|(key, written, ..)| (*key, *written) == (seen.key, value));
         // 0 is what was there before any write.
         let known = match (value, own) {
             (0, _) => Duration::ZERO,
@@ -107,18 +111,28 @@ pub fn linearizable(history: &[Seen]) -> bool {
                 }
             };
             events.push((seen.call, client, Action::Call(operation)));
-            events.push((seen.answer.unwrap_or(end), client, Action::Response(operation)));
+            events.push((
+                seen.answer.unwrap_or(end),
+                client,
+                Action::Response(operation),
+            ));
         }
         events.sort_by_key(|(at, client, _)| (*at, *client));
         if events.is_empty() {
             return true;
         }
-        let actions = events.into_iter().map(|(_, client, action)| (client, action)).collect();
+        let actions = events
+            .into_iter()
+            .map(|(_, client, action)| (client, action))
+            .collect();
         WGLChecker::<Register>::is_linearizable(History::from_actions(actions))
     })
 }
 
 pub fn quantile(values: &mut [u64], percent: usize) -> u64 {
     values.sort_unstable();
-    values.get(values.len() * percent / 100).copied().unwrap_or(0)
+    values
+        .get(values.len() * percent / 100)
+        .copied()
+        .unwrap_or(0)
 }

@@ -10,8 +10,8 @@ use std::ops::RangeBounds;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::type_config::alias::{EntryOf, LogIdOf, VoteOf};
 use openraft::{LogState, OptionalSend, RaftLogReader};
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,12 @@ impl RaftLogReader<Types> for Log {
         range: RB,
     ) -> io::Result<Vec<EntryOf<Types>>> {
         let inner = self.inner.lock().expect("no panic");
-        Ok(inner.0.entries.range(range).map(|(_, entry)| entry.clone()).collect())
+        Ok(inner
+            .0
+            .entries
+            .range(range)
+            .map(|(_, entry)| entry.clone())
+            .collect())
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<VoteOf<Types>>> {
@@ -111,7 +116,12 @@ impl RaftLogStorage<Types> for Log {
 
     async fn get_log_state(&mut self) -> io::Result<LogState<Types>> {
         let inner = self.inner.lock().expect("no panic");
-        let last = inner.0.entries.values().next_back().map(|entry| entry.log_id);
+        let last = inner
+            .0
+            .entries
+            .values()
+            .next_back()
+            .map(|entry| entry.log_id);
         Ok(LogState {
             last_purged_log_id: inner.0.purged,
             last_log_id: last.or(inner.0.purged),

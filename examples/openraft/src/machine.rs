@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use epsilon_clock::Clock;
 use epsilon_clock::lease::{LeaderTerm, LeaseBook, LeaseEntry, LogLease};
-use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot};
 use serde::{Deserialize, Serialize};
 
@@ -106,15 +106,25 @@ impl Machine {
         std::fs::rename(new, &self.path)
     }
 
-    fn apply_one(&self, id: &LogIdOf<Types>, payload: EntryPayload<Command, u64, openraft::BasicNode>) -> io::Result<()> {
+    fn apply_one(
+        &self,
+        id: &LogIdOf<Types>,
+        payload: EntryPayload<Command, u64, openraft::BasicNode>,
+    ) -> io::Result<()> {
         let term = term_of(id);
         match payload {
             EntryPayload::Blank => {}
             EntryPayload::Membership(membership) => {
-                self.shared.state().membership = openraft::StoredMembership::new(Some(*id), membership);
+                self.shared.state().membership =
+                    openraft::StoredMembership::new(Some(*id), membership);
             }
-            EntryPayload::Normal(Command::Write { key, value, request }) => {
+            EntryPayload::Normal(Command::Write {
+                key,
+                value,
+                request,
+            }) => {
                 let mut state = self.shared.state();
+                state.applied = Some(*id);
                 let done = state.done.entry(key).or_default();
                 // Carried out once, however often it was repeated.
                 if request > *done {
@@ -153,7 +163,9 @@ impl RaftStateMachine<Types> for Machine {
 
     async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
     where
-        S: futures_util::Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
+        S: futures_util::Stream<Item = Result<EntryResponder<Types>, io::Error>>
+            + Unpin
+            + OptionalSend,
     {
         use futures_util::StreamExt;
         while let Some(next) = entries.next().await {

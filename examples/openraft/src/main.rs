@@ -92,7 +92,13 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
 fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
     // As in the report of the hole: a lease long enough that restarted followers elect within it.
     let slow = fault == Fault::Restart && options.broken.is_none();
-    let edge = |bit: u64| if (seed >> bit) & 1 == 0 { 10_000 } else { -10_000 };
+    let edge = |bit: u64| {
+        if (seed >> bit) & 1 == 0 {
+            10_000
+        } else {
+            -10_000
+        }
+    };
     let beyond = options.beyond || options.broken == Some(Break::Epsilon);
     Plan {
         way,
@@ -199,16 +205,24 @@ async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> 
         }
         let mut runs = Vec::new();
         for (way, task) in tasks {
-            let run = task.await?.map_err(|error| format!("seed {seed}, {way:?}: {error}"))?;
+            let run = task
+                .await?
+                .map_err(|error| format!("seed {seed}, {way:?}: {error}"))?;
             runs.push((way, run));
         }
         for ((way, row), (_, run)) in rows.iter_mut().zip(&runs) {
             let (found, clean) = row.add(run);
             let judge = if clean { "accepts" } else { "rejects" };
-            println!("seed {seed:>3} {fault:?}: {}: {found} stale, the checker {judge}", way.name());
+            println!(
+                "seed {seed:>3} {fault:?}: {}: {found} stale, the checker {judge}",
+                way.name()
+            );
         }
         if let Some(path) = &options.svg {
-            std::fs::write(path, picture::draw(&runs, &format!("{fault:?}, seed {seed}")))?;
+            std::fs::write(
+                path,
+                picture::draw(&runs, &format!("{fault:?}, seed {seed}")),
+            )?;
         }
     }
     table(&mut rows);
@@ -250,7 +264,10 @@ async fn broken(options: &Options, broken: Break) -> Result<bool, Box<dyn std::e
         let judge = if clean { "accepts" } else { "rejects" };
         println!("{broken:?}, seed {seed}: {found} stale, the checker {judge}");
         if let Some(path) = &options.svg {
-            std::fs::write(path, picture::draw(&[(Way::Ours, run)], &format!("{broken:?}, seed {seed}")))?;
+            std::fs::write(
+                path,
+                picture::draw(&[(Way::Ours, run)], &format!("{broken:?}, seed {seed}")),
+            )?;
         }
         if found > 0 && !clean {
             return Ok(true);

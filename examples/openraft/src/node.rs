@@ -11,14 +11,17 @@ use std::time::{Duration, Instant};
 use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
 use epsilon_clock::testing::Skewed;
 use epsilon_clock::{Clock, TimeDelta};
-use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::ProgressResponder;
 use openraft::network::RPCOption;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
-use openraft::{BasicNode, Config, Instant as _, RaftNetworkFactory, RaftNetworkV2, ReadPolicy, Snapshot, SnapshotPolicy};
+use openraft::type_config::alias::{SnapshotOf, VoteOf};
+use openraft::{
+    BasicNode, Config, Instant as _, RaftNetworkFactory, RaftNetworkV2, ReadPolicy, Snapshot,
+    SnapshotPolicy,
+};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -65,7 +68,9 @@ impl Stops {
     pub async fn come_to(&self, stop: Stop) {
         loop {
             let until = self.armed.lock().expect("no panic").get(&stop).copied();
-            let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+            let left = until.map_or(Duration::ZERO, |until| {
+                until.saturating_duration_since(Instant::now())
+            });
             if left.is_zero() {
                 return;
             }
@@ -158,7 +163,11 @@ impl Peer {
         Ok(answer)
     }
 
-    async fn call(&mut self, body: Request, option: &RPCOption) -> Result<Answer, Unreachable<Types>> {
+    async fn call(
+        &mut self,
+        body: Request,
+        option: &RPCOption,
+    ) -> Result<Answer, Unreachable<Types>> {
         match tokio::time::timeout(option.soft_ttl(), self.exchange(body)).await {
             Ok(Ok(Answer::Refused(why))) => Err(Unreachable::from_string(why)),
             Ok(Ok(answer)) => Ok(answer),
@@ -250,7 +259,10 @@ fn clock_of(settings: &Settings) -> Result<Clock, Box<dyn std::error::Error>> {
         Duration::ZERO
     };
     let machine = Slewing::new(machine, swing);
-    Ok(Clock::builder().machine(Arc::new(machine)).source(source).build()?)
+    Ok(Clock::builder()
+        .machine(Arc::new(machine))
+        .source(source)
+        .build()?)
 }
 
 pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
@@ -275,7 +287,11 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
     let clock = clock_of(&settings)?;
     let ms = Duration::from_millis;
     // The broken node that takes its clock for exact could not name its real error here.
-    let delta = Delta::new(ms(settings.delta_ms), Duration::from_micros(settings.epsilon_us), ms(30))?;
+    let delta = Delta::new(
+        ms(settings.delta_ms),
+        Duration::from_micros(settings.epsilon_us),
+        ms(30),
+    )?;
     let lease = LogLease::new(Holder::draw(settings.node)?, delta);
     let shared = Arc::new(Shared {
         state: Mutex::default(),
@@ -293,7 +309,14 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         wire: Arc::clone(&wire),
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
-    let raft = Raft::new(settings.node, Arc::new(config.validate()?), network, log, machine).await?;
+    let raft = Raft::new(
+        settings.node,
+        Arc::new(config.validate()?),
+        network,
+        log,
+        machine,
+    )
+    .await?;
     let node = Arc::new(Node {
         settings,
         raft,
@@ -341,19 +364,38 @@ fn refused(error: impl std::fmt::Display) -> Answer {
 impl Node {
     async fn answer(&self, body: Request) -> Answer {
         match body {
-            Request::Append(rpc) => self.raft.append_entries(rpc).await.map_or_else(refused, Answer::Append),
+            Request::Append(rpc) => self
+                .raft
+                .append_entries(rpc)
+                .await
+                .map_or_else(refused, Answer::Append),
             Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(refused, Answer::Vote),
-            Request::PreVote(rpc) => self.raft.pre_vote(rpc).await.map_or_else(refused, Answer::Vote),
+            Request::PreVote(rpc) => self
+                .raft
+                .pre_vote(rpc)
+                .await
+                .map_or_else(refused, Answer::Vote),
             Request::Snapshot(vote, meta, snapshot) => {
-                let installed = self.raft.install_full_snapshot(vote, Snapshot { meta, snapshot });
+                let installed = self
+                    .raft
+                    .install_full_snapshot(vote, Snapshot { meta, snapshot });
                 installed.await.map_or_else(refused, Answer::Snapshot)
             }
             Request::Read { key } => self.read(key).await,
-            Request::Write { key, value, request } => self.write(key, value, request).await,
+            Request::Write {
+                key,
+                value,
+                request,
+            } => self.write(key, value, request).await,
             Request::Initialize(members) => {
-                let members: std::collections::BTreeMap<u64, BasicNode> =
-                    members.into_iter().map(|(node, addr)| (node, BasicNode { addr })).collect();
-                self.raft.initialize(members).await.map_or_else(refused, |()| Answer::Done)
+                let members: std::collections::BTreeMap<u64, BasicNode> = members
+                    .into_iter()
+                    .map(|(node, addr)| (node, BasicNode { addr }))
+                    .collect();
+                self.raft
+                    .initialize(members)
+                    .await
+                    .map_or_else(refused, |()| Answer::Done)
             }
             Request::SetLink(link) => {
                 self.wire.set(link);
@@ -363,20 +405,29 @@ impl Node {
                 self.shared.stops.arm(stop, Duration::from_millis(ms));
                 Answer::Done
             }
-            Request::Elect => self.raft.trigger().elect(true).await.map_or_else(refused, |()| Answer::Done),
+            Request::Elect => self
+                .raft
+                .trigger()
+                .elect(true)
+                .await
+                .map_or_else(refused, |()| Answer::Done),
             Request::Status => self.status(),
         }
     }
 
     fn status(&self) -> Answer {
         let leader = self.raft.as_leader();
-        let acked = leader.as_ref().ok().and_then(|leader| leader.last_quorum_acked());
+        let acked = leader
+            .as_ref()
+            .ok()
+            .and_then(|leader| leader.last_quorum_acked());
         let verdict = self.shared.lease().read(&self.shared.clock);
         Answer::Status {
             leads: leader.is_ok(),
             term: leader.as_ref().map_or(0, |leader| leader.leader_id().term),
             gate: self.shared.lease().admit().is_ok(),
-            acked_ms_ago: acked.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            acked_ms_ago: acked
+                .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
             verdict: verdict.map_or_else(|why| why.to_string(), |_| "may read".into()),
         }
     }
@@ -384,22 +435,23 @@ impl Node {
     /// Answers a read, by the one way that this cluster has.
     async fn read(&self, key: u8) -> Answer {
         let decoded = Instant::now();
-        let policy = match self.settings.way {
+        let policy: Option<ReadPolicy> = match self.settings.way {
             Way::LeaseRead => Some(ReadPolicy::LeaseRead),
             Way::ReadIndex => Some(ReadPolicy::ReadIndex),
             Way::Ours => None,
         };
         let mut early = None;
-        if let Some(policy) = policy {
+        if let Some(policy) = policy.clone() {
             if let Err(error) = self.raft.ensure_linearizable(policy).await {
                 return refused(error);
             }
         } else {
             if self.settings.broken == Some(Break::Snapshot) {
-                early = Some(self.register(key));
+                early = Some(self.register(key).0);
                 self.shared.stops.come_to(Stop::BeforeCheck).await;
             }
-            if !(self.settings.broken == Some(Break::Cached) && self.cached.load(Ordering::Relaxed)) {
+            if !(self.settings.broken == Some(Break::Cached) && self.cached.load(Ordering::Relaxed))
+            {
                 // The request is here; now the check, and only then the state.
                 if let Err(closed) = self.shared.lease().read(&self.shared.clock) {
                     return refused(closed);
@@ -407,8 +459,15 @@ impl Node {
             }
         }
         let at_state = Instant::now();
-        let value = early.unwrap_or_else(|| self.register(key));
+        let (now, last) = self.register(key);
         let state = nanos(at_state);
+        let value = early.unwrap_or(now);
+        // After a stop it may be the state of a later leadership, with what that one may not show yet.
+        if policy.is_none() && !self.shared.book().may_show(last) {
+            return Answer::Refused(
+                "a later leadership's state, which is not to be shown yet".into(),
+            );
+        }
         Answer::Value {
             value,
             took: nanos(decoded),
@@ -416,17 +475,36 @@ impl Node {
         }
     }
 
-    fn register(&self, key: u8) -> u64 {
-        self.shared.state().registers.get(&key).copied().unwrap_or(0)
+    /// The value, and the term of the last entry that was applied, together.
+    fn register(&self, key: u8) -> (u64, LeaderTerm) {
+        let state = self.shared.state();
+        let value = state.registers.get(&key).copied().unwrap_or(0);
+        let last = state
+            .applied
+            .map(|applied| crate::machine::term_of(&applied));
+        (value, last.unwrap_or_default())
     }
 
     async fn write(&self, key: u8, value: u64, request: u64) -> Answer {
-        let command = Command::Write { key, value, request };
+        let command = Command::Write {
+            key,
+            value,
+            request,
+        };
         if self.settings.way != Way::Ours {
-            return self.raft.client_write(command).await.map_or_else(refused, |_| Answer::Done);
+            return self
+                .raft
+                .client_write(command)
+                .await
+                .map_or_else(refused, |_| Answer::Done);
         }
         if self.settings.broken == Some(Break::Limbo) {
-            let done = self.shared.state().done.get(&key).is_some_and(|done| *done >= request);
+            let done = self
+                .shared
+                .state()
+                .done
+                .get(&key)
+                .is_some_and(|done| *done >= request);
             if done && self.raft.is_leader() {
                 return Answer::Done;
             }
@@ -449,7 +527,11 @@ impl Node {
                 Ok(leader) => leader.to_committed_leader_id(),
                 Err(error) => return refused(error),
             };
-            if (LeaderTerm { term: id.term, leader: id.node_id }) != term {
+            if (LeaderTerm {
+                term: id.term,
+                leader: id.node_id,
+            }) != term
+            {
                 return Answer::Refused("the term is over".into());
             }
             request = request.with_leader(id);
@@ -477,7 +559,10 @@ async fn lead(node: Arc<Node>) {
             continue;
         };
         let id = leader.leader_id();
-        let term = LeaderTerm { term: id.term, leader: id.node_id };
+        let term = LeaderTerm {
+            term: id.term,
+            leader: id.node_id,
+        };
         shared.lease().elected(term);
         let applied = shared.state().applied;
         let behind_noop = applied.is_some_and(|applied| crate::machine::term_of(&applied) == term);

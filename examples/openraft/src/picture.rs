@@ -28,7 +28,10 @@ pub fn draw(runs: &[(Way, Outcome)], title: &str) -> String {
     );
     let mut top = 60.0;
     for (way, run) in runs {
-        let stale: Vec<_> = stale(&run.history).iter().map(|seen| (seen.client, seen.call)).collect();
+        let stale: Vec<_> = stale(&run.history)
+            .iter()
+            .map(|seen| (seen.client, seen.call))
+            .collect();
         let _ = writeln!(
             svg,
             "<rect x=\"{:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{}\" fill=\"#f4ead5\"/>\n\
@@ -53,7 +56,9 @@ pub fn draw(runs: &[(Way, Outcome)], title: &str) -> String {
                     What::Write(_) => 4,
                     _ => u32::try_from(seen.node).unwrap_or(0),
                 };
-                let (true, Some(answer)) = (own == lane, seen.answer) else { continue };
+                let (true, Some(answer)) = (own == lane, seen.answer) else {
+                    continue;
+                };
                 let colour = match seen.what {
                     What::Write(_) => "#2b6cb0",
                     What::Refused => "#cccccc",

@@ -119,8 +119,14 @@ pub enum Request {
     Vote(VoteRequest<Types>),
     PreVote(VoteRequest<Types>),
     Snapshot(VoteOf<Types>, SnapshotMetaOf<Types>, Vec<u8>),
-    Read { key: u8 },
-    Write { key: u8, value: u64, request: u64 },
+    Read {
+        key: u8,
+    },
+    Write {
+        key: u8,
+        value: u64,
+        request: u64,
+    },
     Initialize(Vec<(u64, String)>),
     SetLink(Link),
     /// The next requests that come to the place stop there for so many ms; 0 lets all go on.
@@ -136,10 +142,20 @@ pub enum Answer {
     Vote(VoteResponse<Types>),
     Snapshot(SnapshotResponse<Types>),
     /// The value, and how many ns the check and the state took, and the state alone.
-    Value { value: u64, took: u64, state: u64 },
+    Value {
+        value: u64,
+        took: u64,
+        state: u64,
+    },
     Done,
     Refused(String),
-    Status { leads: bool, term: u64, gate: bool, acked_ms_ago: Option<u64>, verdict: String },
+    Status {
+        leads: bool,
+        term: u64,
+        gate: bool,
+        acked_ms_ago: Option<u64>,
+        verdict: String,
+    },
 }
 
 /// A message with its sender, which is 0 for clients.

@@ -121,6 +121,25 @@ proptest! {
     }
 }
 
+/// A leap second that one server makes up is on the scale of its own claims alone, over its midnight too.
+#[test]
+fn s1_a_helpers_leap_second_is_on_no_other_scale() {
+    let (alone, helped) = (Scene::new(false, planted()), Scene::new(true, planted()));
+    let play = |scene: &Scene| {
+        scene.machine.advance(secs(1_200));
+        scene.judge.push(claim(&scene.machine, 0, 5));
+        scene.helper.script.push(claim(&scene.machine, 0, 4));
+        let first = scene.clock.look();
+        scene.machine.advance(millis(300));
+        (first, scene.clock.now())
+    };
+    for _ in 0..60 {
+        let answer = play(&alone);
+        assert!(answer.1.is_ok());
+        assert_eq!(answer, play(&helped));
+    }
+}
+
 #[test]
 fn a_helper_that_contradicts_a_judge_is_refused_by_name_and_size() {
     let scene = Scene::new(true, LeapNotice::None);

@@ -5,7 +5,7 @@ use aes_siv::siv::Aes128Siv;
 
 use super::super::cookie::Cookie;
 use super::super::packet::{HEADER_LEN, NotOurs, Reply, request};
-use super::Keys;
+use super::keys::{KEY_LEN, Keys};
 use super::records::LONGEST_COOKIE;
 
 /// Types of extension fields (RFC 8915, section 7.7).
@@ -154,7 +154,7 @@ impl Envelope {
     }
 }
 
-fn cipher(key: &[u8; super::KEY_LEN]) -> Aes128Siv {
+fn cipher(key: &[u8; KEY_LEN]) -> Aes128Siv {
     Aes128Siv::new(key.into())
 }
 
@@ -198,7 +198,6 @@ fn cookies(inside: &[u8]) -> Vec<Vec<u8>> {
 pub(super) mod tests {
     use proptest::prelude::*;
 
-    use super::super::KEY_LEN;
     use super::*;
 
     const ORIGIN: Cookie = Cookie::from_bits(0x0102_0304_0506_0708);

@@ -20,8 +20,9 @@ use rustls::{
 use super::super::exchange::Transport;
 use super::super::refusal::NtsRefusal;
 use super::super::settings::Host;
+use super::keys::{KEY_LEN, Keys};
 use super::records::{self, LONGEST, Unread};
-use super::{Keys, Roots, Settings};
+use super::trust::{Roots, Settings};
 use crate::time::Timestamp;
 
 /// How long each step of it may take, and all of it. It has a thread of its own.
@@ -98,7 +99,7 @@ pub(super) fn run(plan: &Plan, transport: &dyn Transport) -> Result<Agreement, N
         return Err(NtsRefusal::KeyExchange);
     }
     let key = |context: &[u8]| {
-        tls.export_keying_material([0; super::KEY_LEN], LABEL, Some(context))
+        tls.export_keying_material([0; KEY_LEN], LABEL, Some(context))
             .map_err(|e| of_tls(&e))
     };
     let keys = Keys {
@@ -163,12 +164,6 @@ fn configuration(settings: &Settings, utc: Timestamp) -> Result<ClientConfig, Nt
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
-}
-
-/// Returns true if a text is of certificates, and of one at the least.
-pub(super) fn are_certificates(pem: &[u8]) -> bool {
-    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
-    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
 }
 
 fn roots(settings: &Settings) -> Result<RootCertStore, NtsRefusal> {

@@ -9,7 +9,8 @@ use super::super::refusal::NtsRefusal;
 use super::super::settings::Host;
 use super::extension::{Envelope, NONCE_LEN, UNIQUE_LEN};
 use super::key_exchange::{self, Agreement, Plan};
-use super::{Keys, Settings};
+use super::keys::Keys;
+use super::trust::Settings;
 use crate::time::Timestamp;
 
 /// How many cookies are kept (RFC 8915, section 5.7).
@@ -182,7 +183,7 @@ fn random<const N: usize>(transport: &dyn Transport) -> Option<[u8; N]> {
 mod tests {
     use super::super::super::cookie::Cookie;
     use super::super::super::world::World;
-    use super::super::KEY_LEN;
+    use super::super::keys::KEY_LEN;
     use super::*;
 
     fn session(cookies: usize) -> Session {
