@@ -7,9 +7,6 @@ exec </dev/null
 
 export CARGO_TERM_COLOR=never
 target=${CARGO_TARGET_DIR:-target}
-# Where tools.sh puts what is no package of the system.
-[[ $target == /* ]] && tools=$target/tools || tools=$PWD/$target/tools
-export PATH=$PATH:$tools/bin
 
 # Real kernels and time daemons take minutes; `EPSILON_CLOCK_DAEMON_TESTS=0` leaves them out.
 guests=$((${EPSILON_CLOCK_DAEMON_TESTS:-1} == 1))

