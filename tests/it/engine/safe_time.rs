@@ -61,7 +61,7 @@ impl Replicated {
             }
             Entry::Promise(drawn) => self.safe.apply_drawn(drawn).unwrap(),
             Entry::Prepare(transaction, drawn) => {
-                self.safe.apply_prepare(transaction, drawn).unwrap()
+                self.safe.apply_prepare(transaction, drawn).unwrap();
             }
             Entry::Commit(transaction, chosen) => {
                 self.safe.apply_commit(&transaction, chosen);
