@@ -43,7 +43,7 @@ ec_error ec_testing_advance(const struct ec_testing_machine *machine, uint64_t s
 // `ec_testing_advance`.
 ec_error ec_testing_write_maxerror(const struct ec_testing_machine *machine, int64_t maxerror_us);
 
-// Steps the machine's real time, in ns, as somebody who sets the clock does. Errors as
+// Steps the machine's real time, in ns, as an operator who sets the clock does. Errors as
 // `ec_testing_advance`.
 ec_error ec_testing_step(const struct ec_testing_machine *machine, int64_t by_ns);
 

@@ -220,7 +220,7 @@ enum ec_state
   EC_STATE_INHERITED = 2,
   // A source vouched, and has been silent for long.
   EC_STATE_HOLDOVER = 3,
-  // Nobody vouches but the program, by `assume_error_ns`.
+  // Only the program vouches, by `assume_error_ns`.
   EC_STATE_ASSUMED = 4,
   // There is no interval.
   EC_STATE_UNAVAILABLE = 5,
