@@ -244,10 +244,11 @@ impl SourceRecord {
         }
     }
 
-    /// Drops a claim that nothing confirmed when a contradiction ended without this source.
-    pub(in crate::clock) const fn drop_unconfirmed(&mut self) {
+    /// Drops what nothing confirmed when a contradiction ended without this source: its claim, and what
+    /// later ones would be compared with, or a lie of before would contradict what the source says anew.
+    pub(in crate::clock) fn drop_unconfirmed(&mut self) {
         if !self.agrees() {
-            self.word.drop_claim();
+            self.forget();
         }
     }
 
