@@ -111,7 +111,8 @@ fn refused(writer: Writer, truth: Truth, hold_ms: i64, mut daemon: Daemon) {
     observer.stop().tell(since);
     let scores = readers.stop();
     assert_eq!(scores[0].intervals, 0);
-    scores[1].assert_kept(&[]);
+    // A first write of which a look sees 500 µs of growth may be an honest one, and the next is awaited.
+    scores[1].assert_kept(&["Unvouched"]);
 }
 
 /// systemd-timesyncd: zeroes under the PLL.
