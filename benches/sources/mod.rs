@@ -64,7 +64,7 @@ pub(crate) fn with_vmclock(source: impl Source + 'static) -> (Clock, PageFile) {
 /// Three clocks of the same claim that read it by each path: the counter alone, the counter and coarse real
 /// time, and the vDSO.
 ///
-/// The first is there only where the kernel shows no sleep, as nobody here could vouch for that; the first two
+/// The first is there only where the kernel shows no sleep, as no caller here could vouch for that; the first two
 /// only where the counter may be read.
 pub(crate) fn by_path() -> Vec<(&'static str, Clock)> {
     let build = |settings: fn(ClockBuilder) -> ClockBuilder| {

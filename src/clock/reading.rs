@@ -232,7 +232,7 @@ impl Shared {
             return Ok(None);
         }
         if line.counts() {
-            // The line ended, or nobody looked whether the kernel still counts by the counter. Either way
+            // The line ended, or no look told whether the kernel still counts by the counter. Either way
             // no one may answer from the claim itself before the line is closed: its earliest end is later.
             if !self.watch.is_looked_after(sample.raw) {
                 self.leave_counter(reading.head, |counting| {

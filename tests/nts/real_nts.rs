@@ -196,7 +196,7 @@ const UNTOUCHED: usize = 0;
 const FLIPPED: usize = 1;
 const STRIPPED: usize = 2;
 
-/// UDP, with somebody on the path.
+/// UDP, with an attacker on the path.
 #[derive(Debug, Default)]
 struct Way {
     tampers: AtomicUsize,
@@ -411,7 +411,7 @@ fn certificates_of_any_date_are_believed_where_their_user_says_so() {
     refuses(&clock(&source), &source, NtsRefusal::WrongName);
 }
 
-/// This machine as it is where nobody sets the clock: real time began in 1970 with it.
+/// This machine as it is where no daemon sets the clock: real time began in 1970 with it.
 #[derive(Debug)]
 struct In1970 {
     behind: i64,

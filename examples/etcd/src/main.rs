@@ -53,7 +53,7 @@ struct Holder {
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Takes the lock; waits for whoever has it.
+/// Takes the lock; waits for its holder.
 fn take(etcd: &Etcd, clock: &Clock) -> Result<Holder, Failure> {
     loop {
         // Before the request: whenever etcd's term begins, it is after this.

@@ -99,7 +99,7 @@ impl Machine {
         Ok(())
     }
 
-    /// In one step for whoever reads: a crash leaves the old one or the new one.
+    /// In one step for a reader: a crash leaves the old one or the new one.
     fn store(&self, stored: &Stored) -> io::Result<()> {
         let new = self.path.with_extension("new");
         std::fs::write(&new, serde_json::to_vec(stored)?)?;

@@ -1,4 +1,4 @@
-//! Network Time Security (RFC 8915): servers that prove who they are, and replies that nobody altered.
+//! Network Time Security (RFC 8915): servers that prove who they are, and replies that were not altered.
 //!
 //! Keys and cookies come over TLS 1.3 from the server's key exchange; each request then takes a cookie
 //! along, and each reply is authenticated and brings new ones. There is no way back to plain NTP.

@@ -268,7 +268,7 @@ pub enum NtsRefusal {
     )]
     #[cfg_attr(feature = "serde", serde(rename = "nts_not_valid_yet"))]
     NotValidYet,
-    /// Nobody who is trusted signed the certificate, or it is broken.
+    /// No trusted root signed the certificate, or it is broken.
     #[error(
         "the NTS server's certificate is signed by nobody this machine trusts: name its root with \
          `NtpServer::nts_roots`, or use another server"

@@ -262,7 +262,7 @@ impl NtpServer {
 
     /// Asks in NTS, and takes a certificate of any date; its name and its signature count all the same.
     ///
-    /// For a machine whose clock nobody sets, so that every certificate seems to be of the future: until
+    /// For a machine whose clock no daemon sets, so that every certificate seems to be of the future: until
     /// this clock has an interval, certificates are dated by the machine's clock, or by 2025-01-01 if that
     /// is later. What is given up: a stolen certificate goes on being believed after its end.
     #[cfg(feature = "nts")]

@@ -91,7 +91,7 @@ fn one_liar_of_three_takes_no_interval_away() {
     assert_eq!(clock.status().counters.contradictions, 0);
 }
 
-/// Which of the two judges is right nobody can tell, so there is no interval while they differ.
+/// Nothing tells which of the two judges is right, so there is no interval while they differ.
 #[test]
 fn two_liars_of_three_contradict_chrony_and_an_interval_is_back_within_ten_seconds() {
     let lie = Some(Serves::Ahead { by_ns: 500_000_000 });

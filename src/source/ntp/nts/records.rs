@@ -12,7 +12,7 @@ const COOKIE: u16 = 5;
 const SERVER: u16 = 6;
 const PORT: u16 = 7;
 
-/// Of a record's type: the exchange is over for whoever does not know it.
+/// Of a record's type: the exchange is over for a party that does not know it.
 const CRITICAL: u16 = 1 << 15;
 
 /// NTP version 4, the only next protocol there is.

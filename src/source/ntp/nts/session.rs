@@ -18,7 +18,7 @@ const POOL: usize = 8;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// How long a key exchange is not repeated, in ns; doubled with each that fails. A reply that nobody
+/// How long a key exchange is not repeated, in ns; doubled with each that fails. A reply that no key
 /// signed may ask for a new one, so this bounds what its sender can bring about.
 const LEAST_WAIT: i64 = 64 * SECOND;
 const LONGEST_WAIT: i64 = 1_024 * SECOND;
