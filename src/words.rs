@@ -181,6 +181,7 @@ macro_rules! words_enum {
                 }
             }
 
+            #[inline]
             fn read(from: &mut $crate::words::WordReader<'_>) -> Option<Self> {
                 match from.word()? {
                     $($number => {

@@ -491,14 +491,57 @@ pub(crate) fn after_stores() {
     }
 }
 
-/// Returns zero, but only once `value` is known.
-///
-/// An index added to it makes a load wait for `value`.
+/// Loads a word, but not before `value` is known.
 ///
 /// A counter read is not a load, so no fence of the memory model orders a later load after it, and
-/// processors do run such a load early. An address that depends on the value cannot be known
-/// before it. (Linux makes such a dependency on ARM to keep a sequence check behind the counter read.)
+/// processors do run such a load early. An address that depends on the value cannot be known before it.
+/// (Linux makes such a dependency on ARM to keep a sequence check behind the counter read.)
+///
+/// Relaxed but for that. In assembly as a whole, since an index that the compiler adds costs it a
+/// multiplication by the size of what is indexed, which the reader would wait for.
 #[cfg_attr(loom, allow(dead_code, reason = "loom's clocks are atomics"))]
+#[inline]
+pub(crate) fn load_after(word: &core::sync::atomic::AtomicI64, value: i64) -> i64 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    let loaded: i64;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: an AND of a register with 0, and a load from a live, aligned atomic, which is how x86 loads it
+    // relaxed. Unlike XOR with itself the AND is no idiom that processors resolve without the register.
+    unsafe {
+        core::arch::asm!(
+            "and {zero}, 0",
+            "mov {loaded}, qword ptr [{word} + {zero}]",
+            zero = inout(reg) value => _,
+            word = in(reg) word.as_ptr(),
+            loaded = lateout(reg) loaded,
+            options(nostack, readonly)
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: an AND of a register with the zero register, which keeps the dependency by the architecture's
+    // rule, and a load from a live, aligned atomic, which is how ARM loads it relaxed.
+    unsafe {
+        core::arch::asm!(
+            "and {zero}, {zero}, xzr",
+            "ldr {loaded}, [{word}, {zero}]",
+            zero = inout(reg) value => _,
+            word = in(reg) word.as_ptr(),
+            loaded = lateout(reg) loaded,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let loaded = {
+        let _ = value;
+        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        word.load(core::sync::atomic::Ordering::Relaxed)
+    };
+    loaded
+}
+
+/// Returns zero, but only once `value` is known.
+///
+/// A load at an index that it was added to waits for `value`, as [`load_after`] does.
 #[inline]
 pub(crate) fn zero_after(value: i64) -> usize {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

@@ -42,7 +42,7 @@ pub enum Flaw {
     UnsyncFlagTrusted,
     /// Leap seconds do not exist.
     LeapIgnored,
-    /// None, and the counter is read with every check: the control of the next three.
+    /// None, and the counter is read with every check: the control of the next four.
     CounterRead,
     /// The counter is read although the kernel counts by another clocksource.
     CounterUnasked,
@@ -50,11 +50,13 @@ pub enum Flaw {
     CounterUnchecked,
     /// The time since the last check is compared with a sign: a count that was set back seems to be early.
     CounterWindowSigned,
+    /// A line drawn anew starts without what was told by the one before it.
+    CounterNotClosed,
 }
 
 impl Flaw {
     /// Every flaw but none.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CachedOnRealtime,
         Self::RunningMaxerror,
         Self::DriftTooSmall,
@@ -67,6 +69,7 @@ impl Flaw {
         Self::CounterUnasked,
         Self::CounterUnchecked,
         Self::CounterWindowSigned,
+        Self::CounterNotClosed,
     ];
 
     /// Names the scenario that has to find it out.
@@ -83,9 +86,10 @@ impl Flaw {
             Self::UnsyncFlagTrusted => "liars",
             Self::LeapIgnored => "leap-inserted",
             Self::CounterUnasked => "counter-unsound",
-            Self::CounterRead | Self::CounterUnchecked | Self::CounterWindowSigned => {
-                "counter-moved"
-            }
+            Self::CounterRead
+            | Self::CounterUnchecked
+            | Self::CounterWindowSigned
+            | Self::CounterNotClosed => "counter-moved",
         }
     }
 
@@ -96,6 +100,7 @@ impl Flaw {
                 | Self::CounterUnasked
                 | Self::CounterUnchecked
                 | Self::CounterWindowSigned
+                | Self::CounterNotClosed
         )
     }
 }
@@ -145,6 +150,8 @@ struct Model {
     /// How much raw time a count takes, in 2⁻³² ns.
     ratio: i128,
     departed: bool,
+    /// The latest earliest end that was told, where the counter is read.
+    told: Option<Timestamp>,
 }
 
 /// Raw time at a count, which was read before and after it.
@@ -334,6 +341,9 @@ impl BrokenClock {
         }
         if point.raw[1] - point.raw[0] < 500 {
             model.anchor = Some(point);
+            if self.flaw == Flaw::CounterNotClosed {
+                model.told = None;
+            }
         }
         Counted::Raw(told)
     }
@@ -346,6 +356,7 @@ impl BrokenClock {
                 *model = Model {
                     voided: true,
                     departed: true,
+                    told: model.told,
                     next_look: i64::MIN,
                     ..Model::default()
                 };
@@ -398,6 +409,7 @@ impl Reader for BrokenClock {
         }
         if self.flaw.reads_the_counter() {
             let answer = self.now_by_counter(&mut model);
+            let answer = answer.map(|answer| Ok(held(&mut model, answer?)));
             self.store(model);
             if let Some(answer) = answer {
                 return answer;
@@ -418,19 +430,34 @@ impl Reader for BrokenClock {
                     model = Model {
                         boot_offset: Some(boot),
                         voided: true,
+                        told: model.told,
                         next_look: i64::MIN,
                         ..Model::default()
                     };
                 }
             }
         }
-        self.store(model);
+        let mut answer = self.answer(&model, &answered_from);
         if slept && self.flaw != Flaw::SuspendIgnored {
             let cause = Disturbance::Suspended;
-            return Err(ClockError::Disturbed { cause });
+            answer = Err(ClockError::Disturbed { cause });
         }
-        self.answer(&model, &answered_from)
+        if self.flaw.reads_the_counter() {
+            answer = answer.map(|interval| held(&mut model, interval));
+        }
+        self.store(model);
+        answer
     }
+}
+
+/// Holds the earliest end where it was told to be, and notes where it is.
+fn held(model: &mut Model, interval: Interval) -> Interval {
+    let earliest = model
+        .told
+        .map_or(interval.earliest(), |told| told.max(interval.earliest()));
+    let held = Interval::new(earliest, interval.latest()).unwrap_or(interval);
+    model.told = Some(held.earliest());
+    held
 }
 
 fn adjustment_ppb(status: &NtpStatus) -> i64 {

@@ -7,6 +7,11 @@ const SEEDS: u64 = 6;
 
 /// How many readings of a clock with this flaw were false in this scenario.
 fn false_readings(flaw: Flaw, scenario: &str) -> u64 {
+    breaches(Law::T1, flaw, scenario)
+}
+
+/// How often a clock with this flaw broke this law in this scenario.
+fn breaches(law: Law, flaw: Flaw, scenario: &str) -> u64 {
     let scenario = Scenario::named(scenario).unwrap();
     let campaign = Campaign::new().readings_per_run(1_500);
     (0..SEEDS)
@@ -14,7 +19,7 @@ fn false_readings(flaw: Flaw, scenario: &str) -> u64 {
             let build = &|node: &_, _| Ok(Box::new(BrokenClock::new(node, flaw)) as Box<_>);
             let tally = campaign.play_with(scenario, seed_of(run), build).unwrap();
             assert!(tally.readings() > 500);
-            tally.broken(Law::T1)
+            tally.broken(law)
         })
         .sum()
 }
@@ -112,6 +117,18 @@ fn a_counter_that_is_not_held_against_raw_time_is_false() {
 #[test]
 fn a_counter_that_was_set_back_is_false_under_a_window_with_a_sign() {
     caught_by_the_counter(Flaw::CounterWindowSigned);
+}
+
+#[test]
+fn a_line_drawn_anew_that_forgets_what_was_told_lets_past_instants_come_back() {
+    let breaches = |flaw: Flaw| breaches(Law::T3, flaw, Flaw::CounterNotClosed.scenario());
+    let (found, control) = (
+        breaches(Flaw::CounterNotClosed),
+        breaches(Flaw::CounterRead),
+    );
+    println!("{found} times, and {control} in the control");
+    assert!(found > 0, "it was not found out");
+    assert_eq!(control, 0, "the control takes back what it told");
 }
 
 #[test]
