@@ -170,6 +170,8 @@ enum Counted {
 
 /// How far raw time may be from the counter by this model, beside a millionth of what has passed.
 const BLUR: i64 = 2_000;
+/// The widest reading of the counter between two of raw time that a line is drawn through, in ns.
+const SHARP: i64 = 2_000;
 /// The longest that raw time is not read beside the counter.
 const WINDOW: i128 = 1_000_000;
 
@@ -310,7 +312,7 @@ impl BrokenClock {
         let Some(anchor) = model.anchor else {
             let point = self.point();
             let first = *model.first.get_or_insert(point);
-            let sharp = |point: Point| point.raw[1] - point.raw[0] < 500;
+            let sharp = |point: Point| point.raw[1] - point.raw[0] < SHARP;
             if !sharp(first) {
                 model.first = None;
             } else if sharp(point) && point.raw[0] - first.raw[0] > SECOND {
@@ -339,11 +341,8 @@ impl BrokenClock {
             model.departed = true;
             return Counted::Departed;
         }
-        if point.raw[1] - point.raw[0] < 500 {
+        if point.raw[1] - point.raw[0] < SHARP {
             model.anchor = Some(point);
-            if self.flaw == Flaw::CounterNotClosed {
-                model.told = None;
-            }
         }
         Counted::Raw(told)
     }
@@ -373,6 +372,19 @@ impl BrokenClock {
             widened(carried.latest(), 2 * BLUR),
         );
         ends.ok().map(Ok)
+    }
+
+    /// Holds the earliest end where it was told to be, as a line does that closes the one before it. Along one
+    /// line nothing has to be held: what it tells only moves on.
+    fn held(&self, model: &mut Model, interval: Interval) -> Interval {
+        if !self.flaw.reads_the_counter() || self.flaw == Flaw::CounterNotClosed {
+            return interval;
+        }
+        let earliest = model.told.max(Some(interval.earliest()));
+        let held = earliest.and_then(|earliest| Interval::new(earliest, interval.latest()).ok());
+        let held = held.unwrap_or(interval);
+        model.told = Some(held.earliest());
+        held
     }
 
     fn answer(&self, model: &Model, clocks: &Sandwich) -> Result<Interval, ClockError> {
@@ -409,7 +421,7 @@ impl Reader for BrokenClock {
         }
         if self.flaw.reads_the_counter() {
             let answer = self.now_by_counter(&mut model);
-            let answer = answer.map(|answer| Ok(held(&mut model, answer?)));
+            let answer = answer.map(|answer| Ok(self.held(&mut model, answer?)));
             self.store(model);
             if let Some(answer) = answer {
                 return answer;
@@ -442,22 +454,10 @@ impl Reader for BrokenClock {
             let cause = Disturbance::Suspended;
             answer = Err(ClockError::Disturbed { cause });
         }
-        if self.flaw.reads_the_counter() {
-            answer = answer.map(|interval| held(&mut model, interval));
-        }
+        answer = answer.map(|interval| self.held(&mut model, interval));
         self.store(model);
         answer
     }
-}
-
-/// Holds the earliest end where it was told to be, and notes where it is.
-fn held(model: &mut Model, interval: Interval) -> Interval {
-    let earliest = model
-        .told
-        .map_or(interval.earliest(), |told| told.max(interval.earliest()));
-    let held = Interval::new(earliest, interval.latest()).unwrap_or(interval);
-    model.told = Some(held.earliest());
-    held
 }
 
 fn adjustment_ppb(status: &NtpStatus) -> i64 {
