@@ -121,6 +121,8 @@ pub(crate) struct Kernel {
     adjtime_chunk_us: i64,
     /// The second at which a leap takes place.
     next_leap: i64,
+    /// When it was last stepped, by a daemon or by another hand.
+    pub(crate) stepped_at: i64,
 }
 
 impl Kernel {
@@ -157,6 +159,7 @@ impl Kernel {
             adjtime_us: 0,
             adjtime_chunk_us: 0,
             next_leap: i64::MAX,
+            stepped_at: i64::MIN / 2,
         };
         kernel.set_oscillator(now, rate_ppb);
         kernel
@@ -441,6 +444,7 @@ impl Kernel {
 
     /// Steps real time and clears the NTP state, but for the frequency.
     pub(crate) fn step(&mut self, now: i64, by: i64) {
+        self.stepped_at = now;
         self.real_offset = self.real_offset.saturating_add(by);
         self.counted_second = self.real(now).div_euclid(SECOND);
         self.adjtime_us = 0;
