@@ -37,6 +37,7 @@ use std::time::Duration;
 
 mod harness;
 mod overshoot;
+mod paths;
 mod sources;
 
 use harness::{Case, Effort, Row, measure, print_table, row, thread_counts};
@@ -67,9 +68,9 @@ fn main() -> ExitCode {
         .build()
         .expect("a clock of this machine");
     let (watched, _page) = sources::with_vmclock(Taught);
-    let paths = sources::by_path();
+    let paths = paths::by_path();
     for clock in [&clock, &taught, &watched] {
-        sources::settle(clock);
+        paths::settle(clock);
     }
     let mut rows = Vec::new();
     for threads in thread_counts() {
@@ -376,21 +377,8 @@ mod bare {
             Case::new("REALTIME_COARSE", || || to_nanos(ClockId::RealtimeCoarse)),
             Case::new("REALTIME through nix", || through_nix),
             #[cfg(target_arch = "x86_64")]
-            Case::new("counter, ordered", || ordered_count),
+            Case::new("counter, ordered", || super::paths::ordered_count),
         ]
-    }
-
-    /// What the counter's own path cannot be cheaper than.
-    #[cfg(target_arch = "x86_64")]
-    #[allow(
-        unsafe_code,
-        reason = "the library has no name for it that others may call"
-    )]
-    fn ordered_count() -> u64 {
-        let mut processor = 0;
-        // SAFETY: reads the counter and writes the processor's number through a live exclusive reference;
-        // every 64-bit x86 that the library reads the counter of has the instruction.
-        unsafe { core::arch::x86_64::__rdtscp(&mut processor) }
     }
 
     fn through_nix() -> i64 {
