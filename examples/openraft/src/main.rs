@@ -12,6 +12,7 @@ mod machine;
 mod node;
 mod picture;
 mod types;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use epsilon_clock::lease::Delta;
 
 use cluster::{Fault, Outcome, Plan};
-use history::{Costs, linearizable, quantile, stale};
+use history::{Costs, Seen, What, linearizable, quantile, stale};
 use types::{Break, Way};
 
 const HELP: &str = "\
@@ -31,7 +32,7 @@ Three ways to read from a replicated log, under faults, each in a cluster of thr
   --from N         the first seed (1)
   --fault NAME     that fault alone: restart, cut, stop, kill, healthy
   --way NAME       that way alone: lease-read, read-index, ours
-  --beyond         clocks that are off by more than they say: what no lease survives
+  --beyond         one clock lies: what no lease survives, and what a fleet with a policy makes of it
   --break RULE     breaks one rule of ours, and stops at the first seed that both judges find:
                    last, unbound, limbo, book, noop, appended, cached, snapshot, epsilon, restart
   --svg FILE       draws the last seed's timeline
@@ -99,7 +100,7 @@ fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
             -10_000
         }
     };
-    let beyond = options.beyond || options.broken == Some(Break::Epsilon);
+    let beyond = options.broken == Some(Break::Epsilon);
     Plan {
         way,
         broken: options.broken,
@@ -110,7 +111,6 @@ fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
         delta_ms: match (slow, options.broken) {
             (true, _) => 4_000,
             (false, Some(_)) => 3_000,
-            (false, None) if options.beyond => 3_000,
             (false, None) => 1_500,
         },
         // The first node leads, and its clock is slow.
@@ -120,6 +120,24 @@ fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
             [edge(0), edge(1), edge(2)]
         },
         epsilon_us: if beyond { 1_000 } else { 10_000 },
+        stops_when_named: false,
+    }
+}
+
+/// Of the first node, which leads, the clock is a second slow and vouches for a millisecond.
+fn beyond_plan(seed: u64, stops_when_named: bool) -> Plan {
+    Plan {
+        way: Way::Ours,
+        broken: None,
+        fault: Fault::Liar,
+        seed,
+        heartbeat_ms: 50,
+        election_ms: (300, 600),
+        // Longer than an election, or the old lease is over before there is a next leader.
+        delta_ms: 3_000,
+        offsets_us: [-1_000_000, 0, 0],
+        epsilon_us: 1_000,
+        stops_when_named,
     }
 }
 
@@ -194,7 +212,6 @@ async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> 
         let turn = usize::try_from(seed - 1)? % Fault::ALL.len();
         let fault = match options.fault {
             Some(fault) => fault,
-            None if options.beyond => Fault::Cut,
             None => Fault::ALL[turn],
         };
         // At once: each has processes of its own, and most of a run is waiting.
@@ -212,10 +229,10 @@ async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> 
         }
         for ((way, row), (_, run)) in rows.iter_mut().zip(&runs) {
             let (found, clean) = row.add(run);
-            let judge = if clean { "accepts" } else { "rejects" };
             println!(
-                "seed {seed:>3} {fault:?}: {}: {found} stale, the checker {judge}",
-                way.name()
+                "seed {seed:>3} {fault:?}: {}: {found} stale, the checker {}",
+                way.name(),
+                verb(clean)
             );
         }
         if let Some(path) = &options.svg {
@@ -235,8 +252,6 @@ async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> 
     for (way, row) in &rows {
         let clean = row.stale == 0 && row.rejected == 0;
         match way {
-            // What lies beyond epsilon is shown, and not promised.
-            Way::Ours if options.beyond => {}
             Way::Ours => {
                 good &= clean && row.outage <= bound + bound / 10;
                 good &= row.refused.0 * 100 <= row.refused.1;
@@ -247,6 +262,65 @@ async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> 
         }
     }
     Ok(good)
+}
+
+/// One lying clock: without a policy, and with nodes that stop once they are found out.
+async fn beyond(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
+    let mut good = true;
+    let mut lines = Vec::new();
+    for (name, stops) in [("named only", false), ("Fleet, stops", true)] {
+        let (mut before, mut after, mut served, mut rejected, mut runs) = (0, 0, 0, 0, 0);
+        let first = options.from.unwrap_or(1);
+        for seed in first..first + options.seeds.unwrap_or(1) {
+            let run = cluster::run(&beyond_plan(seed, stops)).await?;
+            let (named, clocks) = run.named.ok_or("no clock was named")?;
+            let found = stale(&run.history);
+            let early = found.iter().filter(|seen| seen.call < named).count();
+            let late = found.len() - early;
+            // Of what began before the naming the writes alone: a later read has to agree with those.
+            let rest: Vec<Seen> = run
+                .history
+                .iter()
+                .copied()
+                .filter(|seen| seen.call >= named || matches!(seen.what, What::Write(_)))
+                .collect();
+            let reads = rest
+                .iter()
+                .filter(|seen| matches!(seen.what, What::Read(_)));
+            let reads = reads.count();
+            let (all, clean) = (linearizable(&run.history), linearizable(&rest));
+            println!(
+                "seed {seed:>3}, {name}: the liar says: {clocks}; {early} stale before, {late} of {reads} reads \
+                 after; the checker {} all of it, and {} what came after",
+                verb(all),
+                verb(clean),
+            );
+            // The lie does its damage, both judges see it, and after the naming only where no node stops.
+            good &= early > 0 && !all && reads > 100;
+            good &= if stops {
+                late == 0 && clean
+            } else {
+                late > 0 && !clean
+            };
+            (before, after, served) = (before + early, after + late, served + reads);
+            (rejected, runs) = (rejected + usize::from(!clean), runs + 1);
+        }
+        lines.push(format!(
+            "| lease in log, {name} | {runs} | {before} | {after} | {served} | {rejected} |"
+        ));
+    }
+    println!(
+        "\n| beyond epsilon | runs | stale before the naming | stale after | reads after | WGL rejects after \
+         |\n|---|--:|--:|--:|--:|--:|"
+    );
+    for line in lines {
+        println!("{line}");
+    }
+    Ok(good)
+}
+
+const fn verb(accepts: bool) -> &'static str {
+    if accepts { "accepts" } else { "rejects" }
 }
 
 async fn broken(options: &Options, broken: Break) -> Result<bool, Box<dyn std::error::Error>> {
@@ -261,8 +335,10 @@ async fn broken(options: &Options, broken: Break) -> Result<bool, Box<dyn std::e
             }
         };
         let (found, clean) = (stale(&run.history).len(), linearizable(&run.history));
-        let judge = if clean { "accepts" } else { "rejects" };
-        println!("{broken:?}, seed {seed}: {found} stale, the checker {judge}");
+        println!(
+            "{broken:?}, seed {seed}: {found} stale, the checker {}",
+            verb(clean)
+        );
         if let Some(path) = &options.svg {
             std::fs::write(
                 path,
@@ -313,6 +389,7 @@ fn main() -> ExitCode {
     let judged = runtime.block_on(async {
         match options.broken {
             Some(rule) => broken(&options, rule).await,
+            None if options.beyond => beyond(&options).await,
             None => compare(&options).await,
         }
     });
