@@ -41,6 +41,19 @@ pub enum Fault {
 impl Fault {
     pub const ALL: [Self; 4] = [Self::Restart, Self::Cut, Self::Stop, Self::Kill];
 
+    /// What a picture says that befell the cluster.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Healthy => "and no fault",
+            Self::Restart => "while the leader is cut off and both followers restart",
+            Self::Cut => "while the leader is cut off",
+            Self::Stop | Self::Cached => "while the leader is stopped past its lease",
+            Self::Kill => "while the leader is dead",
+            Self::Liar => "while a clock lies",
+            Self::Unbound | Self::Noop | Self::Snapshot => "while requests stop on their way",
+        }
+    }
+
     pub const fn of(broken: Break) -> Self {
         match broken {
             Break::Last | Break::Limbo | Break::Appended | Break::Epsilon => Self::Cut,

@@ -238,7 +238,7 @@ async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> 
         if let Some(path) = &options.svg {
             std::fs::write(
                 path,
-                picture::draw(&runs, &format!("{fault:?}, seed {seed}")),
+                picture::draw(&runs, &format!("Three ways to read, {}", fault.told())),
             )?;
         }
     }
@@ -342,7 +342,10 @@ async fn broken(options: &Options, broken: Break) -> Result<bool, Box<dyn std::e
         if let Some(path) = &options.svg {
             std::fs::write(
                 path,
-                picture::draw(&[(Way::Ours, run)], &format!("{broken:?}, seed {seed}")),
+                picture::draw(
+                    &[(Way::Ours, run)],
+                    &format!("A lease in the log without {broken:?}"),
+                ),
             )?;
         }
         if found > 0 && !clean {

@@ -52,7 +52,7 @@ pub fn draw(runs: &[(Way, Outcome)], title: &str) -> String {
              <text x=\"10\" y=\"{}\" font-weight=\"bold\">{}: {} stale</text>",
             to - from,
             5 * ROW,
-            top + 15,
+            top + 10,
             way.name(),
             stale.len(),
         );
