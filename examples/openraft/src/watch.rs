@@ -16,6 +16,8 @@ pub const FALSE: &str =
 
 /// How often each peer is asked.
 const PERIOD: Duration = Duration::from_millis(50);
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 pub struct Watch {
@@ -62,10 +64,10 @@ async fn watch(node: Arc<Node>, members: Vec<(u64, String)>) {
             // Our clock is read before the question leaves, and again once the answer is here.
             let Ok(probe) = fleet.probe() else { continue };
             let asked = peer.exchange(Request::Clock(probe.request()));
-            if let Ok(Ok(Answer::Clock(bytes))) = timeout(Duration::from_millis(500), asked).await {
-                if let Ok(report) = ClockReport::from_be_bytes(bytes) {
-                    let _ = fleet.record(*name, &probe, report);
-                }
+            if let Ok(Ok(Answer::Clock(bytes))) = timeout(PATIENCE, asked).await
+                && let Ok(report) = ClockReport::from_be_bytes(bytes)
+            {
+                let _ = fleet.record(*name, &probe, report);
             }
         }
         if let Ok(verdict) = fleet.verdict() {
