@@ -396,7 +396,7 @@ fn o1_to_o4_no_process_holds_what_another_one_took() {
 }
 
 fn caught(broken: Broken) {
-    let found = (1..=100).find(|seed| Election::run(*seed, broken).both > 0);
+    let found = (1..=1_000).find(|seed| Election::run(*seed, broken).both > 0);
     println!("{broken:?}: seed {found:?}");
     assert!(found.is_some(), "{broken:?} goes unseen");
 }

@@ -630,7 +630,7 @@ fn refused(broken: Broken) -> usize {
 }
 
 fn caught(broken: Broken) {
-    let found = (1..=200).find(|seed| {
+    let found = (1..=1_000).find(|seed| {
         let (run, changed) = Snapshots::run(*seed, broken);
         changed + run.missed + run.lost > 0
     });
