@@ -2,6 +2,7 @@
 //!
 //! An idealised Raft, whose messages arrive at once or not at all. What stands in it is the drivers' own.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use epsilon_clock::commit::{CommitWaitError, IntervalClock};
@@ -25,7 +26,7 @@ pub(crate) struct Entry<W> {
 
 pub(crate) struct Member<W> {
     pub(crate) node: Node,
-    pub(crate) clock: View,
+    pub(crate) clock: Arc<View>,
     pub(crate) log: Vec<Entry<W>>,
     pub(crate) committed: usize,
     pub(crate) applied: usize,
@@ -44,21 +45,22 @@ pub(crate) struct Group<W> {
 
 /// What a driver makes of a clock.
 pub(crate) struct View {
-    pub(crate) clock: Clock,
-    /// By how much it is off beyond what it says, in ns.
+    clock: Clock,
+    /// By how much more it may be off than the machine's clock says, and by how much more it is, in ns.
+    pub(crate) wide: i64,
     pub(crate) off: i64,
     /// Whether its last interval serves where it has none: a guess that passes for a proof.
     pub(crate) guesses: bool,
-    last: std::sync::Mutex<Option<Interval>>,
+    last: Mutex<Option<Interval>>,
 }
 
 impl IntervalClock for View {
     fn interval(&self) -> Result<Interval, ClockError> {
         let mut last = self.last.lock().unwrap();
         let read = self.clock.now().map(|now| {
-            let by = |end: Timestamp| end.checked_add_delta(TimeDelta::from_nanos(self.off));
-            let off = Interval::new(by(now.earliest()).unwrap(), by(now.latest()).unwrap());
-            off.unwrap()
+            let by = |end: Timestamp, by| end.checked_add_delta(TimeDelta::from_nanos(by)).unwrap();
+            let earliest = by(now.earliest(), self.off - self.wide);
+            Interval::new(earliest, by(now.latest(), self.off + self.wide)).unwrap()
         });
         if let Ok(now) = read {
             *last = Some(now);
@@ -142,25 +144,31 @@ impl<W: Copy> Group<W> {
             .map(|_| world.node(config(&mut random)))
             .collect();
         world.advance(Duration::from_secs(20));
-        let members = nodes.into_iter().map(|node| Member {
-            clock: View {
-                clock: node.clock().unwrap(),
-                off: 0,
-                guesses: false,
-                last: std::sync::Mutex::default(),
-            },
-            node,
-            log: Vec::new(),
-            committed: 0,
-            applied: 0,
-            leads: None,
-            voted: 0,
-            cut: false,
-            stopped_until: Duration::ZERO,
-            daemon_dead: false,
-        });
+        // The edges of what a clock may be off by are where rules break.
+        let wide = if seed % 2 == 0 { 10 * MS } else { 0 };
+        let members: Vec<_> = nodes
+            .into_iter()
+            .map(|node| Member {
+                clock: Arc::new(View {
+                    wide,
+                    clock: node.clock().unwrap(),
+                    off: wide * (random.between(0, 3) - 1),
+                    guesses: false,
+                    last: Mutex::default(),
+                }),
+                node,
+                log: Vec::new(),
+                committed: 0,
+                applied: 0,
+                leads: None,
+                voted: 0,
+                cut: false,
+                stopped_until: Duration::ZERO,
+                daemon_dead: false,
+            })
+            .collect();
         Self {
-            members: members.collect(),
+            members,
             world,
             random,
         }

@@ -1,5 +1,6 @@
 //! Leases in the log, and stamps: L1 to L16, Q1 to Q6.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use epsilon_clock::lease::{
@@ -116,9 +117,10 @@ impl Leases {
     fn new(seed: u64, broken: Broken, guard: bool) -> Self {
         let mut group = Group::new(seed);
         for member in &mut group.members {
-            member.clock.guesses = broken == Broken::Guessed;
+            let clock = Arc::get_mut(&mut member.clock).unwrap();
+            clock.guesses = broken == Broken::Guessed;
             if broken == Broken::BeyondEpsilon {
-                member.clock.off = 400_000_000 * (group.random.between(0, 3) - 1);
+                clock.off = 400_000_000 * (group.random.between(0, 3) - 1);
             }
         }
         let parts = (0..NODES).map(|node| Part {

@@ -312,7 +312,7 @@ impl Snapshots {
         }
         self.numbers += 1;
         let number = self.numbers;
-        let clock = &self.group.members[index].clock.clock;
+        let clock = &self.group.members[index].clock;
         let safe = self.parts[index].safe.clone();
         if matches!(self.broken, Broken::Reordered | Broken::Unordered) {
             // Not in one critical section: the append comes later.
@@ -321,7 +321,7 @@ impl Snapshots {
             return None;
         }
         let (group, mut what) = (&mut self.group, Some(what));
-        let clock = group.members[index].clock.clock.clone();
+        let clock = group.members[index].clock.clone();
         let drawn = safe.draw(&clock, [], |at| {
             let what = what.take().ok_or(())?;
             group.append(index, what(number, at)).ok_or(())
@@ -356,7 +356,7 @@ impl Snapshots {
             return;
         }
         if self.may_draw(index) {
-            if let Ok(now) = self.group.members[index].clock.clock.now() {
+            if let Ok(now) = self.group.members[index].clock.interval() {
                 let follower = self.group.any();
                 let _ = self.parts[follower].safe.apply_drawn(now.latest());
             }
@@ -432,11 +432,11 @@ impl Snapshots {
         if !self.group.runs(index) {
             return;
         }
-        let clock = &self.group.members[index].clock.clock;
+        let clock = &self.group.members[index].clock;
         let early = self.broken == Broken::EarlyAck;
         let acknowledged = &mut self.acknowledged;
         self.waiting.retain(|at| {
-            let past = early || clock.after(*at).unwrap_or(false);
+            let past = early || clock.interval().is_ok_and(|now| now.after(*at));
             if past {
                 acknowledged.push(*at);
             }
@@ -523,7 +523,7 @@ impl Snapshots {
         if !self.group.runs(index) {
             return;
         }
-        if let Ok(now) = self.group.members[index].clock.clock.now() {
+        if let Ok(now) = self.group.members[index].clock.interval() {
             let last = self.acknowledged.iter().max();
             self.missed += usize::from(last.is_some_and(|last| *last > now.latest()));
         }
