@@ -224,7 +224,7 @@ impl Leases {
         if let Some(entry) = entry {
             // Now and then its handler is stopped before it comes to the log.
             let stops = self.group.once_in(5);
-            if stops || self.group.once_in(8) {
+            if stops || self.group.once_in(3) {
                 part.late.push(entry);
                 part.late.drain(..part.late.len().saturating_sub(4));
             }
@@ -237,8 +237,9 @@ impl Leases {
             }
         }
         // An earlier one comes to the log only now, in whatever term that is: the log's term tells.
-        if self.group.once_in(6) {
-            let any = self.group.random.between(0, 4) as usize;
+        if self.group.once_in(4) {
+            let held = self.parts[index].late.len() as i64;
+            let any = self.group.random.between(0, held) as usize;
             if let Some(late) = self.parts[index].late.get(any).copied() {
                 self.group.append(index, What::Lease(late));
             }
@@ -428,14 +429,17 @@ impl Leases {
                 self.restart(leader);
                 self.campaign(leader);
             }
-            986..988 => {
+            986..990 => {
                 self.group.cut(leader);
                 for follower in (0..NODES).filter(|node| *node != leader) {
+                    if self.group.once_in(2) {
+                        self.compact(follower);
+                    }
                     self.restart(follower);
                 }
             }
-            988..990 => self.release(leader),
-            990..992 => self.group.stop(leader, 900),
+            990 => self.release(leader),
+            991 => self.group.stop(leader, 900),
             992 if self.group.once_in(3) => self.group.clock_fault(index),
             993 => self.group.advance(400),
             994..997 => self.read_copy(index),
@@ -462,7 +466,7 @@ impl Leases {
 
 fn honest(first: u64, guard: bool) {
     let (mut reads, mut writes) = (0, 0);
-    for seed in first..first + 80 * crate::scale() {
+    for seed in first..first + 120 * crate::scale() {
         let run = Leases::run(seed, Broken::Nothing, guard);
         assert_eq!(run.stale, 0, "seed {seed}\n{}", run.group.world.log());
         assert_eq!(run.group.world.short_writes().0, 0, "seed {seed}");
