@@ -145,7 +145,7 @@ impl<W: Copy> Group<W> {
             .collect();
         world.advance(Duration::from_secs(20));
         // The edges of what a clock may be off by are where rules break.
-        let wide = if seed % 2 == 0 { 10 * MS } else { 0 };
+        let wide = if seed % 2 == 0 { 40 * MS } else { 0 };
         let members: Vec<_> = nodes
             .into_iter()
             .map(|node| Member {

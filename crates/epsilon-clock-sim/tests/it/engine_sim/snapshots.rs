@@ -623,10 +623,11 @@ fn t1_to_t9_what_was_read_at_a_timestamp_is_read_there_for_ever() {
     );
 }
 
-/// How many entries replicas refuse: each is a write that was acknowledged to no client, but drawn.
-fn refused(broken: Broken) -> usize {
-    let runs = (1..=20).map(|seed| Snapshots::run(seed, broken).0.out_of_order);
-    runs.sum()
+/// Some world has to have entries that every replica refuses: in an honest one there is none.
+fn refused(broken: Broken) {
+    let found = (1..=1_000).find(|seed| Snapshots::run(*seed, broken).0.out_of_order > 0);
+    println!("{broken:?}: seed {found:?}");
+    assert!(found.is_some(), "{broken:?} goes unseen");
 }
 
 fn caught(broken: Broken) {
@@ -643,15 +644,15 @@ fn t1_and_t2_a_log_in_another_order_is_caught() {
     caught(Broken::Reordered);
     caught(Broken::Unordered);
     // With the second rule in force every replica refuses it, and nothing that was read changes.
-    assert!(refused(Broken::Reordered) > 0);
+    refused(Broken::Reordered);
 }
 
 #[test]
 fn t3_and_t4_a_commit_from_elsewhere_raises_the_floor_and_closes_nothing() {
-    assert!(refused(Broken::CommitCloses) > 0);
+    refused(Broken::CommitCloses);
     caught(Broken::NoFloor);
     // What its predecessor drew is above: every replica refuses what it drew.
-    assert!(refused(Broken::EarlyDraw) > 0);
+    refused(Broken::EarlyDraw);
 }
 
 #[test]
