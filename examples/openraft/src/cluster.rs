@@ -82,6 +82,8 @@ pub struct Plan {
     /// What each clock is off by, and what all say that they are off by at most.
     pub offsets_us: [i64; 3],
     pub epsilon_us: u64,
+    /// Whether the clocks are slewed to and fro besides, within that.
+    pub slewed: bool,
     /// Whether a node stops serving once its clock is found false.
     pub stops_when_named: bool,
 }
@@ -178,7 +180,7 @@ impl Cluster {
                 delta_ms: plan.delta_ms,
                 offset_us: plan.offsets_us[node as usize - 1],
                 epsilon_us: plan.epsilon_us,
-                slewed: plan.seed % 2 == 1,
+                slewed: plan.slewed,
                 stops_when_named: plan.stops_when_named,
                 fresh: true,
             };

@@ -93,12 +93,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
 fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
     // As in the report of the hole: a lease long enough that restarted followers elect within it.
     let slow = fault == Fault::Restart && options.broken.is_none();
+    // At the edge of epsilon, or near it with room to be slewed to and fro.
+    let slewed = seed % 2 == 1;
     let edge = |bit: u64| {
-        if (seed >> bit) & 1 == 0 {
-            10_000
-        } else {
-            -10_000
-        }
+        let off = if slewed { 6_000 } else { 10_000 };
+        if (seed >> bit) & 1 == 0 { off } else { -off }
     };
     let beyond = options.broken == Some(Break::Epsilon);
     Plan {
@@ -117,9 +116,10 @@ fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
         offsets_us: if beyond {
             [-300_000, 300_000, 300_000]
         } else {
-            [edge(0), edge(1), edge(2)]
+            [edge(1), edge(2), edge(3)]
         },
         epsilon_us: if beyond { 1_000 } else { 10_000 },
+        slewed,
         stops_when_named: false,
     }
 }
@@ -137,6 +137,7 @@ fn beyond_plan(seed: u64, stops_when_named: bool) -> Plan {
         delta_ms: 3_000,
         offsets_us: [-1_000_000, 0, 0],
         epsilon_us: 1_000,
+        slewed: false,
         stops_when_named,
     }
 }
