@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 COPY = TARGET / "undone"
 NTP = "src/source/ntp/"
+# Whose tests are run.
+PACKAGE = "epsilon-clock"
 
 # Rule, file, what stands there, what is to stand there, where the tests are, the tests that must fail.
 RULES = [
@@ -122,7 +124,7 @@ def copy() -> None:
 
 def failures(where: str, tests: list[str]) -> set[str]:
     """Runs these tests in the copy; which of them failed."""
-    command = ["cargo", "test", "--locked", "--quiet", "--package", "epsilon-clock", *where.split(), "--"]
+    command = ["cargo", "test", "--locked", "--quiet", "--package", PACKAGE, *where.split(), "--"]
     environment = dict(os.environ, CARGO_TARGET_DIR=str(TARGET / "undone-build"), RUSTFLAGS="-A warnings",
                        RUST_BACKTRACE="0", PROPTEST_DISABLE_FAILURE_PERSISTENCE="1")
     run = subprocess.run(command + tests, cwd=COPY, env=environment, capture_output=True, text=True)
