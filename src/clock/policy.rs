@@ -108,6 +108,8 @@ pub(crate) struct Policy {
     pub(crate) counter: bool,
     /// Whether the caller vouches for it, or asks for coarse real time all the same.
     pub(crate) never_suspends: Option<bool>,
+    /// Whether a step may have been a suspend, on this machine and for one of these sources.
+    pub(crate) steps_may_be_suspends: bool,
     /// As they were named; the builder fills in its own where none was.
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
@@ -129,6 +131,7 @@ impl Default for Policy {
             accept_unsync_flag: false,
             counter: true,
             never_suspends: None,
+            steps_may_be_suspends: false,
             sources: Vec::new(),
         }
     }

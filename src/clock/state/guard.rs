@@ -17,6 +17,9 @@ const LEAP_LATENESS: i64 = 100_000_000;
 /// milliseconds at least).
 pub(crate) const SUSPEND_RESOLUTION: i64 = 1_000;
 
+/// A kernel slews by 500 ppm at most: this share of what passes.
+const SLEW_SHARE: i64 = 2_000;
+
 impl State {
     /// Compares the clocks with what they were; `None` if nothing happened to them.
     #[inline(never)]
@@ -46,7 +49,16 @@ impl State {
         if self.is_elsewhere(identity) {
             return Some(self.void(policy, Disturbance::Moved, clocks, identity));
         }
+        if policy.steps_may_be_suspends && self.is_beyond_slew(stepped, clocks) {
+            return Some(self.void(policy, Disturbance::Suspended, clocks, identity));
+        }
         Some(self.stepped(policy, stepped, clocks, identity))
+    }
+
+    /// Returns true if no slew moves real time so far in what passed since it was last seen.
+    const fn is_beyond_slew(&self, moved: i64, clocks: &Sandwich) -> bool {
+        let most = clocks.raw.saturating_sub(self.seen_raw) / SLEW_SHARE;
+        moved.saturating_abs() > most
     }
 
     /// Returns true if the clocks that this process reads may be others than those that were seen.

@@ -28,6 +28,9 @@ const STRANGERS: usize = 16;
 const TRIES: usize = 8;
 const SHARP: i64 = 2_000;
 
+/// A kernel slews real time by 500 ppm at most: this share of what passes.
+const SLEW_SHARE: i64 = 2_000;
+
 /// A way to servers, and back: UDP, or a simulated world that plays servers.
 ///
 /// What an implementation must keep to: a [`Channel`] is connected (only datagrams of the server it
@@ -233,7 +236,8 @@ pub(super) fn ask(
     channel.send(&datagram).map_err(lost)?;
     let (opened, received) = receive(machine, channel.as_mut(), seal, cookie, sent)?;
     let after = sharp(machine);
-    let slept = before.boot_offset().moved_to(&after.boot_offset()) != 0;
+    let slept = before.boot_offset().moved_to(&after.boot_offset()) != 0
+        || may_have_slept(machine, &before, &after);
     let undisturbed = Surroundings::read(machine) == Some(surroundings);
     if slept || !undisturbed || before.raw > sent || sent > received || received > after.raw {
         return Err(Loss::Disturbed);
@@ -258,6 +262,14 @@ pub(super) fn ask(
         #[cfg(feature = "nts")]
         cookies: opened.cookies,
     })
+}
+
+/// Returns true if real time moved further against raw time than a slew takes it, on a machine that shows
+/// a suspend in no other way.
+fn may_have_slept(machine: &dyn Machine, before: &Sandwich, after: &Sandwich) -> bool {
+    let most = after.raw.saturating_sub(before.raw) / SLEW_SHARE;
+    let moved = before.real_offset().moved_to(&after.real_offset());
+    !machine.tells_suspends() && moved.saturating_abs() > most
 }
 
 /// Waits for the reply to this request, and reads raw time at once when it is there.
