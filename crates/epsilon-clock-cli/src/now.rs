@@ -8,6 +8,7 @@ use crate::args::{Word, next, unknown};
 use crate::clock_settings::ClockSettings;
 use crate::command::{Command, Flag};
 use crate::failure::{Failure, NO_INTERVAL};
+use crate::ntp::Servers;
 use crate::report::Report;
 use crate::{ntp, output, terminal};
 
@@ -19,6 +20,7 @@ pub(crate) static COMMAND: Command = Command {
             Flag::switch("strict", "exit with 2 where there is no interval"),
         ],
         ClockSettings::FLAGS,
+        Servers::FLAGS,
     ],
     ..Command::new(
         "now",

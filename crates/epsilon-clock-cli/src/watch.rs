@@ -14,6 +14,7 @@ use crate::args::{Word, next, unknown, value};
 use crate::clock_settings::ClockSettings;
 use crate::command::{Command, Flag};
 use crate::failure::Failure;
+use crate::ntp::Servers;
 use crate::report::Report;
 use crate::units::rounded;
 use crate::{output, terminal};
@@ -26,6 +27,7 @@ pub(crate) static COMMAND: Command = Command {
             "end after N views, one a second [go on until interrupted]",
         )],
         ClockSettings::FLAGS,
+        Servers::FLAGS,
     ],
     ..Command::new(
         "watch",
