@@ -1,6 +1,6 @@
 //! `epsilon now`: an interval that contains UTC, and what its width is made of.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -55,7 +55,9 @@ fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
         let written = if options.json {
             writeln!(out, "{}", report.json())
         } else if options.watch {
-            report.line(&mut out, io::stdout().is_terminal())
+            // Anew each time: a person drags the window.
+            let columns = terminal::moves_cursor().then(|| terminal::size().0);
+            report.line(&mut out, columns)
         } else {
             report.text(&mut out, width)
         };
