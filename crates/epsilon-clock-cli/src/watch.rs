@@ -112,7 +112,7 @@ fn view(
     }
     let spare = (rows + 2).saturating_sub(count(&told));
     let (mut all, sources) = told;
-    if spare >= 2 {
+    if spare > 0 {
         all.push(String::new());
         let plot = sparks::plot(past, columns, spare.min(8));
         all.extend(plot.iter().map(|line| cut(line, columns)));
