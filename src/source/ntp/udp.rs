@@ -76,7 +76,8 @@ impl Channel for Socket {
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(epsilon_clock_portable)))]
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+#[cfg(test)]
 mod tests {
     use std::thread::sleep;
     use std::time::SystemTime;
