@@ -196,6 +196,11 @@ impl Policy {
         }
     }
 
+    /// Returns true if a source speaks for what disciplines this machine's clock.
+    pub(crate) fn is_about_real_time(&self) -> bool {
+        self.sources.iter().any(|source| source.follows_daemon())
+    }
+
     pub(crate) fn may_ask_kernel(&self) -> bool {
         self.sources.iter().any(|source| source.asks_kernel())
     }
