@@ -80,9 +80,12 @@ impl Channel for Socket {
 #[cfg(test)]
 mod tests {
     use std::thread::sleep;
-    use std::time::SystemTime;
+    use std::time::{Instant, SystemTime};
 
+    use super::super::NtpSource;
     use super::*;
+    use crate::machine::SystemMachine;
+    use crate::source::Source;
 
     /// X8: what waits in a socket was there when the kernel says so, not when it is read.
     #[test]
@@ -113,5 +116,25 @@ mod tests {
             }
         }
         panic!("no stamp that is earlier than the read");
+    }
+
+    /// F6: silent servers are waited for together, and half a second in all.
+    #[test]
+    fn f6_eight_silent_servers_take_no_longer_than_one() {
+        let machine = SystemMachine::new().unwrap();
+        let silent = [(); 8].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let source = silent.iter().fold(NtpSource::new(), |source, socket| {
+            source.server(socket.local_addr().unwrap()).unwrap()
+        });
+        let begun = Instant::now();
+        source.refresh(&machine);
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(400), "{took:?}");
+        // One after the other they would take four seconds; a busy machine is late.
+        assert!(took < Duration::from_millis(2_500), "{took:?}");
+        for socket in &silent {
+            socket.set_nonblocking(true).unwrap();
+            assert_eq!(socket.recv(&mut [0; 48]).unwrap(), 48);
+        }
     }
 }
