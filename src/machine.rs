@@ -45,6 +45,32 @@ pub(crate) use sys::random;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::after_stores;
 
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::Arrivals;
+
+/// The standard library stamps no datagram.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+#[derive(Debug)]
+pub(crate) enum Arrivals {}
+
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+impl Arrivals {
+    pub(crate) fn of(_socket: &std::net::UdpSocket) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn receive(
+        socket: &std::net::UdpSocket,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, Option<i64>)> {
+        Ok((socket.recv(buffer)?, None))
+    }
+
+    pub(crate) const fn may_have_been_stepped(&self) -> bool {
+        match *self {}
+    }
+}
+
 /// Does nothing: what is no Linux reads no counter.
 #[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
 pub(crate) const fn after_stores() {}
