@@ -51,9 +51,11 @@ fn play(seed: u64, wrong: &mut Wrong) {
         for _ in 0..random.between(0, 3) {
             let span = random.scattered(1_000, 20_000_000_000).unsigned_abs();
             let span = Duration::from_nanos(span);
+            // No machine sleeps and wakes within the time that its clocks are compared in.
+            let nap = span.max(Duration::from_millis(25));
             let fault = match random.between(0, 4) {
                 0 => Some(Fault::Suspend {
-                    span,
+                    span: nap,
                     wake: Wake::Precise,
                 }),
                 1 => Some(Fault::Suspend {
@@ -72,7 +74,7 @@ fn play(seed: u64, wrong: &mut Wrong) {
                     slept |= matches!(fault, Fault::Suspend { .. });
                     node.strike(fault);
                     // It reads nothing while it is asleep.
-                    world.advance(span + Duration::from_secs(3));
+                    world.advance(nap + Duration::from_secs(3));
                 }
             }
             if let (fault @ (Fault::Step { .. } | Fault::Slew { .. }), _) = some_fault(&mut random)
@@ -115,10 +117,16 @@ fn play(seed: u64, wrong: &mut Wrong) {
         wrong.slept += u32::from(slept && raw + READING < least);
 
         // E-3: a sum is reached only once so much went by; what a leader may hold ends before it.
-        let span = Duration::from_nanos(random.scattered(1_000, 30_000_000_000).unsigned_abs());
-        if now >= start + span {
-            assert!(most >= span, "seed {seed}: {span:?} was due at {most:?}");
+        let any = Duration::from_nanos(random.scattered(1_000, 30_000_000_000).unsigned_abs());
+        // Just beyond what went by, where the rate decides.
+        let beyond = most.as_nanos() as i64 / 1_000_000 * random.between(0, 200);
+        let near = most + Duration::from_nanos(1 + beyond.unsigned_abs());
+        for span in [any, near] {
+            if now >= start + span {
+                assert!(most >= span, "seed {seed}: {span:?} was due at {most:?}");
+            }
         }
+        let span = any;
         let held = ElapsedInstant::longest_hold(span, PPB);
         let at_most = now.at_most_since(start);
         if at_most.is_ok_and(|at_most| at_most <= held) {

@@ -15,6 +15,7 @@ use epsilon_clock::{Clock, Timestamp};
 use super::group::{Entry, Group, NODES, config, term};
 
 const DELTA: Duration = Duration::from_millis(300);
+const MS: i64 = 1_000_000;
 const NANO: Duration = Duration::from_nanos(1);
 
 /// Which rule the driver breaks.
@@ -493,7 +494,12 @@ impl Snapshots {
         let (Ok(permit), Ok(now)) = (self.parts[index].lease.read(clock), clock.interval()) else {
             return;
         };
+        // Some ask for what is yet to come: they are answered below the lease's end, and no further.
         let mut at = now.latest();
+        if self.group.once_in(3) {
+            let ahead = self.group.random.between(0, 600 * MS);
+            at = at.saturating_add(Duration::from_nanos(ahead.unsigned_abs()));
+        }
         if self.broken == Broken::BeyondLease {
             at = permit
                 .lease()
@@ -516,6 +522,10 @@ impl Snapshots {
         // It began after those were acknowledged.
         self.missed += usize::from(acknowledged.is_some_and(|last| last > at));
         self.note(index, at);
+        // Cut off right after, so that no later entry of its own carries what it answered at.
+        if self.group.once_in(6) {
+            self.group.cut(index);
+        }
     }
 
     /// A strong read at a follower is one at its `latest`, once that is safe: does it lie above what was acknowledged?
