@@ -354,6 +354,10 @@ impl Core {
         self.nodes.get(node)
     }
 
+    pub(crate) fn kernel_of(&self, node: usize) -> Option<&Kernel> {
+        self.machinery(node).map(|machine| &machine.kernel)
+    }
+
     pub(crate) fn machinery_mut(&mut self, node: usize) -> Option<&mut Machinery> {
         self.nodes.get_mut(node)
     }
