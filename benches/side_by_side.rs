@@ -37,6 +37,7 @@ use std::time::Duration;
 
 mod harness;
 mod overshoot;
+mod paths;
 mod sources;
 
 use harness::{Case, Effort, Row, measure, print_table, row, thread_counts};
@@ -67,9 +68,9 @@ fn main() -> ExitCode {
         .build()
         .expect("a clock of this machine");
     let (watched, _page) = sources::with_vmclock(Taught);
-    let paths = sources::by_path();
+    let paths = paths::by_path();
     for clock in [&clock, &taught, &watched] {
-        sources::settle(clock);
+        paths::settle(clock);
     }
     let mut rows = Vec::new();
     for threads in thread_counts() {
@@ -146,10 +147,7 @@ fn cases(clock: &Clock) -> Vec<Case<'_>> {
         }
     }));
     cases.push(begin_commit("begin_commit()", clock));
-    cases.push(Case::new("read()", || {
-        let clock = clock.clone();
-        move || clock.read()
-    }));
+    cases.push(read("read()", clock));
     cases.push(Case::new("look()", || {
         let clock = clock.clone();
         move || both_ends(clock.look().expect("an interval"))
@@ -164,14 +162,24 @@ fn now<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
     })
 }
 
+fn read<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
+    Case::new(what, || {
+        let clock = clock.clone();
+        move || {
+            let reading = clock.read();
+            black_box(reading.state);
+            match reading.interval {
+                Ok(interval) => both_ends(interval),
+                Err(_) => reading.estimate.unix_nanos(),
+            }
+        }
+    })
+}
+
 /// Readings by one path alone, whichever serves by default.
 fn path_cases<'a>(path: &str, clock: &'a Clock) -> Vec<Case<'a>> {
     let [now_name, read_name] = path_names(path);
-    let read = Case::new(read_name, || {
-        let clock = clock.clone();
-        move || clock.read()
-    });
-    vec![now(now_name, clock), read]
+    vec![now(now_name, clock), read(read_name, clock)]
 }
 
 fn path_names(path: &str) -> [&'static str; 2] {
@@ -189,10 +197,7 @@ fn error_cases(clock: &Clock) -> Vec<Case<'_>> {
             let clock = clock.clone();
             move || clock.now().expect_err("no interval")
         }),
-        Case::new("read(), an error", || {
-            let clock = clock.clone();
-            move || clock.read()
-        }),
+        read("read(), an error", clock),
     ]
 }
 
@@ -371,6 +376,8 @@ mod bare {
             Case::new("MONOTONIC_RAW", || || to_nanos(ClockId::MonotonicRaw)),
             Case::new("REALTIME_COARSE", || || to_nanos(ClockId::RealtimeCoarse)),
             Case::new("REALTIME through nix", || through_nix),
+            #[cfg(target_arch = "x86_64")]
+            Case::new("counter, ordered", || super::paths::ordered_count),
         ]
     }
 

@@ -43,6 +43,11 @@ output=$(example commit_wait 2>&1) || code=$?
 ((code == 0)) || says '--assume-error' "$output"
 expect 0 example causality
 expect 0 example fleet
+output=$(expect 0 example http --assume-error 5ms)
+says '^1 and 2: before$' "$output"
+says '^epsilon_clock_epsilon_seconds [0-9.e-]+$' "$output"
+says '^payment 3: (no interval|.*Z/.*Z)$' "$(expect 0 example http)"
+expect 64 example http --listen nowhere
 expect 0 example log_merge
 says '^c: [0-9]+ of 8 within' "$(expect 0 example log_merge --within 100us)"
 says '^epsilon_clock_epsilon_seconds [0-9.e-]+$' "$(expect 0 example metrics --assume-error 50ms)"

@@ -161,6 +161,7 @@ impl Clock {
     /// # }
     /// ```
     #[must_use]
+    #[inline]
     pub fn read(&self) -> Reading {
         self.shared.read()
     }

@@ -34,7 +34,7 @@ pub(crate) use linux::LinuxMachine as SystemMachine;
 pub(crate) use portable::PortableMachine as SystemMachine;
 
 #[cfg(all(not(loom), target_os = "linux", not(epsilon_clock_portable)))]
-pub(crate) use sys::zero_after;
+pub(crate) use sys::load_after;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 use sys::without_signals;
@@ -44,6 +44,32 @@ pub(crate) use sys::random;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::after_stores;
+
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::Arrivals;
+
+/// The standard library stamps no datagram.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+#[derive(Debug)]
+pub(crate) enum Arrivals {}
+
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+impl Arrivals {
+    pub(crate) fn of(_socket: &std::net::UdpSocket) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn receive(
+        socket: &std::net::UdpSocket,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, Option<i64>)> {
+        Ok((socket.recv(buffer)?, None))
+    }
+
+    pub(crate) const fn may_have_been_stepped(&self) -> bool {
+        match *self {}
+    }
+}
 
 /// Does nothing: what is no Linux reads no counter.
 #[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
@@ -68,19 +94,17 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     start()
 }
 
-/// Returns zero, behind a fence.
-///
-/// That is the nearest thing where the dependency cannot be spelled out.
+/// Loads a word behind a fence, the nearest thing to a dependency where none can be spelled out.
 #[cfg(all(not(loom), any(not(target_os = "linux"), epsilon_clock_portable)))]
-pub(crate) fn zero_after(_value: i64) -> usize {
-    crate::primitive::fence(crate::primitive::Ordering::SeqCst);
-    0
+pub(crate) fn load_after(word: &AtomicI64, _value: i64) -> i64 {
+    crate::primitive::fence(Ordering::SeqCst);
+    word.load(Ordering::Relaxed)
 }
 
-/// Returns zero: loom's clocks are atomics, whose order needs no help.
+/// Loads a word: loom's clocks are atomics, whose order needs no help.
 #[cfg(loom)]
-pub(crate) const fn zero_after(_value: i64) -> usize {
-    0
+pub(crate) fn load_after(word: &AtomicI64, _value: i64) -> i64 {
+    word.load(Ordering::Relaxed)
 }
 
 /// How often the clocks are read again because an interruption made the comparison too coarse.

@@ -94,6 +94,14 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns true if, on a machine whose clocks do not tell a suspend from a step
+    /// ([`Machine::tells_suspends`]), a step is to be taken for a suspend; by default it is not.
+    ///
+    /// A step then ends every claim of the clock, as a suspend does.
+    fn takes_steps_for_suspends(&self) -> bool {
+        false
+    }
+
     /// Returns its role among other sources: [`Role::Judge`] by default.
     ///
     /// It follows from how the source was set up and never changes. A source that does not vouch now

@@ -54,6 +54,7 @@ impl<'a> WordReader<'a> {
     }
 
     /// Reads one word; `None` past the end.
+    #[inline]
     pub fn word(&mut self) -> Option<i64> {
         let (word, left) = self.left.split_first()?;
         self.left = left;
@@ -64,6 +65,7 @@ impl<'a> WordReader<'a> {
     ///
     /// `None` where the words are no such value; the next value is read from its own place all the
     /// same.
+    #[inline]
     pub fn take<T: Words>(&mut self) -> Option<T> {
         let (own, left) = self.left.split_at_checked(T::WORDS)?;
         self.left = left;
@@ -181,6 +183,7 @@ macro_rules! words_enum {
                 }
             }
 
+            #[inline]
             fn read(from: &mut $crate::words::WordReader<'_>) -> Option<Self> {
                 match from.word()? {
                     $($number => {

@@ -1,9 +1,7 @@
 //! Clocks with more than the kernel behind them: chronyd's report, played, and a vmclock page.
 
-use epsilon_clock::clock::ReadPath;
-use epsilon_clock::machine::NoCounter;
 use epsilon_clock::source::{ChronySource, Source};
-use epsilon_clock::{Clock, ClockBuilder};
+use epsilon_clock::Clock;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -59,46 +57,6 @@ pub(crate) fn with_vmclock(source: impl Source + 'static) -> (Clock, PageFile) {
     let builder = Clock::builder().source(source).vmclock(&path);
     let clock = builder.build().expect("a clock of this machine");
     (clock, PageFile(path))
-}
-
-/// Three clocks of the same claim that read it by each path: the counter alone, the counter and coarse real
-/// time, and the vDSO.
-///
-/// The first is there only where the kernel shows no sleep, as no caller here could vouch for that; the first two
-/// only where the counter may be read.
-pub(crate) fn by_path() -> Vec<(&'static str, Clock)> {
-    let build = |settings: fn(ClockBuilder) -> ClockBuilder| {
-        let builder = settings(Clock::builder().assume_error(Duration::from_millis(5)));
-        builder.build().expect("a clock of this machine")
-    };
-    let clocks = [
-        build(|builder| builder),
-        build(ClockBuilder::always_read_coarse),
-        build(ClockBuilder::without_counter),
-    ];
-    let mut paths: Vec<(&str, Clock)> = Vec::new();
-    for clock in clocks {
-        let name = settle(&clock).as_str();
-        if paths.iter().all(|(known, _)| *known != name) {
-            paths.push((name, clock));
-        }
-    }
-    paths
-}
-
-/// Waits until the clock reads the counter, if it ever does; returns what it reads then.
-pub(crate) fn settle(clock: &Clock) -> ReadPath {
-    for _ in 0..300 {
-        let path = clock.status().path;
-        let uncompared = ReadPath::Vdso {
-            because: NoCounter::Uncompared,
-        };
-        if path != uncompared {
-            return path;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    clock.status().path
 }
 
 /// Removed when it is dropped.

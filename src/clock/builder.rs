@@ -350,6 +350,8 @@ impl ClockBuilder {
                 source_name: source.name(),
                 reason: reason.to_string(),
             })?;
+            self.policy.steps_may_be_suspends |=
+                source.takes_steps_for_suspends() && !machine.as_dyn().tells_suspends();
         }
         let refresh = self.policy.refresh;
         let shared = Arc::new(Shared::new(machine, self.policy));

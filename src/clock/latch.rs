@@ -48,7 +48,7 @@
 //! of one of them. So every line closes the one before it unless that is the same line, an anchor drawn
 //! anew as much as a claim.
 
-use crate::machine::{Counted, Sample, after_stores, zero_after};
+use crate::machine::{Counted, after_stores, load_after};
 use crate::primitive::{AtomicI64, AtomicU64, Ordering, fence};
 
 mod anchor;
@@ -238,6 +238,39 @@ const fn position(line: &Line, counted: &Counted) -> i64 {
     }
 }
 
+/// The line in force as a reader copied it, before it read the clock that the line goes through.
+#[derive(Debug)]
+pub(crate) struct Glance<'a, const STATE: usize> {
+    slot: &'a Slot<STATE>,
+    head: Head,
+    line: Line,
+}
+
+// A call and its result in memory cost as much as a third of the clock read between the two.
+#[allow(clippy::inline_always, reason = "two steps of one read")]
+impl<const STATE: usize> Glance<'_, STATE> {
+    #[inline(always)]
+    pub(crate) const fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Copies what it takes to tell raw time, as whole as the line is.
+    #[inline(always)]
+    pub(crate) fn drawn(&self) -> Drawn {
+        self.slot.load_beside(self.line)
+    }
+
+    /// Returns true if all that was copied before the clock was read at this position is whole, and no
+    /// looker had begun to replace it then; [`Latch::read`] sorts out the rest.
+    #[inline(always)]
+    pub(crate) fn holds_at(&self, position: i64) -> bool {
+        // Pairs with the release fence in `fill`: the gate is not looked at before the words were copied.
+        fence(Ordering::Acquire);
+        // Nor before the clock was read, which no fence can promise: a counter read is not a load.
+        load_after(&self.slot.gate, position) == open(self.head.generation())
+    }
+}
+
 /// A slot owned by a looker; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Draft<'a, const STATE: usize, const N: usize = SLOTS> {
@@ -254,6 +287,10 @@ pub(crate) struct Latch<const STATE: usize, const N: usize = SLOTS> {
     slots: [Slot<STATE>; N],
 }
 
+#[allow(
+    clippy::inline_always,
+    reason = "the first step of a read: see `Glance`"
+)]
 impl<const STATE: usize, const N: usize> Latch<STATE, N> {
     pub(crate) fn new(drawn: &Drawn, state: &[i64; STATE]) -> Self {
         let first = Head(0).next(0);
@@ -262,57 +299,38 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
             head: AtomicU64::new(first.0),
             slots,
         };
-        latch.slot(first, 0).fill(first.generation(), drawn, state);
+        latch.slot(first).fill(first.generation(), drawn, state);
         latch
     }
 
-    /// The slot that `head` names; `zero` is 0, known only once the clock has been read.
     #[inline]
     #[allow(clippy::indexing_slicing, reason = "the index is masked")]
-    fn slot(&self, head: Head, zero: usize) -> &Slot<STATE> {
-        &self.slots[(head.slot() + zero) % N]
+    fn slot(&self, head: Head) -> &Slot<STATE> {
+        &self.slots[head.slot() % N]
     }
 
     fn load_head(&self) -> Head {
         Head(self.head.load(Ordering::Acquire))
     }
 
-    /// Reads the clock that the line in force asks for; `None` if the claim was replaced meanwhile or is
-    /// being replaced, which [`read`](Self::read) sorts out.
-    #[inline]
-    pub(crate) fn read_open(&self, sample: impl FnOnce(&Line) -> Sample) -> Option<(Line, Sample)> {
-        self.read_open_with(sample, |_, line| line)
-    }
-
-    /// As [`read_open`](Self::read_open), with what it takes to tell raw time.
-    #[inline]
-    pub(crate) fn read_open_drawn(
-        &self,
-        sample: impl FnOnce(&Line) -> Sample,
-    ) -> Option<(Drawn, Sample)> {
-        self.read_open_with(sample, Slot::load_beside)
-    }
-
-    #[inline]
-    fn read_open_with<T>(
-        &self,
-        sample: impl FnOnce(&Line) -> Sample,
-        complete: impl FnOnce(&Slot<STATE>, Line) -> T,
-    ) -> Option<(T, Sample)> {
+    /// Copies the line in force; `None` if it answers at no instant.
+    ///
+    /// The copy may be torn, or of a claim that is being replaced: see [`Glance::holds_at`].
+    #[inline(always)]
+    pub(crate) fn glance(&self) -> Option<Glance<'_, STATE>> {
         let head = self.load_head();
-        let slot = self.slot(head, 0);
+        let slot = self.slot(head);
         let line = slot.load_line();
         // Not worth a clock read: the path that tells why there is no interval reads the clock once more.
-        if line.never_answers() {
-            return None;
-        }
-        let whole = complete(slot, line);
-        let sample = sample(&line);
-        // Pairs with the release fence in `fill`: the gate is not looked at before the words above.
-        fence(Ordering::Acquire);
-        // Nor before the clock was read, which no fence can promise: a counter read is not a load.
-        let gate = &self.slot(head, zero_after(sample.raw)).gate;
-        (gate.load(Ordering::Relaxed) == open(head.generation())).then_some((whole, sample))
+        (!line.never_answers()).then_some(Glance { slot, head, line })
+    }
+
+    /// Returns what is current if its line answers at no instant.
+    pub(crate) fn refusing(&self) -> Option<Head> {
+        let head = self.load_head();
+        let [.., span_and_state] = &self.slot(head).line;
+        let refuses = Line::is_without_span(span_and_state.load(Ordering::Relaxed));
+        refuses.then_some(head)
     }
 
     /// Reads the clocks under the claim in force, whatever state it is in.
@@ -321,13 +339,13 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
     pub(crate) fn read(&self, mut read: impl FnMut(&Line) -> Counted) -> LatchReading {
         loop {
             let head = self.load_head();
-            let slot = self.slot(head, 0);
+            let slot = self.slot(head);
             let line = slot.load_line();
             let drawn = slot.load_beside(line);
             let first = read(&line);
             fence(Ordering::Acquire);
-            let gate = &self.slot(head, zero_after(position(&line, &first))).gate;
-            let gate_word = gate.load(Ordering::Acquire);
+            let gate_word = load_after(&slot.gate, position(&line, &first));
+            fence(Ordering::Acquire);
             if gate_word == open(head.generation()) {
                 return LatchReading {
                     head,
@@ -362,7 +380,7 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
     pub(crate) fn copy_state(&self, words: &mut [i64]) -> Head {
         loop {
             let head = self.load_head();
-            self.slot(head, 0).load_state(words);
+            self.slot(head).load_state(words);
             fence(Ordering::Acquire);
             // A slot is refilled only after `head` has moved on.
             if self.head.load(Ordering::Relaxed) == head.0 {
@@ -407,7 +425,7 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
     ///
     /// `None` if that claim is no longer in force.
     pub(crate) fn close(&self, head: Head, read: impl FnOnce(&Line) -> i64) -> Option<i64> {
-        let slot = self.slot(head, 0);
+        let slot = self.slot(head);
         let gate = &slot.gate;
         // Of this generation if the gate turns out to be: a slot that is filled anew has another gate first.
         let line = slot.load_line();
@@ -435,9 +453,7 @@ impl<const STATE: usize, const N: usize> Draft<'_, STATE, N> {
     /// Makes this slot current if `head` still is; whether it was.
     pub(crate) fn publish(self, head: Head, drawn: &Drawn, state: &[i64; STATE]) -> bool {
         let next = head.next(self.slot);
-        self.latch
-            .slot(next, 0)
-            .fill(next.generation(), drawn, state);
+        self.latch.slot(next).fill(next.generation(), drawn, state);
         // Release: a reader that finds the new head finds the slot filled. Acquire: what is done to
         // the old slot afterwards comes after every publication before.
         let swapped =

@@ -108,6 +108,8 @@ pub(crate) struct Policy {
     pub(crate) counter: bool,
     /// Whether the caller vouches for it, or asks for coarse real time all the same.
     pub(crate) never_suspends: Option<bool>,
+    /// Whether a step may have been a suspend, on this machine and for one of these sources.
+    pub(crate) steps_may_be_suspends: bool,
     /// As they were named; the builder fills in its own where none was.
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
@@ -129,6 +131,7 @@ impl Default for Policy {
             accept_unsync_flag: false,
             counter: true,
             never_suspends: None,
+            steps_may_be_suspends: false,
             sources: Vec::new(),
         }
     }
@@ -191,6 +194,11 @@ impl Policy {
             }
             _ => index,
         }
+    }
+
+    /// Returns true if a source speaks for what disciplines this machine's clock.
+    pub(crate) fn is_about_real_time(&self) -> bool {
+        self.sources.iter().any(|source| source.follows_daemon())
     }
 
     pub(crate) fn may_ask_kernel(&self) -> bool {

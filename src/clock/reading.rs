@@ -1,12 +1,12 @@
 //! Reading a clock: the hot path, the careful one, and the guard that compares the clocks.
 
-use super::latch::{Drawn, Head, LatchReading, Line, Pair};
+use super::latch::{Drawn, Glance, Head, LatchReading, Line, Pair};
 use super::policy::RefreshPolicy;
 use super::scratch::Scratch;
 use super::shared::Shared;
-use super::state::{BASIS_WORDS, Basis, Counting, DIGEST_WORDS, Digest, State};
+use super::state::{BASIS_WORDS, Basis, Counting, DIGEST_WORDS, Digest, SLOT_WORDS, State};
 use crate::clock::error::ClockError;
-use crate::machine::{Counted, Disruption, Disturbance, NoCounter, Sample, Sandwich};
+use crate::machine::{Counted, Disruption, Disturbance, NoCounter, Sandwich};
 use crate::time::{Interval, Timestamp};
 use crate::words::{WordReader, Words};
 
@@ -94,9 +94,10 @@ impl Shared {
         // `Watch::disruption`.
         let disruption = self.watch.disruption();
         let checked = self.count_watch.checked();
-        let (line, sample) = self.latch.read_open(|line| self.sample(line))?;
-        self.elapsed(&line, &sample, disruption, checked)
-            .map(|elapsed| (line, elapsed))
+        let glance = self.latch.glance()?;
+        let line = *glance.line();
+        let elapsed = self.elapsed(&glance, disruption, checked)?;
+        Some((line, elapsed))
     }
 
     /// As [`line_plainly`](Self::line_plainly), with what it takes to tell raw time.
@@ -104,47 +105,54 @@ impl Shared {
     pub(super) fn instant_plainly(&self) -> Option<HotReading> {
         let disruption = self.watch.disruption();
         let checked = self.count_watch.checked();
-        let (drawn, sample) = self.latch.read_open_drawn(|line| self.sample(line))?;
-        self.elapsed(&drawn.line, &sample, disruption, checked)
-            .map(|elapsed| HotReading { drawn, elapsed })
+        let glance = self.latch.glance()?;
+        // Before the clock is read, as the line: both are whole if the glance holds then.
+        let drawn = glance.drawn();
+        let elapsed = self.elapsed(&glance, disruption, checked)?;
+        Some(HotReading { drawn, elapsed })
     }
 
-    /// Reads the clock that the line goes through.
-    #[inline(always)]
-    fn sample(&self, line: &Line) -> Sample {
-        if line.counts() {
-            let with_coarse = self.count_watch.with_coarse();
-            self.machine.count_sample(with_coarse, line.base())
-        } else {
-            self.machine.sample()
-        }
-    }
-
-    /// Returns how long after the line's base the sample was read, if nothing is out of the ordinary.
+    /// Reads the clock that the line goes through, and returns how long after the line's base that was, if
+    /// nothing is out of the ordinary.
     #[inline(always)]
     fn elapsed(
         &self,
-        line: &Line,
-        sample: &Sample,
+        glance: &Glance<'_, SLOT_WORDS>,
         disruption: Disruption,
         checked: i64,
     ) -> Option<i64> {
-        let elapsed = line.elapsed(sample.raw)?;
-        let calm = if line.counts() {
-            self.count_watch.is_calm(sample, checked)
+        let line = glance.line();
+        let (position, calm) = if line.counts() {
+            let with_coarse = self.count_watch.with_coarse();
+            let sample = self.machine.count_sample(with_coarse, line.base());
+            (sample.raw, self.count_watch.is_calm(&sample, checked))
         } else {
-            self.watch.is_calm(sample)
+            let sample = self.machine.sample();
+            (sample.raw, self.watch.is_calm(&sample))
         };
-        let undisturbed = calm && self.machine.is_undisrupted(disruption, sample.raw);
-        undisturbed.then_some(elapsed)
+        let undisturbed = calm && self.machine.is_undisrupted(disruption, position);
+        if undisturbed && glance.holds_at(position) {
+            line.elapsed(position)
+        } else {
+            None
+        }
     }
 }
 
 /// The careful path, where anything may be out of the ordinary.
 impl Shared {
-    /// Checks the clocks, looks if that is due, and reads; starts anew where the clock changed.
+    /// Tells why there is no interval, or finds one.
     #[cold]
     pub(super) fn now_carefully(&self) -> Result<Interval, ClockError> {
+        match self.refused_plainly() {
+            Some(refusal) => Err(refusal),
+            None => self.now_checked(),
+        }
+    }
+
+    /// Checks the clocks, looks if that is due, and reads; starts anew where the clock changed.
+    #[inline(never)]
+    fn now_checked(&self) -> Result<Interval, ClockError> {
         let mut looked = false;
         for _ in 0..ROUNDS {
             let Some(reading) = self.read_checked(&mut looked)? else {
@@ -158,6 +166,31 @@ impl Shared {
             }
         }
         Err(interrupted())
+    }
+
+    /// Returns why there is no interval, if the last look found none to be had, nothing happened to the
+    /// clocks since, and no look is due.
+    ///
+    /// By this way an error costs less than three intervals, for callers that ask until there is one.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "an error that is copied right after it was written makes the processor wait"
+    )]
+    pub(super) fn refused_plainly(&self) -> Option<ClockError> {
+        let disruption = self.watch.disruption();
+        let refusing = self.latch.refusing()?;
+        let sample = self.machine.sample();
+        let may_look = self.policy.refresh == RefreshPolicy::Inline;
+        let calm =
+            self.watch.is_calm(&sample) && self.machine.is_undisrupted(disruption, sample.raw);
+        if !calm || (may_look && self.watch.is_look_due(sample.raw)) {
+            return None;
+        }
+        match self.prefix::<Basis, BASIS_WORDS>()? {
+            (head, Basis::Nothing(why)) if head == refusing => Some(why.error(&self.policy)),
+            _ => None,
+        }
     }
 
     /// Returns the interval together with the claim behind it.

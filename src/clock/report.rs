@@ -12,20 +12,34 @@ use crate::source::SyncClaim;
 use crate::time::{ErrorBound, Timestamp};
 
 impl Shared {
+    #[inline]
     pub(super) fn read(&self) -> Reading {
-        let plain = self
-            .line_plainly()
-            .and_then(|(line, elapsed)| Some((line.at(elapsed)?, line.state(elapsed)?)));
-        if let Some((interval, state)) = plain {
-            return Reading {
-                estimate: interval.midpoint(),
-                interval: Ok(interval),
-                state,
-            };
-        }
-        let (interval, state) = match self.consult() {
-            Ok(answer) => (answer.interval, answer.founded_on()),
-            Err(error) => (Err(error), ClockState::Unavailable),
+        self.read_plainly().unwrap_or_else(|| self.read_carefully())
+    }
+
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "as the hot path of an interval, which this is"
+    )]
+    fn read_plainly(&self) -> Option<Reading> {
+        let (line, elapsed) = self.line_plainly()?;
+        let interval = line.at(elapsed)?;
+        Some(Reading {
+            estimate: interval.midpoint(),
+            interval: Ok(interval),
+            state: line.state(elapsed)?,
+        })
+    }
+
+    #[cold]
+    fn read_carefully(&self) -> Reading {
+        let (interval, state) = match self.refused_plainly() {
+            Some(refusal) => (Err(refusal), ClockState::Unavailable),
+            None => match self.consult() {
+                Ok(answer) => (answer.interval, answer.founded_on()),
+                Err(error) => (Err(error), ClockState::Unavailable),
+            },
         };
         let estimate = match &interval {
             Ok(interval) => interval.midpoint(),

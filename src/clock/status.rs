@@ -77,6 +77,7 @@ impl ClockState {
         self as i64
     }
 
+    #[inline]
     pub(crate) fn from_word(word: i64) -> Option<Self> {
         Self::ALL.get(usize::try_from(word).ok()?).copied()
     }
@@ -87,6 +88,7 @@ impl ClockState {
     }
 
     /// Returns what becomes of it when nothing new was said for `elapsed` ns.
+    #[inline]
     pub(crate) fn after_silence(self, elapsed: i64) -> Self {
         match self {
             Self::Synchronized | Self::Inherited if elapsed > SILENCE_NS => Self::Holdover,

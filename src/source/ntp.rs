@@ -130,6 +130,7 @@ pub struct NtpSource {
     mixed_timescales: bool,
     veto: Veto,
     is_manual: bool,
+    never_suspended: bool,
     transport: Arc<dyn Transport>,
     mailbox: Arc<Mailbox>,
 }
@@ -155,6 +156,7 @@ impl NtpSource {
             mixed_timescales: false,
             veto: Veto::IfOutvotable,
             is_manual: false,
+            never_suspended: false,
             transport: Arc::new(udp::Udp),
             mailbox: Arc::default(),
         }
@@ -238,6 +240,21 @@ impl NtpSource {
         self
     }
 
+    /// Vouches that the machine never sleeps, where its clocks do not tell a suspend from a step.
+    ///
+    /// On such a machine the source is refused otherwise, since a sleep would leave its claims in force; see
+    /// [`Machine::tells_suspends`]. With this, every claim of the clock is void
+    /// ([`Disturbance::Suspended`](crate::Disturbance::Suspended)) as soon as the machine's clock is seen to
+    /// have moved against raw time by more than 500 ppm of what passed: that may have been a step, and may
+    /// have been a sleep after all. It guards against the rare sleep, at a price: each step ends the
+    /// interval until servers answer again. A sleep shorter than 500 ppm of the time since clocks were last
+    /// compared is not seen, nor raw time that is slewed. Without effect where suspends can be told.
+    #[must_use]
+    pub const fn assume_never_suspended(mut self) -> Self {
+        self.never_suspended = true;
+        self
+    }
+
     /// Leaves asking to [`Clock::refresh`](crate::Clock::refresh), whatever the clock's policy.
     #[must_use]
     pub const fn manual(mut self) -> Self {
@@ -258,6 +275,10 @@ impl NtpSource {
     #[must_use]
     pub fn servers(&self) -> Vec<NtpServerStatus> {
         self.mailbox.report()
+    }
+
+    fn may_serve_on(&self, machine: &dyn Machine) -> bool {
+        self.never_suspended || machine.tells_suspends()
     }
 
     fn rules(&self) -> Rules {
@@ -325,13 +346,16 @@ impl Source for NtpSource {
 
     fn check(&self, machine: &dyn Machine) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.check_settings()?;
-        if !machine.tells_suspends() {
+        if !self.may_serve_on(machine) {
             return Err(NtpSettingsError::NoSuspendClock.into());
         }
         Ok(())
     }
 
     fn look(&self, context: &LookContext<'_>, memory: &mut SourceMemory) -> Look {
+        if !self.may_serve_on(context.machine) {
+            return Look::new(judgement::refused(NtpRefusal::NoSuspendClock));
+        }
         judgement::look(context, memory, &self.mailbox, &self.rules(), &self.servers)
     }
 
@@ -342,7 +366,7 @@ impl Source for NtpSource {
     }
 
     fn refresh(&self, machine: &dyn Machine) {
-        if !machine.tells_suspends() {
+        if !self.may_serve_on(machine) {
             return;
         }
         let limits = Limits {
@@ -351,6 +375,10 @@ impl Source for NtpSource {
         };
         self.mailbox
             .refresh(&self.servers, limits, &self.transport, machine);
+    }
+
+    fn takes_steps_for_suspends(&self) -> bool {
+        self.never_suspended
     }
 
     /// A reply announces a leap second, and is silent about one that is over.

@@ -39,6 +39,7 @@ mod interval;
 mod labels;
 mod lease;
 mod log;
+mod never_suspended;
 mod ordering;
 mod programs;
 mod readme;

@@ -489,3 +489,41 @@ fn roots_that_are_none_are_refused_when_they_are_given() {
     let refused = NtpSource::new().server(server).unwrap_err();
     assert!(refused.to_string().contains("nts_roots"), "{refused}");
 }
+
+/// The command as `EPSILON_COMMAND` names it, built with NTS.
+#[test]
+fn the_command_believes_the_roots_that_it_is_given() {
+    let Some(command) = std::env::var_os("EPSILON_COMMAND") else {
+        host::skip("`epsilon now --nts`", "EPSILON_COMMAND names no command");
+        return;
+    };
+    let Some(server) = Server::start("127.0.0.1", days(-1, 1)) else {
+        return;
+    };
+    let roots = server.directory.join("roots.pem");
+    std::fs::write(&roots, &server.roots).unwrap();
+    let named = format!("127.0.0.1:{}", server.keys_at);
+    let run = |more: &[&str]| {
+        let output = Command::new(&command)
+            .args([
+                "now",
+                "--json",
+                "--strict",
+                "--accept-local",
+                "--nts",
+                &named,
+            ])
+            .args(more)
+            .output()
+            .unwrap();
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), told)
+    };
+    let (code, told) = run(&["--nts-roots", &roots.display().to_string()]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("\"agreeing\""), "{told}");
+    // The system does not know the root that was made here.
+    let (code, told) = run(&[]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("root"), "{told}");
+}

@@ -8,11 +8,13 @@
 //!   `&mut self`. A window that is not synchronised ends the benchmark.
 //! * `SystemTime` and `quanta` tell a point in time without a bound; quanta's is not even UTC.
 //! * Hybrid logical clocks have a table of their own, told in `hlc.rs`.
-//! * `now()` has an assumed error, so that it answers on any machine, over the same path.
+//! * `now()` has an assumed error, so that it answers on any machine. It stands there once for each way to
+//!   read the time that this machine has; above stand the bare reads that these ways are made of.
 
 use clock_bound::ClockStatus;
 use clock_bound_client::ClockStatus as ClockStatus2;
 use epsilon_clock::Clock;
+use rustix::time::ClockId;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,9 +23,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[path = "../../harness/mod.rs"]
 mod harness;
 mod hlc;
+#[path = "../../paths/mod.rs"]
+mod paths;
 mod segment;
 
-use harness::{Case, Effort, measure, print_table, realtime, row, system_time, thread_counts};
+use harness::{
+    Case, Effort, measure, print_table, realtime, row, system_time, thread_counts, to_nanos,
+};
 use segment::Segments;
 
 const CLIENT_2: &str = "clock-bound-client 2.0.3";
@@ -46,9 +52,11 @@ fn main() -> ExitCode {
         .assume_error(Duration::from_millis(5))
         .build()
         .expect("a clock of this machine");
+    let paths = paths::by_path();
     let mut rows = Vec::new();
     for threads in thread_counts() {
-        let cases = cases(&clock, &layout_2, &layout_3);
+        let mut cases = cases(&clock, &layout_2, &layout_3);
+        cases.extend(paths.iter().map(|(path, clock)| now(name_of(path), clock)));
         rows.extend(measure(effort, threads, &cases, || {
             segments.refresh().expect("the segments can be written");
         }));
@@ -71,6 +79,10 @@ fn main() -> ExitCode {
 fn cases<'a>(clock: &'a Clock, layout_2: &'a Path, layout_3: &'a Path) -> Vec<Case<'a>> {
     vec![
         Case::new("REALTIME", || realtime),
+        Case::new("MONOTONIC_RAW", || || to_nanos(ClockId::MonotonicRaw)),
+        Case::new("REALTIME_COARSE", || || to_nanos(ClockId::RealtimeCoarse)),
+        #[cfg(target_arch = "x86_64")]
+        Case::new("counter, ordered", || paths::ordered_count),
         Case::new("SystemTime (std)", || system_time),
         Case::new("quanta", || {
             let clock = quanta::Clock::new();
@@ -98,15 +110,27 @@ fn cases<'a>(clock: &'a Clock, layout_2: &'a Path, layout_3: &'a Path) -> Vec<Ca
                 now.latest.tv_nsec()
             }
         }),
-        Case::new(OURS, || {
-            let clock = clock.clone();
-            move || {
-                let now = clock.now().expect("an interval");
-                black_box(now.earliest().unix_nanos());
-                now.latest().unix_nanos()
-            }
-        }),
+        now(OURS, clock),
     ]
+}
+
+fn now<'a>(what: &'static str, clock: &'a Clock) -> Case<'a> {
+    Case::new(what, || {
+        let clock = clock.clone();
+        move || {
+            let now = clock.now().expect("an interval");
+            black_box(now.earliest().unix_nanos());
+            now.latest().unix_nanos()
+        }
+    })
+}
+
+fn name_of(path: &str) -> &'static str {
+    match path {
+        "counter" => "epsilon-clock now(), counter",
+        "counter_and_coarse" => "epsilon-clock now(), counter and coarse",
+        _ => "epsilon-clock now(), vDSO",
+    }
 }
 
 fn client_2(path: &Path) -> clock_bound_client::ClockBoundClient {

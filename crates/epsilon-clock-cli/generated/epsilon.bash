@@ -95,7 +95,7 @@ _epsilon() {
             return 0
             ;;
         epsilon__subcmd__doctor)
-            opts="-h --watch --ntp --accept-local --strict --help"
+            opts="-h --watch --strict --ntp --nts --nts-roots --accept-local --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -106,6 +106,14 @@ _epsilon() {
                     return 0
                     ;;
                 --ntp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nts-roots)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -159,7 +167,7 @@ _epsilon() {
             return 0
             ;;
         epsilon__subcmd__now)
-            opts="-h --watch --json --strict --assume-error --max-drift-ppm --source --ntp --accept-local --accept-unsync-flag --help"
+            opts="-h --watch --json --strict --assume-error --max-drift-ppm --source --accept-unsync-flag --ntp --nts --nts-roots --accept-local --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -181,6 +189,14 @@ _epsilon() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --nts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nts-roots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -189,7 +205,7 @@ _epsilon() {
             return 0
             ;;
         epsilon__subcmd__serve)
-            opts="-h --listen --max-error --assume-error --max-drift-ppm --source --ntp --accept-local --accept-unsync-flag --help"
+            opts="-h --listen --max-error --assume-error --max-drift-ppm --source --accept-unsync-flag --ntp --nts --nts-roots --accept-local --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -219,6 +235,14 @@ _epsilon() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --nts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nts-roots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -227,7 +251,7 @@ _epsilon() {
             return 0
             ;;
         epsilon__subcmd__sources)
-            opts="-h --json --assume-error --max-drift-ppm --source --ntp --accept-local --accept-unsync-flag --help"
+            opts="-h --json --assume-error --max-drift-ppm --source --accept-unsync-flag --ntp --nts --nts-roots --accept-local --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -249,6 +273,14 @@ _epsilon() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --nts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nts-roots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -257,7 +289,7 @@ _epsilon() {
             return 0
             ;;
         epsilon__subcmd__watch)
-            opts="-h --count --assume-error --max-drift-ppm --source --ntp --accept-local --accept-unsync-flag --help"
+            opts="-h --count --assume-error --max-drift-ppm --source --accept-unsync-flag --ntp --nts --nts-roots --accept-local --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -280,6 +312,14 @@ _epsilon() {
                     return 0
                     ;;
                 --ntp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nts-roots)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

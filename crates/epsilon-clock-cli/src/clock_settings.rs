@@ -7,7 +7,7 @@ use epsilon_clock::{BuildError, Clock};
 
 use crate::args::{ppm, set_once, span, value};
 use crate::command::Flag;
-use crate::ntp::{self, Servers};
+use crate::ntp::Servers;
 
 /// What a clock is to be built of.
 #[derive(Debug, Default)]
@@ -44,19 +44,9 @@ impl ClockSettings {
                 "source",
                 "NAME",
                 "ask only this source: kernel or chrony; given more than once, each of them [kernel \
-                 and chrony]",
+                 and chrony; none, where servers are named]",
             )
         },
-        Flag::taking(
-            "ntp",
-            "HOST[:PORT]",
-            "ask this NTP server, without root; given more than once, all of them, and of three or \
-             more one may be wrong and is named; without --source no other source is asked",
-        ),
-        Flag::switch(
-            "accept-local",
-            "believe NTP servers that serve their own clock",
-        ),
         Flag::switch(
             "accept-unsync-flag",
             "believe a bound that the kernel flags as unsynchronised",
@@ -82,9 +72,7 @@ impl ClockSettings {
                 }
                 self.sources.push(name);
             }
-            "ntp" => self.servers.add(value("--ntp", parser, ntp::host)?),
-            "accept-local" => self.servers.accept_local(),
-            _ => return Ok(false),
+            _ => return self.servers.take(name, parser),
         }
         Ok(true)
     }

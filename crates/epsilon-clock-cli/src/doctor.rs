@@ -19,7 +19,7 @@ use epsilon_clock::Clock;
 use crate::args::{Word, next, seconds, unknown, value};
 use crate::command::{Command, Flag};
 use crate::failure::{Failure, NO_INTERVAL};
-use crate::ntp::{self, Servers};
+use crate::ntp::Servers;
 use crate::{output, terminal};
 
 use compared::Asked;
@@ -31,24 +31,17 @@ pub(crate) use page::sections;
 pub use seen::Seen;
 
 pub(crate) static COMMAND: Command = Command {
-    flags: &[&[
-        Flag::taking(
-            "watch",
-            "SECONDS",
-            "how long to watch the clock, up to an hour [3]",
-        ),
-        Flag::taking(
-            "ntp",
-            "HOST[:PORT]",
-            "hold the clock against this NTP server; given more than once, against all of them, and \
-             of three or more one may be wrong and is named",
-        ),
-        Flag::switch(
-            "accept-local",
-            "believe NTP servers that serve their own clock",
-        ),
-        Flag::switch("strict", "exit with 2 where the clock gives no interval"),
-    ]],
+    flags: &[
+        &[
+            Flag::taking(
+                "watch",
+                "SECONDS",
+                "how long to watch the clock, up to an hour [3]",
+            ),
+            Flag::switch("strict", "exit with 2 where the clock gives no interval"),
+        ],
+        Servers::FLAGS,
+    ],
     ..Command::new(
         "doctor",
         "tell on one page how good this machine's clock is, and what would better it",
@@ -72,7 +65,7 @@ fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
     output::print(&page, ExitCode::from(code))
 }
 
-/// Returns how long to watch, whether `--strict` is given and what `--ntp` names; `None` if help was asked
+/// Returns how long to watch, whether `--strict` is given and what servers are named; `None` if help was asked
 /// for.
 fn options(mut parser: lexopt::Parser) -> Result<Option<(Duration, bool, Servers)>, String> {
     let (mut watch, mut strict) = (Duration::from_secs(3), false);
@@ -86,8 +79,7 @@ fn options(mut parser: lexopt::Parser) -> Result<Option<(Duration, bool, Servers
         match name {
             "watch" => watch = value("--watch", &mut parser, seconds)?,
             "strict" => strict = true,
-            "ntp" => servers.add(value("--ntp", &mut parser, ntp::host)?),
-            "accept-local" => servers.accept_local(),
+            _ if servers.take(name, &mut parser)? => {}
             _ => return Err(unknown(&word)),
         }
     }

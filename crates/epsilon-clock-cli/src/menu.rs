@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::{
-    args, compare, completions, doctor, hlc, manual, now, output, serve, sources, terminal, watch,
-};
+use crate::{args, compare, doctor, generated, hlc, now, output, serve, sources, terminal, watch};
 
 /// The program itself, with its commands in the order in which help lists them.
 pub static EPSILON: Command = Command {
@@ -19,8 +17,8 @@ pub static EPSILON: Command = Command {
         &serve::COMMAND,
         &compare::COMMAND,
         &hlc::COMMAND,
-        &completions::COMMAND,
-        &manual::COMMAND,
+        &generated::COMPLETIONS,
+        &generated::MANUAL,
     ],
     flags: &[&[crate::command::Flag::switch(
         "version",

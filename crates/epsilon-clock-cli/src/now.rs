@@ -1,6 +1,6 @@
 //! `epsilon now`: an interval that contains UTC, and what its width is made of.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crate::args::{Word, next, unknown};
 use crate::clock_settings::ClockSettings;
 use crate::command::{Command, Flag};
 use crate::failure::{Failure, NO_INTERVAL};
+use crate::ntp::Servers;
 use crate::report::Report;
 use crate::{ntp, output, terminal};
 
@@ -19,6 +20,7 @@ pub(crate) static COMMAND: Command = Command {
             Flag::switch("strict", "exit with 2 where there is no interval"),
         ],
         ClockSettings::FLAGS,
+        Servers::FLAGS,
     ],
     ..Command::new(
         "now",
@@ -53,7 +55,9 @@ fn run(parser: lexopt::Parser) -> Result<ExitCode, Failure> {
         let written = if options.json {
             writeln!(out, "{}", report.json())
         } else if options.watch {
-            report.line(&mut out, io::stdout().is_terminal())
+            // Anew each time: a person drags the window.
+            let columns = terminal::moves_cursor().then(|| terminal::size().0);
+            report.line(&mut out, columns)
         } else {
             report.text(&mut out, width)
         };

@@ -6,6 +6,8 @@ use epsilon_clock::Clock;
 use epsilon_clock::source::ntp::{NtpServerState, NtpServerStatus};
 use epsilon_clock::source::{NtpServer, NtpSource};
 
+use crate::args::{set_once, value};
+use crate::command::Flag;
 use crate::json::Json;
 use crate::units::{age, nanos, rounded};
 
@@ -16,20 +18,65 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What is refused for longer than this will not be put right while a person waits.
 const STILL_REFUSED: Duration = Duration::from_secs(5);
 
-/// The servers that `--ntp` names.
+/// The port of NTS's key exchange (RFC 8915, section 7.5).
+const KEYS_AT: u16 = 4460;
+
+/// The servers that `--ntp` and `--nts` name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Servers {
-    named: Vec<NtpServer>,
+    named: Vec<Named>,
     accept_local: bool,
+    /// Root certificates in PEM.
+    roots: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug)]
+struct Named {
+    server: NtpServer,
+    /// The port that keys are to be had at; `None` if it is asked in plain NTP.
+    keys_at: Option<u16>,
 }
 
 impl Servers {
-    pub(crate) fn add(&mut self, server: NtpServer) {
-        self.named.push(server);
-    }
+    pub(crate) const FLAGS: &'static [Flag] = &[
+        Flag::taking(
+            "ntp",
+            "HOST[:PORT]",
+            "ask this NTP server, without root; given more than once, all of them, and of three or \
+             more one may be wrong and is named",
+        ),
+        Flag::taking(
+            "nts",
+            "HOST[:PORT]",
+            "likewise, of a server that proves in NTS that it has this name; PORT is where it gives keys \
+             [4460] (in builds with --features nts)",
+        ),
+        Flag::taking(
+            "nts-roots",
+            "FILE",
+            "root certificates in PEM, which alone are trusted to sign those of --nts [the system's]",
+        ),
+        Flag::switch(
+            "accept-local",
+            "believe NTP servers that serve their own clock",
+        ),
+    ];
 
-    pub(crate) const fn accept_local(&mut self) {
-        self.accept_local = true;
+    /// Takes an option of this name, and its value; returns false if it is none of these.
+    pub(crate) fn take(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<bool, String> {
+        match name {
+            "ntp" => self.named.push(value("--ntp", parser, host)?),
+            "nts" => self.named.push(value("--nts", parser, sealed_host)?),
+            "nts-roots" => {
+                let roots = value("--nts-roots", parser, |path| {
+                    std::fs::read(path).map_err(|error| error.to_string())
+                })?;
+                set_once("--nts-roots", &mut self.roots, roots)?;
+            }
+            "accept-local" => self.accept_local = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     pub(crate) fn are_named(&self) -> bool {
@@ -38,22 +85,28 @@ impl Servers {
 
     /// Returns a source that asks them; `None` if none was named.
     pub(crate) fn source(&self) -> Result<Option<NtpSource>, String> {
+        if self.accept_local && self.named.is_empty() {
+            let message = "--accept-local is about the servers that --ntp names; there is none";
+            return Err(message.to_owned());
+        }
+        let is_sealed = |named: &Named| named.keys_at.is_some();
+        if self.roots.is_some() && !self.named.iter().any(is_sealed) {
+            let message = "--nts-roots is about the servers that --nts names; there is none";
+            return Err(message.to_owned());
+        }
         if self.named.is_empty() {
-            return if self.accept_local {
-                Err(
-                    "--accept-local is about the servers that --ntp names; there is none"
-                        .to_owned(),
-                )
-            } else {
-                Ok(None)
-            };
+            return Ok(None);
         }
         let mut source = NtpSource::new();
-        for server in self.named.clone() {
+        for Named { server, keys_at } in self.named.clone() {
             let server = if self.accept_local {
                 server.accept_local()
             } else {
                 server
+            };
+            let server = match keys_at {
+                Some(port) => sealed(server, port, self.roots.as_deref())?,
+                None => server,
             };
             source = source.server(server).map_err(|error| error.to_string())?;
         }
@@ -61,9 +114,46 @@ impl Servers {
     }
 }
 
+#[cfg(feature = "nts")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "as that of a build without the feature"
+)]
+fn sealed(server: NtpServer, port: u16, roots: Option<&[u8]>) -> Result<NtpServer, String> {
+    let server = server.nts_port(port);
+    Ok(match roots {
+        Some(pem) => server.nts_roots(pem),
+        None => server,
+    })
+}
+
+#[cfg(not(feature = "nts"))]
+fn sealed(_: NtpServer, _: u16, _: Option<&[u8]>) -> Result<NtpServer, String> {
+    let message = "this build has no NTS: cargo install epsilon-clock-cli --features nts";
+    Err(message.to_owned())
+}
+
 /// Parses a name or an address, with a port or without.
-pub(crate) fn host(text: &str) -> Result<NtpServer, String> {
-    NtpServer::try_from(text).map_err(|_| "give a host, or host:port".to_owned())
+fn host(text: &str) -> Result<Named, String> {
+    let server = NtpServer::try_from(text);
+    let server = server.map_err(|_| "give a host, or host:port".to_owned())?;
+    Ok(Named {
+        server,
+        keys_at: None,
+    })
+}
+
+/// Parses a name or an address, with the port of its keys or without.
+fn sealed_host(text: &str) -> Result<Named, String> {
+    // What has two colons and no bracket is an address without a port.
+    let split = text.rsplit_once(':');
+    let split = split.filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let (name, port) = match split {
+        Some((name, port)) => (name, port.parse().map_err(|_| "the port is none")?),
+        None => (text, KEYS_AT),
+    };
+    let keys_at = Some(port);
+    host(name).map(|named| Named { keys_at, ..named })
 }
 
 /// Waits until each server was heard, or is silent, and there is an interval; for ten seconds at most.

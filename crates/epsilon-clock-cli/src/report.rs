@@ -15,6 +15,8 @@ use epsilon_clock::source::NtpSource;
 use epsilon_clock::source::ntp::NtpServerStatus;
 use epsilon_clock::{Clock, Status};
 
+use crate::terminal::cut;
+
 /// Everything that is told of one reading.
 pub struct Report {
     /// The middle of the interval, or the machine's clock where there is none.
@@ -51,14 +53,19 @@ impl Report {
         }
     }
 
-    /// Writes one line: over the last one on a terminal, below it elsewhere.
-    pub(crate) fn line(&self, out: &mut impl Write, terminal: bool) -> io::Result<()> {
-        // To the line's start; and, when it is written, clear what is left of the one before.
-        let (start, end) = if terminal {
-            ("\r", "\x1b[K")
-        } else {
-            ("", "\n")
-        };
-        write!(out, "{start}{}  {}{end}", self.reading(), self.status.state)
+    /// Writes one line: over the last one in so many columns, below it where there are none to write over.
+    pub(crate) fn line(&self, out: &mut impl Write, columns: Option<usize>) -> io::Result<()> {
+        let line = format!("{}  {}", self.reading(), self.status.state);
+        match columns {
+            // To the line's start; and, when it is written, clear what is left of the one before. Where there is
+            // no room for all of it, the date goes first.
+            Some(columns) => {
+                let time = line.split_once('T').map_or("", |(_, time)| time);
+                let wide = line.chars().count() > columns;
+                let line = if wide { time } else { &line };
+                write!(out, "\r{}\x1b[K", cut(line, columns))
+            }
+            None => writeln!(out, "{line}"),
+        }
     }
 }

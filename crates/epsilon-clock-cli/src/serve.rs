@@ -19,6 +19,7 @@ use crate::args::{Word, next, set_once, span, unknown, value};
 use crate::clock_settings::ClockSettings;
 use crate::command::{Command, Flag};
 use crate::failure::Failure;
+use crate::ntp::Servers;
 use crate::{output, terminal};
 
 use listener::Listener;
@@ -39,6 +40,7 @@ pub(crate) static COMMAND: Command = Command {
             ),
         ],
         ClockSettings::FLAGS,
+        Servers::FLAGS,
     ],
     ..Command::new(
         "serve",

@@ -7,6 +7,7 @@ use crate::clock_settings::ClockSettings;
 use crate::command::{Command, Flag};
 use crate::failure::Failure;
 use crate::json::Json;
+use crate::ntp::Servers;
 use crate::report::Report;
 use crate::{ntp, output, terminal};
 
@@ -14,6 +15,7 @@ pub(crate) static COMMAND: Command = Command {
     flags: &[
         &[Flag::switch("json", "print one JSON object")],
         ClockSettings::FLAGS,
+        Servers::FLAGS,
     ],
     ..Command::new(
         "sources",

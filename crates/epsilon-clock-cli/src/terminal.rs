@@ -30,11 +30,25 @@ pub(crate) fn size() -> (usize, usize) {
     (or(columns, 80), or(rows, 24))
 }
 
-/// Whether standard output takes colours: a terminal, and `NO_COLOR` is not set (<https://no-color.org>).
+/// Returns true if what stands on standard output can be written over: a terminal that is not `dumb`.
+pub(crate) fn moves_cursor() -> bool {
+    let dumb = env::var_os("TERM").is_none_or(|name| name == "dumb");
+    io::stdout().is_terminal() && !dumb
+}
+
+/// Returns true if standard output takes colours, and `NO_COLOR` is not set (<https://no-color.org>).
 pub(crate) fn takes_colours() -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_none_or(|name| name == "dumb");
-    io::stdout().is_terminal() && !refused && !dumb
+    moves_cursor() && !refused
+}
+
+/// Cuts a line that would otherwise break, and move all below it.
+pub(crate) fn cut(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(columns.saturating_sub(1)).collect();
+    format!("{kept}…")
 }
 
 /// Asks `stty` for rows and columns: a crate that asks the terminal itself takes longer to compile than

@@ -4,7 +4,7 @@ mod sparks;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,9 +14,11 @@ use crate::args::{Word, next, unknown, value};
 use crate::clock_settings::ClockSettings;
 use crate::command::{Command, Flag};
 use crate::failure::Failure;
+use crate::ntp::Servers;
 use crate::report::Report;
+use crate::terminal::{cut, wrapped};
 use crate::units::rounded;
-use crate::{output, terminal};
+use crate::{ntp, output, terminal};
 
 pub(crate) static COMMAND: Command = Command {
     flags: &[
@@ -26,6 +28,7 @@ pub(crate) static COMMAND: Command = Command {
             "end after N views, one a second [go on until interrupted]",
         )],
         ClockSettings::FLAGS,
+        Servers::FLAGS,
     ],
     ..Command::new(
         "watch",
@@ -52,7 +55,7 @@ fn run(mut parser: lexopt::Parser) -> Result<ExitCode, Failure> {
     }
     let servers = settings.servers.source()?;
     let clock = settings.clock(servers.clone())?;
-    let is_terminal = io::stdout().is_terminal();
+    let moves = terminal::moves_cursor();
     let colours = terminal::takes_colours();
     let mut past = VecDeque::with_capacity(KEPT);
     let mut out = io::stdout().lock();
@@ -67,7 +70,7 @@ fn run(mut parser: lexopt::Parser) -> Result<ExitCode, Failure> {
         let interval = report.status.interval.ok();
         past.push_back(interval.map(|interval| interval.epsilon()));
         let view = view(&report, &past, terminal::size(), colours);
-        let written = if is_terminal {
+        let written = if moves {
             over(&mut out, &view, number == 0)
         } else {
             writeln!(out, "{view}")
@@ -93,9 +96,46 @@ fn view(
     (columns, rows): (usize, usize),
     colours: bool,
 ) -> String {
+    // The last row stays free: a line break there would move all of it.
+    let rows = rows.saturating_sub(1).max(1);
+    let whole = |text: &str, rest: &str| wrapped(text, "", rest, columns);
+    let lines =
+        |fit: &dyn Fn(&str, &str) -> String| (head(report, colours, fit), sources(report, fit));
+    // Room for a plot of two rows, its title and two empty lines.
+    let count = |(head, sources): &(Vec<String>, Vec<String>)| {
+        let lines = head.iter().chain(sources).map(|line| line.lines().count());
+        lines.sum::<usize>() + 5
+    };
+    let mut told = lines(&whole);
+    if count(&told) > rows {
+        told = lines(&|text, _| cut(text, columns));
+    }
+    let spare = (rows + 2).saturating_sub(count(&told));
+    let (mut all, sources) = told;
+    if spare > 0 {
+        all.push(String::new());
+        let plot = sparks::plot(past, columns, spare.min(8));
+        all.extend(plot.iter().map(|line| cut(line, columns)));
+        all.push(String::new());
+    }
+    all.extend(sources);
+    let all = all.join("\n");
+    let mut view = String::new();
+    for line in all.lines().take(rows) {
+        let _ = writeln!(view, "{line}");
+    }
+    view
+}
+
+/// The interval, how well founded it is, and what its width is made of.
+fn head(report: &Report, colours: bool, fit: &dyn Fn(&str, &str) -> String) -> Vec<String> {
     let paint = |code: &str, text: &str| {
         if colours {
-            format!("\x1b[{code}m{text}\x1b[0m")
+            let lines: Vec<_> = text
+                .lines()
+                .map(|line| format!("\x1b[{code}m{line}\x1b[0m"))
+                .collect();
+            lines.join("\n")
         } else {
             text.to_owned()
         }
@@ -107,13 +147,20 @@ fn view(
         ClockState::Unavailable => "31",
         _ => "33",
     };
-    let mut lines = vec![
-        paint("1", &cut(&report.reading(), columns)),
-        paint(hue, &cut(&report.state_in_words(), columns)),
-    ];
+    let reading = report.reading();
+    // What it is accurate to is worth a line of its own where there is no room for both.
+    let parts = match reading.rsplit_once(' ') {
+        Some((time, epsilon)) if fit(&reading, "") != reading => vec![time, epsilon],
+        _ => vec![reading.as_str()],
+    };
+    let mut lines: Vec<_> = parts
+        .iter()
+        .map(|part| paint("1", &fit(part, "")))
+        .collect();
+    lines.push(paint(hue, &fit(&report.state_in_words(), "  ")));
     if let Some(left) = status.refuses_in {
         let left = format!("no interval in {} if no other claim comes", rounded(left));
-        lines.push(cut(&left, columns));
+        lines.push(fit(&left, "  "));
     }
     let terms = status.bound.iter().flat_map(ErrorBound::items);
     let terms = terms.filter(|(_, ns)| *ns > 0);
@@ -121,9 +168,13 @@ fn view(
         .map(|(name, ns)| format!("{name} {}", rounded(Duration::from_nanos(ns))))
         .collect();
     if !terms.is_empty() {
-        lines.push(cut(&terms.join(", "), columns));
+        lines.push(fit(&terms.join(", "), "  "));
     }
-    let mut below = Vec::new();
+    lines
+}
+
+fn sources(report: &Report, fit: &dyn Fn(&str, &str) -> String) -> Vec<String> {
+    let mut lines = Vec::new();
     for source in &report.sources {
         let said = match (source.interval, source.refusal) {
             (Some(said), None) => format!("±{}", rounded(said.epsilon())),
@@ -131,33 +182,13 @@ fn view(
             (None, None) => "nothing yet".to_owned(),
         };
         let serves = if source.serves { "*" } else { " " };
-        below.push(cut(&format!("{serves} {:<8} {said}", source.name), columns));
+        let name = source.name;
+        lines.push(fit(&format!("{serves} {name:<8} {said}"), "    "));
     }
-    for (name, words) in crate::ntp::in_words(&report.servers) {
-        below.push(cut(&format!("  {name}: {words}"), columns));
+    for (name, words) in ntp::in_words(&report.servers) {
+        lines.push(fit(&format!("  {name}: {words}"), "    "));
     }
-    // The plot takes the rows that the rest leaves, and the last row stays free.
-    let rest = lines.len() + below.len() + 4;
-    let height = rows.saturating_sub(rest).clamp(2, 8);
-    lines.push(String::new());
-    let plot = sparks::plot(past, columns, height);
-    lines.extend(plot.iter().map(|line| cut(line, columns)));
-    lines.push(String::new());
-    lines.extend(below);
-    let mut view = String::new();
-    for line in lines {
-        let _ = writeln!(view, "{line}");
-    }
-    view
-}
-
-/// Cuts a line that would otherwise break, and move all below it.
-fn cut(line: &str, columns: usize) -> String {
-    if line.chars().count() <= columns {
-        return line.to_owned();
-    }
-    let kept: String = line.chars().take(columns.saturating_sub(1)).collect();
-    format!("{kept}…")
+    lines
 }
 
 fn views(text: &str) -> Result<u64, String> {

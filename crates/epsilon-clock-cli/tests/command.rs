@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 fn epsilon(arguments: &[&str]) -> Command {
@@ -238,5 +239,61 @@ fn a_view_fits_the_terminal_and_has_no_colours_in_a_pipe() {
         );
         let plots = views.matches("epsilon, up").count() + views.matches("no interval yet").count();
         assert_eq!(plots, 2, "{views}");
+    }
+}
+
+#[test]
+fn a_view_that_is_too_tall_keeps_the_interval() {
+    let output = epsilon(&["watch", "--count", "1", "--assume-error", "50ms"])
+        .env("COLUMNS", "24")
+        .env("LINES", "6")
+        .output()
+        .unwrap();
+    let view = text(&output.stdout);
+    let lines: Vec<_> = view.trim_end().lines().collect();
+    assert!(lines.len() <= 5, "{view}");
+    assert!(lines[0].starts_with("20"), "{view}");
+    assert!(lines[1].starts_with("±50"), "{view}");
+}
+
+/// What a command writes to a terminal of this kind; `None` where there is no `script` that plays one.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(arguments: &str, variables: &[(&str, &str)]) -> Option<String> {
+    let command = format!("{} {arguments}", env!("CARGO_BIN_EXE_epsilon"));
+    let output = Command::new("script")
+        .args(["-q", "-e", "-c", &command, "/dev/null"])
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    assert!(output.status.success(), "{output:?}");
+    Some(text(&output.stdout))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_gets_colours_and_motions_only_if_it_takes_them() {
+    let watch = "watch --count 2 --assume-error 50ms";
+    let view = |term: &str, no_color: &str| {
+        on_a_terminal(watch, &[("TERM", term), ("NO_COLOR", no_color)])
+    };
+    let Some(usual) = view("xterm", "") else {
+        // Not by the macro, whose output the harness swallows.
+        let _ = std::io::stderr().write_all(b"skipped: output to a terminal: no `script`\n");
+        return;
+    };
+    assert!(
+        usual.contains("\x1b[H") && usual.contains("\x1b[1m"),
+        "{usual:?}"
+    );
+    let plain = view("xterm", "1").unwrap();
+    assert!(
+        plain.contains("\x1b[H") && !plain.contains("\x1b[1m"),
+        "{plain:?}"
+    );
+    for (term, no_color) in [("dumb", ""), ("dumb", "1")] {
+        let dumb = view(term, no_color).unwrap();
+        assert!(!dumb.contains('\x1b'), "{dumb:?}");
+        assert_eq!(dumb.matches("epsilon, up to").count(), 2, "{dumb:?}");
     }
 }

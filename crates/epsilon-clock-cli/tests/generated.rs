@@ -143,6 +143,7 @@ fn every_option_that_is_told_of_is_taken() {
                 Some("SPAN") => "=5ms".to_owned(),
                 Some("HOST[:PORT]") => "=127.0.0.1:9".to_owned(),
                 Some("ADDRESS:PORT") => "=127.0.0.1:9184".to_owned(),
+                Some("FILE") => concat!("=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").to_owned(),
                 Some("NAME") => format!("={}", flag.words.first().unwrap()),
                 Some("N" | "SECONDS") => "=5".to_owned(),
                 Some(other) => panic!("what is {other}?"),

@@ -140,6 +140,7 @@ fn the_doctor_holds_the_machine_against_them() {
 
 #[test]
 fn what_cannot_be_asked_is_one_line_and_exit_64() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for (arguments, servers) in [
         (&["now"][..], &["a b"][..]),
         (&["now", "--ntp"], &[]),
@@ -148,11 +149,28 @@ fn what_cannot_be_asked_is_one_line_and_exit_64() {
         (&["doctor"], &["host:port"]),
         (&["now"], &["time.google.com", "ntp1.example.net"]),
         (&["now"], &["192.0.2.1"; 9]),
+        (&["now", "--nts", "host:port"], &[]),
+        (&["now", "--nts-roots", manifest], &[]),
+        (&["now", "--nts-roots", "not/there.pem", "--nts", "h"], &[]),
+        // Its roots are none.
+        (&["now", "--nts-roots", manifest, "--nts", "192.0.2.1"], &[]),
     ] {
         let output = epsilon(arguments, servers);
         let complaint = text(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {complaint}");
         assert_eq!(complaint.lines().count(), 1, "{arguments:?}: {complaint}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// Real servers are asked in `tests/nts`, which builds TLS.
+#[test]
+#[cfg(not(feature = "nts"))]
+fn a_build_without_nts_says_how_to_get_it() {
+    for command in ["now", "doctor"] {
+        let output = epsilon(&[command, "--nts", "192.0.2.1:4460"], &[]);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{complaint}");
+        assert!(complaint.contains("--features nts"), "{complaint}");
     }
 }

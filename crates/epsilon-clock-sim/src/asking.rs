@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::hub::{Core, Hub};
-use crate::kernel::SECOND;
+use crate::kernel::{Kernel, SECOND};
 use crate::network::ns;
 use crate::timeserver::{Serves, address};
 use epsilon_clock::Timestamp;
@@ -33,14 +33,16 @@ pub(crate) struct SimulatedServers {
 
 impl Transport for SimulatedServers {
     fn open(&self, server: SocketAddr) -> io::Result<Box<dyn Channel>> {
-        let count = self.hub.lock().time_servers.len();
-        let index = (0..count).find(|index| address(*index) == server);
+        let core = self.hub.lock();
+        let index = (0..core.time_servers.len()).find(|index| address(*index) == server);
         Ok(Box::new(Line {
             hub: Arc::clone(&self.hub),
             node: self.node,
             server: index.ok_or(io::ErrorKind::HostUnreachable)?,
             request: None,
             arrived: VecDeque::new(),
+            sets: core.kernel_of(self.node).map(Kernel::sets),
+            stamp: None,
         }))
     }
 
@@ -66,6 +68,10 @@ struct Line {
     request: Option<Vec<u8>>,
     /// Datagrams that came before the one that is waited for.
     arrived: VecDeque<Vec<u8>>,
+    /// How often real time had been set when the channel was opened.
+    sets: Option<u64>,
+    /// Real time when the answer came in, however late it is read.
+    stamp: Option<i64>,
 }
 
 impl Channel for Line {
@@ -94,6 +100,12 @@ impl Channel for Line {
             *place = *byte;
         }
         Ok(datagram.len().min(buffer.len()))
+    }
+
+    fn arrived(&mut self) -> Option<Timestamp> {
+        let core = self.hub.lock();
+        let unset = core.kernel_of(self.node).map(Kernel::sets) == self.sets;
+        self.stamp.filter(|_| unset).map(Timestamp::from_unix_nanos)
     }
 }
 
@@ -155,6 +167,8 @@ impl Line {
         let datagram = reply.answer(request)?.to_vec();
         let to = core.now.saturating_add(back);
         core.advance(to);
+        let now = core.now;
+        self.stamp = core.kernel_of(self.node).map(|kernel| kernel.real(now));
         core.wait_while_busy(self.node);
         if core.random.chance(server.duplicates_per_million) {
             self.arrived.push_back(datagram.clone());

@@ -42,7 +42,7 @@ pub enum Flaw {
     UnsyncFlagTrusted,
     /// Leap seconds do not exist.
     LeapIgnored,
-    /// None, and the counter is read with every check: the control of the next three.
+    /// None, and the counter is read with every check: the control of the next four.
     CounterRead,
     /// The counter is read although the kernel counts by another clocksource.
     CounterUnasked,
@@ -50,11 +50,13 @@ pub enum Flaw {
     CounterUnchecked,
     /// The time since the last check is compared with a sign: a count that was set back seems to be early.
     CounterWindowSigned,
+    /// A line drawn anew starts without what was told by the one before it.
+    CounterNotClosed,
 }
 
 impl Flaw {
     /// Every flaw but none.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CachedOnRealtime,
         Self::RunningMaxerror,
         Self::DriftTooSmall,
@@ -67,6 +69,7 @@ impl Flaw {
         Self::CounterUnasked,
         Self::CounterUnchecked,
         Self::CounterWindowSigned,
+        Self::CounterNotClosed,
     ];
 
     /// Names the scenario that has to find it out.
@@ -83,9 +86,10 @@ impl Flaw {
             Self::UnsyncFlagTrusted => "liars",
             Self::LeapIgnored => "leap-inserted",
             Self::CounterUnasked => "counter-unsound",
-            Self::CounterRead | Self::CounterUnchecked | Self::CounterWindowSigned => {
-                "counter-moved"
-            }
+            Self::CounterRead
+            | Self::CounterUnchecked
+            | Self::CounterWindowSigned
+            | Self::CounterNotClosed => "counter-moved",
         }
     }
 
@@ -96,6 +100,7 @@ impl Flaw {
                 | Self::CounterUnasked
                 | Self::CounterUnchecked
                 | Self::CounterWindowSigned
+                | Self::CounterNotClosed
         )
     }
 }
@@ -145,6 +150,8 @@ struct Model {
     /// How much raw time a count takes, in 2⁻³² ns.
     ratio: i128,
     departed: bool,
+    /// The latest earliest end that was told, where the counter is read.
+    told: Option<Timestamp>,
 }
 
 /// Raw time at a count, which was read before and after it.
@@ -163,6 +170,8 @@ enum Counted {
 
 /// How far raw time may be from the counter by this model, beside a millionth of what has passed.
 const BLUR: i64 = 2_000;
+/// The widest reading of the counter between two of raw time that a line is drawn through, in ns.
+const SHARP: i64 = 2_000;
 /// The longest that raw time is not read beside the counter.
 const WINDOW: i128 = 1_000_000;
 
@@ -303,7 +312,7 @@ impl BrokenClock {
         let Some(anchor) = model.anchor else {
             let point = self.point();
             let first = *model.first.get_or_insert(point);
-            let sharp = |point: Point| point.raw[1] - point.raw[0] < 500;
+            let sharp = |point: Point| point.raw[1] - point.raw[0] < SHARP;
             if !sharp(first) {
                 model.first = None;
             } else if sharp(point) && point.raw[0] - first.raw[0] > SECOND {
@@ -332,7 +341,7 @@ impl BrokenClock {
             model.departed = true;
             return Counted::Departed;
         }
-        if point.raw[1] - point.raw[0] < 500 {
+        if point.raw[1] - point.raw[0] < SHARP {
             model.anchor = Some(point);
         }
         Counted::Raw(told)
@@ -346,6 +355,7 @@ impl BrokenClock {
                 *model = Model {
                     voided: true,
                     departed: true,
+                    told: model.told,
                     next_look: i64::MIN,
                     ..Model::default()
                 };
@@ -362,6 +372,19 @@ impl BrokenClock {
             widened(carried.latest(), 2 * BLUR),
         );
         ends.ok().map(Ok)
+    }
+
+    /// Holds the earliest end where it was told to be, as a line does that closes the one before it. Along one
+    /// line nothing has to be held: what it tells only moves on.
+    fn held(&self, model: &mut Model, interval: Interval) -> Interval {
+        if !self.flaw.reads_the_counter() || self.flaw == Flaw::CounterNotClosed {
+            return interval;
+        }
+        let earliest = model.told.max(Some(interval.earliest()));
+        let held = earliest.and_then(|earliest| Interval::new(earliest, interval.latest()).ok());
+        let held = held.unwrap_or(interval);
+        model.told = Some(held.earliest());
+        held
     }
 
     fn answer(&self, model: &Model, clocks: &Sandwich) -> Result<Interval, ClockError> {
@@ -398,6 +421,7 @@ impl Reader for BrokenClock {
         }
         if self.flaw.reads_the_counter() {
             let answer = self.now_by_counter(&mut model);
+            let answer = answer.map(|answer| Ok(self.held(&mut model, answer?)));
             self.store(model);
             if let Some(answer) = answer {
                 return answer;
@@ -418,18 +442,21 @@ impl Reader for BrokenClock {
                     model = Model {
                         boot_offset: Some(boot),
                         voided: true,
+                        told: model.told,
                         next_look: i64::MIN,
                         ..Model::default()
                     };
                 }
             }
         }
-        self.store(model);
+        let mut answer = self.answer(&model, &answered_from);
         if slept && self.flaw != Flaw::SuspendIgnored {
             let cause = Disturbance::Suspended;
-            return Err(ClockError::Disturbed { cause });
+            answer = Err(ClockError::Disturbed { cause });
         }
-        self.answer(&model, &answered_from)
+        answer = answer.map(|interval| self.held(&mut model, interval));
+        self.store(model);
+        answer
     }
 }
 

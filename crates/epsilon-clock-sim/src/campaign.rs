@@ -80,7 +80,7 @@ impl Campaign {
 
     /// Lets the clocks read their nodes' counters, or not, whatever the scenario says.
     ///
-    /// In scenarios of machines that sleep a [`Counter::Sleepless`] one breaks assumption A7.
+    /// For [`Counter::Sleepless`] a machine that sleeps in its scenario takes [`Counter::Readable`].
     #[must_use]
     pub const fn counter(mut self, counter: Counter) -> Self {
         self.counter = Some(counter);
@@ -95,8 +95,13 @@ impl Campaign {
     pub fn play(&self, scenario: &Scenario, seed: u64) -> Result<Tally, BuildError> {
         self.play_with(scenario, seed, &|node, settings| {
             let settings = |builder| settings(builder).drift_learning(self.learning);
-            if let Some(counter) = self.counter {
-                node.set_counter(counter);
+            match self.counter {
+                // No machine that sleeps shows that it never does.
+                Some(Counter::Sleepless { hertz }) if node.will_sleep() => {
+                    node.set_counter(Counter::Readable { hertz });
+                }
+                Some(counter) => node.set_counter(counter),
+                None => {}
             }
             let clock: Clock = match self.sources {
                 None => node.clock_with(settings)?,
@@ -450,7 +455,7 @@ impl fmt::Display for Report {
         if honest.unknowable() > 0 {
             writeln!(
                 f,
-                "unknowable: {} readings between a second left out and the daemon's step over it (A5)",
+                "unknowable: {} readings between a second left out and the sight of the daemon's step over it (A5)",
                 honest.unknowable()
             )?;
         }

@@ -67,6 +67,9 @@ pub(crate) struct Mark {
     pub(crate) leap_to_come: bool,
 }
 
+/// The longest, in ns, that a clock which reads the counter alone does not compare the machine's clocks.
+const COUNTER_WINDOW: i64 = 1_000_000;
+
 /// What a world's handles share.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -351,6 +354,10 @@ impl Core {
         self.nodes.get(node)
     }
 
+    pub(crate) fn kernel_of(&self, node: usize) -> Option<&Kernel> {
+        self.machinery(node).map(|machine| &machine.kernel)
+    }
+
     pub(crate) fn machinery_mut(&mut self, node: usize) -> Option<&mut Machinery> {
         self.nodes.get_mut(node)
     }
@@ -387,7 +394,24 @@ impl Core {
             let real = machine.kernel.real(self.now);
             self.axis.stepped(self.now).saturating_sub(real) > SECOND / 2
         };
-        deleted && due() && machine.daemon.as_ref().is_some_and(steps) && behind()
+        // Where the counter alone is read, only the next check of the clocks sees the step (A7).
+        let unseen = || {
+            machine.counter.never_suspends()
+                && self.now.saturating_sub(machine.kernel.stepped_at) <= COUNTER_WINDOW
+        };
+        let steps_it = machine.daemon.as_ref().is_some_and(steps);
+        deleted && due() && steps_it && (behind() || unseen())
+    }
+
+    /// Returns true if the machine is to sleep, or to be told that it did, some time.
+    pub(crate) fn will_sleep(&self, node: usize) -> bool {
+        self.queue.iter().any(|Reverse(next)| {
+            let sleeps = matches!(
+                next.event,
+                Event::Fault(Fault::Suspend { .. } | Fault::Pause { .. })
+            );
+            sleeps && next.node == node
+        })
     }
 
     fn slept_through_leap(&self, machine: &Machinery) -> bool {

@@ -98,6 +98,8 @@ pub(crate) struct Kernel {
     oscillator_ppb: i64,
     running: bool,
     real_offset: i64,
+    /// How often real time was set, of which the kernel tells who waits for it.
+    sets: u64,
     boot_offset: i64,
     tick_ns: i64,
     /// The last whole second of real time that was counted.
@@ -121,6 +123,8 @@ pub(crate) struct Kernel {
     adjtime_chunk_us: i64,
     /// The second at which a leap takes place.
     next_leap: i64,
+    /// When it was last stepped, by a daemon or by another hand.
+    pub(crate) stepped_at: i64,
 }
 
 impl Kernel {
@@ -139,6 +143,7 @@ impl Kernel {
             oscillator_ppb: 0,
             running: true,
             real_offset: real.saturating_sub(uptime),
+            sets: 0,
             boot_offset: 0,
             tick_ns,
             counted_second: real.div_euclid(SECOND),
@@ -157,6 +162,7 @@ impl Kernel {
             adjtime_us: 0,
             adjtime_chunk_us: 0,
             next_leap: i64::MAX,
+            stepped_at: i64::MIN / 2,
         };
         kernel.set_oscillator(now, rate_ppb);
         kernel
@@ -175,6 +181,10 @@ impl Kernel {
 
     pub(crate) fn mono(&self, now: i64) -> i64 {
         whole(self.segment.mono(now))
+    }
+
+    pub(crate) const fn sets(&self) -> u64 {
+        self.sets
     }
 
     pub(crate) fn real(&self, now: i64) -> i64 {
@@ -283,6 +293,7 @@ impl Kernel {
             let leap = self.second_overflow();
             self.counted_second += leap;
             self.real_offset = self.real_offset.saturating_add(leap * SECOND);
+            self.sets += u64::from(leap != 0);
             jumped += leap;
         }
         // One to two ticks late, rarely a little more.
@@ -441,6 +452,8 @@ impl Kernel {
 
     /// Steps real time and clears the NTP state, but for the frequency.
     pub(crate) fn step(&mut self, now: i64, by: i64) {
+        self.stepped_at = now;
+        self.sets += 1;
         self.real_offset = self.real_offset.saturating_add(by);
         self.counted_second = self.real(now).div_euclid(SECOND);
         self.adjtime_us = 0;
@@ -463,6 +476,7 @@ impl Kernel {
     /// Lets them go on; boot and real time catch up by what the kernel believes it slept, in ns.
     pub(crate) fn resume(&mut self, now: i64, slept: i64) {
         self.running = true;
+        self.sets += 1;
         self.boot_offset = self.boot_offset.saturating_add(slept);
         self.real_offset = self.real_offset.saturating_add(slept);
         self.counted_second = self.real(now).div_euclid(SECOND);

@@ -164,6 +164,11 @@ impl Node {
         }
     }
 
+    /// Returns true if it is to sleep, or to be told that it did, by what is scheduled.
+    pub(crate) fn will_sleep(&self) -> bool {
+        self.machine.hub.lock().will_sleep(self.index())
+    }
+
     /// Lets something happen to it now.
     pub fn strike(&self, fault: Fault) {
         self.machine.hub.lock().strike(self.index(), fault);

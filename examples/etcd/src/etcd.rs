@@ -35,10 +35,16 @@ fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
+/// The servers' processes, and a client of them.
 pub struct Etcd {
+    pub client: Client,
     children: Vec<Child>,
-    addresses: Vec<SocketAddr>,
     directory: PathBuf,
+}
+
+/// Asks servers, of which some may be stopped.
+pub struct Client {
+    pub addresses: Vec<SocketAddr>,
 }
 
 impl Drop for Etcd {
@@ -69,11 +75,11 @@ impl Etcd {
             .map(|(name, peer)| format!("{name}=http://{peer}"))
             .collect();
         let mut etcd = Self {
+            client: Client { addresses },
             children: Vec::new(),
-            addresses,
             directory,
         };
-        for ((name, peer), client) in names.iter().zip(peers).zip(&etcd.addresses) {
+        for ((name, peer), client) in names.iter().zip(peers).zip(&etcd.client.addresses) {
             let child = Command::new(program)
                 .args([
                     "--name",
@@ -97,7 +103,7 @@ impl Etcd {
             etcd.children.push(child);
         }
         let began = Instant::now();
-        while etcd.leader().is_none() {
+        while etcd.client.leader().is_none() {
             if began.elapsed() > Duration::from_secs(60) {
                 return Err(io::Error::other(
                     "three etcds elected no leader within a minute",
@@ -108,6 +114,12 @@ impl Etcd {
         Ok(etcd)
     }
 
+    pub fn signal(&self, node: usize, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.children[node]), signal);
+    }
+}
+
+impl Client {
     /// Asks one server, for `patience` at most.
     fn ask_one(
         &self,
@@ -166,10 +178,6 @@ impl Etcd {
                 own.is_some() && own == status["leader"].as_str()
             })
         })
-    }
-
-    pub fn signal(&self, node: usize, signal: Signal) {
-        let _ = kill_process(Pid::from_child(&self.children[node]), signal);
     }
 
     /// Grants a lease; returns its number.

@@ -4,6 +4,7 @@
 //! admits writes by the create revision of the holder's key. `--no-fence` shows the damage.
 
 mod etcd;
+mod holder;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use epsilon_clock::lease::{FencingToken, GrantorClock, TermLease};
 use epsilon_clock::{Clock, Fence};
-use etcd::Etcd;
+use etcd::{Client, Etcd};
+use holder::Stopped;
 use rustix::process::Signal;
 
 const TTL: i64 = 4;
@@ -54,7 +56,7 @@ struct Holder {
 type Failure = Box<dyn std::error::Error>;
 
 /// Takes the lock; waits for its holder.
-fn take(etcd: &Etcd, clock: &Clock) -> Result<Holder, Failure> {
+fn take(etcd: &Client, clock: &Clock) -> Result<Holder, Failure> {
     loop {
         // Before the request: whenever etcd's term begins, it is after this.
         let request = clock.request_lease()?;
@@ -81,7 +83,8 @@ fn check(what: &str, holds: bool) -> Result<(), Failure> {
 }
 
 /// The servers' leader is stopped: the lease outlives its TTL, and what the holder believes does not change.
-fn outlives(etcd: &Etcd, clock: &Clock) -> Result<(), Failure> {
+fn outlives(servers: &Etcd, clock: &Clock) -> Result<(), Failure> {
+    let etcd = &servers.client;
     let began = Instant::now();
     let first = take(etcd, clock)?;
     check(
@@ -89,7 +92,7 @@ fn outlives(etcd: &Etcd, clock: &Clock) -> Result<(), Failure> {
         first.lease.held()?,
     )?;
     let leader = etcd.leader().ok_or("no leader")?;
-    etcd.signal(leader, Signal::STOP);
+    servers.signal(leader, Signal::STOP);
     // No longer than the TTL from the request, less what etcd's clock may be fast by.
     let mut held_for = Duration::ZERO;
     while first.lease.held()? {
@@ -106,16 +109,15 @@ fn outlives(etcd: &Etcd, clock: &Clock) -> Result<(), Failure> {
         if !etcd.exists(KEY)? {
             break began.elapsed();
         }
-        check(
-            "a lease that lives on lengthens nothing",
-            !first.lease.held()?,
-        )?;
+        if first.lease.held()? {
+            return Err("a lease that lives on lengthened what its holder believes".into());
+        }
         if began.elapsed() > Duration::from_secs(120) {
             return Err("the key never went away".into());
         }
         std::thread::sleep(Duration::from_millis(500));
     };
-    etcd.signal(leader, Signal::CONT);
+    servers.signal(leader, Signal::CONT);
     println!(
         "        its key {} after the TTL, and was gone after {ends:.2?}",
         if outlived {
@@ -148,25 +150,34 @@ fn outlives(etcd: &Etcd, clock: &Clock) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The holder stops between its check and its write; another takes the lock and writes meanwhile.
-fn stopped_holder(etcd: &Etcd, clock: &Clock, resource: &mut Resource) -> Result<bool, Failure> {
-    let slow = take(etcd, clock)?;
-    slow.lease.check()?;
-    let worked_out = resource.balance - 30;
-    // Here it is stopped, for longer than its lease lasts.
+/// The holder is stopped between its check and its write, past its lease; another takes the lock and writes.
+fn stopped_holder(etcd: &Client, clock: &Clock, resource: &mut Resource) -> Result<bool, Failure> {
+    let began = Instant::now();
+    let slow = Stopped::start(etcd, resource.balance - 30)?;
+    // Waits until etcd lets go of the stopped one's key.
     let quick = take(etcd, clock)?;
+    check(
+        &format!(
+            "a holder was stopped for {:.2?}, past its TTL of {TTL} s",
+            began.elapsed()
+        ),
+        began.elapsed() > Duration::from_secs(TTL.unsigned_abs()),
+    )?;
     quick.lease.check()?;
     resource.write(quick.token, resource.balance - 50)?;
     etcd.revoke(quick.number)?;
+    check("its successor's token is larger", quick.token > slow.token)?;
     // It goes on, and its write leaves: the check was long ago.
-    let late = resource.write(slow.token, worked_out);
+    let token = slow.token;
+    let (balance, held) = slow.go_on()?;
+    let late = resource.write(token, balance);
     match &late {
-        Ok(()) => println!("        the stopped holder wrote {worked_out}"),
+        Ok(()) => println!("        the stopped holder wrote {balance}"),
         Err(stale) => println!("        the stopped holder was kept out: {stale}"),
     }
     check(
-        "the stopped holder's lease says that it is over",
-        !slow.lease.held()?,
+        "asked after its write, the stopped holder's lease says that it is over",
+        !held,
     )?;
     println!(
         "        the balance is {} of 100 after 50 were taken under the lock",
@@ -175,11 +186,24 @@ fn stopped_holder(etcd: &Etcd, clock: &Clock, resource: &mut Resource) -> Result
     Ok(late.is_ok())
 }
 
-fn run(program: PathBuf, fenced: bool) -> Result<(), Failure> {
+fn clock() -> Result<Clock, Failure> {
     // On loopback all is one machine: only elapsed time matters here, and no source has to vouch for UTC.
-    let clock = Clock::builder()
+    Ok(Clock::builder()
         .assume_error(Duration::from_millis(5))
-        .build()?;
+        .build()?)
+}
+
+/// What the program does as the holder of its own making.
+fn hold(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let balance = arguments.next().ok_or("no balance")?.parse()?;
+    let addresses = arguments
+        .map(|address| address.parse())
+        .collect::<Result<_, _>>()?;
+    holder::run(&Client { addresses }, &clock()?, balance)
+}
+
+fn run(program: PathBuf, fenced: bool) -> Result<(), Failure> {
+    let clock = clock()?;
     let etcd = Etcd::start(&program)?;
     let mut resource = Resource {
         fence: fenced.then_some(Fence::OPEN),
@@ -188,7 +212,7 @@ fn run(program: PathBuf, fenced: bool) -> Result<(), Failure> {
     if fenced {
         outlives(&etcd, &clock)?;
     }
-    let damaged = stopped_holder(&etcd, &clock, &mut resource)?;
+    let damaged = stopped_holder(&etcd.client, &clock, &mut resource)?;
     if fenced {
         check(
             "the fence kept the stale write out",
@@ -204,7 +228,10 @@ fn run(program: PathBuf, fenced: bool) -> Result<(), Failure> {
 
 fn main() -> ExitCode {
     let (mut program, mut fenced) = (PathBuf::from("etcd"), true);
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq("--holder").is_some() {
+        return ended(hold(arguments));
+    }
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), argument == "--etcd") {
             ("--help", _) => {
@@ -225,7 +252,11 @@ fn main() -> ExitCode {
             }
         }
     }
-    match run(program, fenced) {
+    ended(run(program, fenced))
+}
+
+fn ended(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");

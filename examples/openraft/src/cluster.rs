@@ -29,6 +29,8 @@ pub enum Fault {
     Stop,
     /// The leader is killed, and restarted later.
     Kill,
+    /// The leader, whose clock lies, is cut off; comes back, leads, is found out; and is cut off again.
+    Liar,
     /// As a broken rule needs it.
     Unbound,
     Noop,
@@ -38,6 +40,19 @@ pub enum Fault {
 
 impl Fault {
     pub const ALL: [Self; 4] = [Self::Restart, Self::Cut, Self::Stop, Self::Kill];
+
+    /// What a picture says that befell the cluster.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Healthy => "and no fault",
+            Self::Restart => "while the leader is cut off and both followers restart",
+            Self::Cut => "while the leader is cut off",
+            Self::Stop | Self::Cached => "while the leader is stopped past its lease",
+            Self::Kill => "while the leader is dead",
+            Self::Liar => "while a clock lies",
+            Self::Unbound | Self::Noop | Self::Snapshot => "while requests stop on their way",
+        }
+    }
 
     pub const fn of(broken: Break) -> Self {
         match broken {
@@ -50,6 +65,9 @@ impl Fault {
         }
     }
 }
+
+/// The node whose clock lies, where one does.
+const LIAR: u64 = 1;
 
 /// A run: one cluster, one fault, one seed.
 #[derive(Clone, Debug)]
@@ -64,6 +82,10 @@ pub struct Plan {
     /// What each clock is off by, and what all say that they are off by at most.
     pub offsets_us: [i64; 3],
     pub epsilon_us: u64,
+    /// Whether the clocks are slewed to and fro besides, within that.
+    pub slewed: bool,
+    /// Whether a node stops serving once its clock is found false.
+    pub stops_when_named: bool,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +98,8 @@ pub struct Outcome {
     pub leader: u64,
     /// How long after the leader's death the first write and the first read were answered.
     pub outage: Option<(Duration, Duration)>,
+    /// When the node whose clock lies was found out, and what it then said of itself.
+    pub named: Option<(Duration, String)>,
     /// Reads that the healthy leader refused, and all that it was asked.
     pub refused: (usize, usize),
 }
@@ -130,10 +154,11 @@ async fn ask(address: &str, body: Request, patience: Duration) -> io::Result<Ans
 impl Cluster {
     async fn start(plan: &Plan) -> io::Result<Self> {
         let name = format!(
-            "epsilon-openraft-{}-{}-{}",
+            "epsilon-openraft-{}-{}-{}-{}",
             std::process::id(),
             plan.way as u8,
-            plan.seed
+            plan.seed,
+            u8::from(plan.stops_when_named)
         );
         let directory = std::env::temp_dir().join(name);
         let mut cluster = Self {
@@ -155,14 +180,14 @@ impl Cluster {
                 delta_ms: plan.delta_ms,
                 offset_us: plan.offsets_us[node as usize - 1],
                 epsilon_us: plan.epsilon_us,
-                slewed: plan.seed % 2 == 1,
+                slewed: plan.slewed,
+                stops_when_named: plan.stops_when_named,
                 fresh: true,
             };
             cluster.children.push(start(&settings)?);
             cluster.settings.push(settings);
         }
-        let members: Vec<(u64, String)> =
-            (1..=3).map(|node| (node, cluster.address(node))).collect();
+        let members = cluster.members();
         for attempt in 0.. {
             match ask(
                 &cluster.address(1),
@@ -181,6 +206,10 @@ impl Cluster {
 
     fn address(&self, node: u64) -> String {
         format!("127.0.0.1:{}", self.settings[node as usize - 1].port)
+    }
+
+    fn members(&self) -> Vec<(u64, String)> {
+        (1..=3).map(|node| (node, self.address(node))).collect()
     }
 
     async fn tell(&self, node: u64, body: Request) {
@@ -224,6 +253,53 @@ impl Cluster {
             }
         }
         newest.map(|(_, node, acked)| (node, acked))
+    }
+
+    /// Hands the leadership to a node, and waits until it serves.
+    async fn hand_over(&self, to: u64) -> io::Result<()> {
+        let began = Instant::now();
+        let mut asked = began;
+        loop {
+            match self.leader(&[1, 2, 3]).await {
+                Some((leader, _)) if leader == to => return Ok(()),
+                Some((leader, _)) if asked <= Instant::now() => {
+                    self.tell(leader, Request::HandOver(to)).await;
+                    asked = Instant::now() + MS(1_000);
+                }
+                _ => {}
+            }
+            if began.elapsed() > MS(30_000) {
+                return Err(io::Error::other(format!("node {to} came not to lead")));
+            }
+            sleep(MS(20)).await;
+        }
+    }
+
+    /// Lets a follower campaign as early as its timeout would let it, until one leads.
+    ///
+    /// What chance would make of it: one of two that restarted campaigns somewhere between the shortest and the
+    /// longest timeout, and waits twice as long again if the other one's log is longer.
+    async fn elect_early(&self, among: &[u64], shortest: Duration) {
+        sleep(shortest).await;
+        for round in 0..40_usize {
+            for node in among {
+                let status = ask(&self.address(*node), Request::Status, MS(300)).await;
+                if matches!(status, Ok(Answer::Status { leads: true, .. })) {
+                    return;
+                }
+            }
+            self.tell(among[round % among.len()], Request::Elect).await;
+            sleep(MS(75)).await;
+        }
+    }
+
+    /// Cuts a node off for so long, deaf for a moment before.
+    async fn cut_off(&self, node: u64, span: Duration) {
+        self.tell(node, Request::SetLink(Link::Deaf)).await;
+        sleep(MS(120)).await;
+        self.tell(node, Request::SetLink(Link::Cut)).await;
+        sleep(span).await;
+        self.tell(node, Request::SetLink(Link::Up)).await;
     }
 
     async fn await_leader(&self, among: &[u64], patience: Duration) -> io::Result<u64> {
@@ -355,6 +431,9 @@ async fn writer(clients: Arc<Clients>, key: u8) {
 pub async fn run(plan: &Plan) -> io::Result<Outcome> {
     let mut cluster = Cluster::start(plan).await?;
     let mut leader = cluster.await_leader(&[1, 2, 3], MS(30_000)).await?;
+    if plan.fault == Fault::Liar {
+        cluster.hand_over(LIAR).await?;
+    }
     let clients = Arc::new(Clients {
         began: Instant::now(),
         addresses: (1..=3).map(|node| cluster.address(node)).collect(),
@@ -386,7 +465,7 @@ pub async fn run(plan: &Plan) -> io::Result<Outcome> {
         sleep(MS(5)).await;
     }
     let healthy_until = clients.began.elapsed();
-    strike(plan, &mut cluster, leader, &clients).await?;
+    let named = strike(plan, &mut cluster, leader, &clients).await?;
     let ended = clients.began.elapsed();
     sleep(MS(1_000)).await;
     clients.stop.store(true, Ordering::Relaxed);
@@ -413,6 +492,7 @@ pub async fn run(plan: &Plan) -> io::Result<Outcome> {
         fault: (healthy_until, ended),
         leader,
         outage,
+        named,
         refused: (refused, asked),
     })
 }
@@ -440,7 +520,7 @@ async fn strike(
     cluster: &mut Cluster,
     leader: u64,
     clients: &Arc<Clients>,
-) -> io::Result<()> {
+) -> io::Result<Option<(Duration, String)>> {
     let others: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
     let lease = MS(plan.delta_ms.max(plan.election_ms.1));
     match plan.fault {
@@ -453,15 +533,46 @@ async fn strike(
             for node in &others {
                 cluster.restart(*node)?;
             }
-            sleep(lease + MS(2 * plan.election_ms.1 + 500)).await;
+            let began = Instant::now();
+            cluster.elect_early(&others, MS(plan.election_ms.0)).await;
+            // The old lease may run this long, and then the next begins.
+            sleep((lease + MS(1_300)).saturating_sub(began.elapsed())).await;
             cluster.tell(leader, Request::SetLink(Link::Up)).await;
         }
         Fault::Cut => {
-            cluster.tell(leader, Request::SetLink(Link::Deaf)).await;
-            sleep(MS(120)).await;
-            cluster.tell(leader, Request::SetLink(Link::Cut)).await;
-            sleep(lease + MS(2 * plan.election_ms.1 + 700)).await;
-            cluster.tell(leader, Request::SetLink(Link::Up)).await;
+            cluster
+                .cut_off(leader, lease + MS(2 * plan.election_ms.1 + 700))
+                .await;
+        }
+        Fault::Liar => {
+            let past = lease + MS(2 * plan.election_ms.1 + 700);
+            cluster.cut_off(LIAR, past).await;
+            sleep(MS(500)).await;
+            cluster.hand_over(LIAR).await?;
+            sleep(MS(500)).await;
+            for node in 1..=3 {
+                cluster.tell(node, Request::Watch(cluster.members())).await;
+            }
+            let began = Instant::now();
+            let named = loop {
+                let status = ask(&cluster.address(LIAR), Request::Status, MS(500)).await;
+                if let Ok(Answer::Status {
+                    named: true,
+                    clocks,
+                    ..
+                }) = status
+                {
+                    break (clients.began.elapsed(), clocks);
+                }
+                if began.elapsed() > MS(10_000) {
+                    return Err(io::Error::other("the clock that lies was not found out"));
+                }
+                sleep(MS(20)).await;
+            };
+            // What the policy says, the next leader's readiness, or the liar's going on: then the first fault again.
+            sleep(lease).await;
+            cluster.cut_off(LIAR, past).await;
+            return Ok(Some(named));
         }
         Fault::Stop | Fault::Cached => {
             let stopped = lease + MS(2 * plan.election_ms.1 + 500);
@@ -570,5 +681,5 @@ async fn strike(
             let _ = timeout(MS(5_000), write).await;
         }
     }
-    Ok(())
+    Ok(None)
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
 use epsilon_clock::testing::Skewed;
 use epsilon_clock::{Clock, TimeDelta};
@@ -15,7 +16,8 @@ use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::ProgressResponder;
 use openraft::network::RPCOption;
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use openraft::{
@@ -30,6 +32,7 @@ use crate::clocks::Slewing;
 use crate::log::Log;
 use crate::machine::{Machine, Shared};
 use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Types, Way};
+use crate::watch::{self, Watch};
 
 /// What a node is told on its command line, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +49,8 @@ pub struct Settings {
     pub offset_us: i64,
     pub epsilon_us: u64,
     pub slewed: bool,
+    /// Whether it stops serving once its clock is found false.
+    pub stops_when_named: bool,
     /// Whether this is the process's first start.
     pub fresh: bool,
 }
@@ -134,17 +139,21 @@ impl RaftNetworkFactory<Types> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, _target: u64, node: &BasicNode) -> Peer {
-        Peer {
-            node: self.node,
-            address: node.addr.clone(),
-            wire: Arc::clone(&self.wire),
-            stream: None,
-        }
+        Peer::new(self.node, node.addr.clone(), Arc::clone(&self.wire))
     }
 }
 
 impl Peer {
-    async fn exchange(&mut self, body: Request) -> io::Result<Answer> {
+    pub fn new(from: u64, address: String, wire: Arc<Wire>) -> Self {
+        Self {
+            node: from,
+            address,
+            wire,
+            stream: None,
+        }
+    }
+
+    pub async fn exchange(&mut self, body: Request) -> io::Result<Answer> {
         if self.wire.is(Link::Cut) {
             return Err(io::Error::other("cut off"));
         }
@@ -233,15 +242,27 @@ impl RaftNetworkV2<Types> for Peer {
             _ => Err(unexpected().into()),
         }
     }
+
+    async fn transfer_leader(
+        &mut self,
+        rpc: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        match self.call(Request::Transfer(rpc), &option).await? {
+            Answer::Transfer(answer) => Ok(answer),
+            _ => Err(unexpected().into()),
+        }
+    }
 }
 
 // --- the server ----------------------------------------------------------------------------------
 
-struct Node {
-    settings: Settings,
-    raft: Raft,
-    shared: Arc<Shared>,
-    wire: Arc<Wire>,
+pub struct Node {
+    pub settings: Settings,
+    pub raft: Raft,
+    pub shared: Arc<Shared>,
+    pub wire: Arc<Wire>,
+    pub watch: Watch,
     /// For the broken node that keeps its verdict.
     cached: AtomicBool,
 }
@@ -322,6 +343,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         raft,
         shared,
         wire,
+        watch: Watch::default(),
         cached: AtomicBool::new(false),
     });
     if node.settings.way == Way::Ours {
@@ -343,7 +365,13 @@ async fn converse(node: Arc<Node>, mut stream: TcpStream) {
         if from != 0 && node.wire.is(Link::Cut) {
             return;
         }
-        let answer = node.answer(body).await;
+        let answer = match body {
+            Request::Watch(members) => {
+                watch::begin(&node, members);
+                Answer::Done
+            }
+            body => node.answer(body).await,
+        };
         if from != 0 && node.wire.is(Link::Cut) {
             return;
         }
@@ -381,6 +409,16 @@ impl Node {
                     .install_full_snapshot(vote, Snapshot { meta, snapshot });
                 installed.await.map_or_else(refused, Answer::Snapshot)
             }
+            // A node that is not to lead takes no office.
+            Request::Transfer(_) if self.watch.stopped() => refused(watch::FALSE),
+            Request::Transfer(rpc) => self
+                .raft
+                .handle_transfer_leader(rpc)
+                .await
+                .map_or_else(refused, Answer::Transfer),
+            // Read here, after the request arrived.
+            Request::Clock(request) => ClockReport::answer(request, &self.shared.clock)
+                .map_or_else(refused, |report| Answer::Clock(report.to_be_bytes())),
             Request::Read { key } => self.read(key).await,
             Request::Write {
                 key,
@@ -411,6 +449,13 @@ impl Node {
                 .elect(true)
                 .await
                 .map_or_else(refused, |()| Answer::Done),
+            Request::HandOver(to) => self
+                .raft
+                .trigger()
+                .transfer_leader(to)
+                .await
+                .map_or_else(refused, |()| Answer::Done),
+            Request::Watch(_) => refused("begun where it arrives"),
             Request::Status => self.status(),
         }
     }
@@ -429,12 +474,17 @@ impl Node {
             acked_ms_ago: acked
                 .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
             verdict: verdict.map_or_else(|why| why.to_string(), |_| "may read".into()),
+            named: self.watch.named(),
+            clocks: self.watch.verdict(),
         }
     }
 
     /// Answers a read, by the one way that this cluster has.
     async fn read(&self, key: u8) -> Answer {
         let decoded = Instant::now();
+        if self.watch.stopped() {
+            return refused(watch::FALSE);
+        }
         let policy: Option<ReadPolicy> = match self.settings.way {
             Way::LeaseRead => Some(ReadPolicy::LeaseRead),
             Way::ReadIndex => Some(ReadPolicy::ReadIndex),
@@ -486,6 +536,9 @@ impl Node {
     }
 
     async fn write(&self, key: u8, value: u64, request: u64) -> Answer {
+        if self.watch.stopped() {
+            return refused(watch::FALSE);
+        }
         let command = Command::Write {
             key,
             value,
@@ -554,9 +607,12 @@ async fn lead(node: Arc<Node>) {
     let mut before: Option<Vec<u8>> = None;
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let Ok(leader) = node.raft.as_leader() else {
-            shared.lease().deposed();
-            continue;
+        let leader = match node.raft.as_leader() {
+            Ok(leader) if !node.watch.stopped() => leader,
+            _ => {
+                shared.lease().deposed();
+                continue;
+            }
         };
         let id = leader.leader_id();
         let term = LeaderTerm {

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,9 @@ pub enum Request {
     Vote(VoteRequest<Types>),
     PreVote(VoteRequest<Types>),
     Snapshot(VoteOf<Types>, SnapshotMetaOf<Types>, Vec<u8>),
+    Transfer(TransferLeaderRequest<Types>),
+    /// What a peer's clock says, asked by `Probe::request`.
+    Clock([u8; 8]),
     Read {
         key: u8,
     },
@@ -131,8 +135,12 @@ pub enum Request {
     SetLink(Link),
     /// The next requests that come to the place stop there for so many ms; 0 lets all go on.
     Arm(Stop, u64),
-    /// Campaigns at once.
+    /// Campaigns at once, if a majority would have it.
     Elect,
+    /// Hands the leadership to that node.
+    HandOver(u64),
+    /// Holds the clocks of these nodes against each other from now on.
+    Watch(Vec<(u64, String)>),
     Status,
 }
 
@@ -141,6 +149,9 @@ pub enum Answer {
     Append(AppendEntriesResponse<Types>),
     Vote(VoteResponse<Types>),
     Snapshot(SnapshotResponse<Types>),
+    Transfer(TransferLeaderResponse<Types>),
+    /// As `ClockReport::to_be_bytes`.
+    Clock([u8; 24]),
     /// The value, and how many ns the check and the state took, and the state alone.
     Value {
         value: u64,
@@ -155,6 +166,9 @@ pub enum Answer {
         gate: bool,
         acked_ms_ago: Option<u64>,
         verdict: String,
+        /// Whether this node's own clock was found false, and what the fleet said last.
+        named: bool,
+        clocks: String,
     },
 }
 

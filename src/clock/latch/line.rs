@@ -273,6 +273,7 @@ impl Line {
     }
 
     /// Returns how well founded it is, so long after its base.
+    #[inline]
     pub(crate) fn state(&self, elapsed: i64) -> Option<ClockState> {
         let state = ClockState::from_word(self.span_and_state & STATE)?;
         Some(if self.counts() {
@@ -285,7 +286,13 @@ impl Line {
     /// Returns true if the plain arithmetic answers at no instant.
     #[inline]
     pub(crate) const fn never_answers(&self) -> bool {
-        self.span_and_state & !LOW == 0
+        Self::is_without_span(self.span_and_state)
+    }
+
+    /// Returns true if a line whose last word this is [never answers](Self::never_answers).
+    #[inline]
+    pub(crate) const fn is_without_span(span_and_state: i64) -> bool {
+        span_and_state & !LOW == 0
     }
 
     /// Returns true if this raw instant, or count, lies before its base, as it never should.

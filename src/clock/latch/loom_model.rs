@@ -3,7 +3,7 @@
 //! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p epsilon-clock --lib loom_`.
 //!
 //! Raw time is an atomic counter here. Where its order matters (T3) it is read with acquire and
-//! release, which stands for what `zero_after` and the fence in `close` do for a real counter; where
+//! release, which stands for what `load_after` and the fence in `close` do for a real counter; where
 //! it does not, relaxed, so that it lends the latch no order that a real one would not give.
 
 use loom::sync::Arc;
@@ -175,8 +175,17 @@ impl<const N: usize> World<N> {
 
     /// The earliest end that the hot path would return, if it answers at once.
     fn read_once(&self) -> Option<Timestamp> {
-        let (line, sample) = self.latch.read_open(|line| self.ticks.sample(line))?;
-        Some(line.at(line.elapsed(sample.raw)?)?.earliest())
+        let (line, position) = self.read_open()?;
+        Some(line.at(line.elapsed(position)?)?.earliest())
+    }
+
+    /// What the hot path reads, if it answers at once.
+    fn read_open(&self) -> Option<(Line, i64)> {
+        let glance = self.latch.glance()?;
+        let position = self.ticks.sample(glance.line()).raw;
+        glance
+            .holds_at(position)
+            .then_some((*glance.line(), position))
     }
 
     /// Publishes without closing, as a look does where no claim is in force: the slots are then kept
@@ -309,7 +318,7 @@ fn assert_whole(line: Line) {
 #[test]
 fn loom_a_line_is_never_torn() {
     read_while_slots_are_reused(|world| {
-        if let Some((line, _)) = world.latch.read_open(|line| world.ticks.sample(line)) {
+        if let Some((line, _)) = world.read_open() {
             assert_whole(line);
         }
     });
@@ -332,7 +341,7 @@ fn loom_what_stands_beside_a_line_belongs_to_it() {
         let mut first = [0];
         let before = world.latch.copy_state(&mut first);
         // Not `read`, which goes round again for as long as loom lets it see an old head.
-        let open = world.latch.read_open(|line| world.ticks.sample(line));
+        let open = world.read_open();
         let after = world.latch.copy_state(&mut first);
         if let Some((line, _)) = open.filter(|_| before == after) {
             assert_eq!(line.to_words()[1], first[0]);
@@ -361,7 +370,7 @@ fn loom_the_slower_looker_changes_nothing() {
             (true, true) => assert!(last == 50 || last == 70),
             (false, false) => panic!("two lookers, and nobody published"),
         }
-        let open = world.latch.read_open(|line| world.ticks.sample(line));
+        let open = world.read_open();
         assert!(open.is_some(), "the claim in force was tampered with");
     });
 }

@@ -226,6 +226,10 @@ impl Watch {
             .store(disruption.generation, Ordering::Release);
     }
 
+    pub(in crate::clock) fn is_look_due(&self, raw: i64) -> bool {
+        raw >= self.next_look.load(Ordering::Relaxed)
+    }
+
     /// Returns true if a look is due and is this caller's to take. The right expires like a look.
     pub(in crate::clock) fn take_look(&self, raw: i64) -> bool {
         let due = self.next_look.load(Ordering::Relaxed);

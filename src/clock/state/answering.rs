@@ -101,7 +101,8 @@ words_enum!(Why {
 });
 
 impl Why {
-    pub(super) fn error(&self, policy: &Policy) -> ClockError {
+    #[inline]
+    pub(crate) fn error(&self, policy: &Policy) -> ClockError {
         match *self {
             Self::Unheard => ClockError::Disturbed {
                 cause: Disturbance::Interrupted,

@@ -17,6 +17,9 @@ const LEAP_LATENESS: i64 = 100_000_000;
 /// milliseconds at least).
 pub(crate) const SUSPEND_RESOLUTION: i64 = 1_000;
 
+/// A kernel slews by 500 ppm at most: this share of what passes.
+const SLEW_SHARE: i64 = 2_000;
+
 impl State {
     /// Compares the clocks with what they were; `None` if nothing happened to them.
     #[inline(never)]
@@ -40,13 +43,22 @@ impl State {
         }
         let stepped = self.real_offset.moved_to(&clocks.real_offset());
         if stepped == 0 {
-            return self.leap_overdue(clocks);
+            return self.leap_overdue(policy, clocks);
         }
         let identity = identity();
         if self.is_elsewhere(identity) {
             return Some(self.void(policy, Disturbance::Moved, clocks, identity));
         }
+        if policy.steps_may_be_suspends && self.is_beyond_slew(stepped, clocks) {
+            return Some(self.void(policy, Disturbance::Suspended, clocks, identity));
+        }
         Some(self.stepped(policy, stepped, clocks, identity))
+    }
+
+    /// Returns true if no slew moves real time so far in what passed since it was last seen.
+    const fn is_beyond_slew(&self, moved: i64, clocks: &Sandwich) -> bool {
+        let most = clocks.raw.saturating_sub(self.seen_raw) / SLEW_SHARE;
+        moved.saturating_abs() > most
     }
 
     /// Returns true if the clocks that this process reads may be others than those that were seen.
@@ -60,8 +72,8 @@ impl State {
 
     /// Real time has come to a leap second and gone on as if there were none: it was called off when no
     /// look could see that, or takes place elsewhere. Only a look can tell.
-    fn leap_overdue(&mut self, clocks: &Sandwich) -> Option<Events> {
-        if self.unexplained.is_some() || !self.missed_leap(clocks.real) {
+    fn leap_overdue(&mut self, policy: &Policy, clocks: &Sandwich) -> Option<Events> {
+        if self.unexplained.is_some() || !self.missed_leap(policy, clocks.real) {
             return None;
         }
         self.rebase(clocks, self.identity);
@@ -71,7 +83,11 @@ impl State {
 
     /// Returns true if the claim in force has a leap second on its scale that real time should have
     /// made by now, and has not.
-    pub(super) fn missed_leap(&self, real: i64) -> bool {
+    pub(super) fn missed_leap(&self, policy: &Policy, real: i64) -> bool {
+        // Servers that are asked by the clock itself tell no kernel, whose real time then says nothing.
+        if !self.answering.is_assumed() && !policy.is_about_real_time() {
+            return false;
+        }
         let leap = self.in_force().and_then(|sync| sync.claim.leap());
         leap.is_some_and(|leap| {
             let boundary = leap.boundary.unix_nanos();

@@ -299,7 +299,7 @@ impl State {
         let told = anew || (witnesses.peek().is_some() && witnesses.all(can_tell_of_leaps));
         if told {
             self.unexplained = None;
-            if self.missed_leap(self.seen_real) {
+            if self.missed_leap(policy, self.seen_real) {
                 self.drop_missed_leap();
             }
         } else if looks.iter().any(is_too_near) && self.knows_of_no_leap() {

@@ -12,6 +12,7 @@ use super::nts::{Envelope, Failure, Opened};
 use super::packet::{BUFFER_LEN, Reply, request};
 use super::refusal::NtsRefusal;
 use crate::machine::{Disruption, Identity, Machine, OffsetRange, Sandwich};
+use crate::time::Timestamp;
 
 /// How long a reply is waited for: all sources of a clock are asked by one thread, and the others'
 /// turn must come.
@@ -27,6 +28,9 @@ const STRANGERS: usize = 16;
 /// this, in ns: what blurs them may hide a suspend, and is charged.
 const TRIES: usize = 8;
 const SHARP: i64 = 2_000;
+
+/// A kernel slews real time by 500 ppm at most: this share of what passes.
+const SLEW_SHARE: i64 = 2_000;
 
 /// A way to servers, and back: UDP, or a simulated world that plays servers.
 ///
@@ -84,6 +88,14 @@ pub trait Channel: fmt::Debug + Send {
     ///
     /// Whatever kept one from coming in time.
     fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> io::Result<usize>;
+
+    /// Returns real time of this machine when the datagram received last came in, by the kernel's stamp.
+    ///
+    /// Called once all clocks were read. `None`, the default, where there is no stamp, and wherever real time may
+    /// have been stepped since the channel was opened: two steps, back and forth, would shift the stamp unseen.
+    fn arrived(&mut self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// What raw time depends on, beside suspends: nothing of it may change during an exchange.
@@ -233,7 +245,8 @@ pub(super) fn ask(
     channel.send(&datagram).map_err(lost)?;
     let (opened, received) = receive(machine, channel.as_mut(), seal, cookie, sent)?;
     let after = sharp(machine);
-    let slept = before.boot_offset().moved_to(&after.boot_offset()) != 0;
+    let slept = before.boot_offset().moved_to(&after.boot_offset()) != 0
+        || may_have_slept(machine, &before, &after);
     let undisturbed = Surroundings::read(machine) == Some(surroundings);
     if slept || !undisturbed || before.raw > sent || sent > received || received > after.raw {
         return Err(Loss::Disturbed);
@@ -245,10 +258,17 @@ pub(super) fn ask(
         .boot_offset()
         .hi
         .saturating_sub(before.boot_offset().lo);
+    let hidden_ns = u64::try_from(hidden).unwrap_or(0);
+    let received = channel
+        .arrived()
+        .filter(|_| before.real_offset().moved_to(&after.real_offset()) == 0)
+        .and_then(|arrived| raw_when(arrived, &after, hidden_ns))
+        .filter(|at| sent <= at.lo && at.hi <= received)
+        .map_or(received, |at| at.hi);
     let clocks = Clocks {
         sent,
         received,
-        hidden_ns: u64::try_from(hidden).unwrap_or(0),
+        hidden_ns,
         boot_offset: before.boot_offset(),
         surroundings,
     };
@@ -260,11 +280,36 @@ pub(super) fn ask(
     })
 }
 
-/// Waits for the reply to this request, and reads raw time at once when it is there.
+/// Returns true if real time moved further against raw time than a slew takes it, on a machine that shows
+/// a suspend in no other way.
+fn may_have_slept(machine: &dyn Machine, before: &Sandwich, after: &Sandwich) -> bool {
+    let most = after.raw.saturating_sub(before.raw) / SLEW_SHARE;
+    let moved = before.real_offset().moved_to(&after.real_offset());
+    !machine.tells_suspends() && moved.saturating_abs() > most
+}
+
+/// Returns the stretch of raw time within which real time was this, before these clocks were read; real time
+/// must not have been stepped in between.
 ///
-/// Not the kernel's own stamp of when it came in, which would be earlier by microseconds, and by
-/// milliseconds on a busy machine: it is of real time, which two steps between request and reply, back and
-/// forth, shift unseen. Nothing here rests on real time otherwise.
+/// On a busy machine a reader sees a reply milliseconds after the kernel took it in. All that the stamp can do is
+/// to say so: it counts if it lies between the request and the read, and the *late* end of it is then what was
+/// read. A kernel that leaves a monotonic departure time in the stamp is out by decades.
+fn raw_when(stamp: Timestamp, after: &Sandwich, hidden_ns: u64) -> Option<OffsetRange> {
+    let hidden = i64::try_from(hidden_ns).ok()?;
+    let ago = after
+        .real
+        .checked_sub(stamp.unix_nanos())
+        .filter(|ago| *ago >= 0)?;
+    // Real time runs up to an eighth fast or slow while it is slewed, and on through a suspend that does not show.
+    let (least, most) = (ago - ago / 9 - 1, ago.checked_add(ago / 7 + 1)?);
+    let blur = after.width().saturating_add(after.width() / 7 + 1);
+    Some(OffsetRange {
+        lo: after.raw.checked_sub(most)?.checked_sub(blur)?,
+        hi: after.raw.checked_sub(least)?.checked_add(hidden)?,
+    })
+}
+
+/// Waits for the reply to this request, and reads raw time at once when it is there.
 fn receive(
     machine: &dyn Machine,
     channel: &mut dyn Channel,
@@ -338,8 +383,13 @@ pub(super) mod tests {
 
     /// Asks once in this world; the claim, and true time when raw time was read for it.
     fn exchanged(world: &World, distance_ns: u64) -> Result<bool, Loss> {
+        claimed(world, distance_ns).map(|(holds, _)| holds)
+    }
+
+    /// And how wide the claim is, in ns.
+    fn claimed(world: &World, distance_ns: u64) -> Result<(bool, u128), Loss> {
         let Answer { reply, clocks, .. } = ask(world, world, server(), &Seal::Plain)?;
-        let truth = world.truth_at(clocks.received);
+        let truths = world.truth_at(clocks.received);
         let exchange = Exchange {
             reply,
             distance_ns,
@@ -347,7 +397,9 @@ pub(super) mod tests {
             ..exchange_of(clocks)
         };
         let claim = proof::claim(&exchange, RateBounds::symmetric(200_000)).unwrap();
-        Ok(claim.interval().contains(truth))
+        let interval = claim.interval();
+        let holds = truths.iter().all(|truth| interval.contains(*truth));
+        Ok((holds, interval.width().as_nanos()))
     }
 
     /// How many reads an exchange makes in which nothing happens.
@@ -368,14 +420,16 @@ pub(super) mod tests {
             (0_i64..50_000_000).prop_map(Event::Pause),
             (0_i64..2_000).prop_map(Event::Suspend),
             (0_i64..5_000_000_000).prop_map(Event::Suspend),
+            (-20_000_000_i64..20_000_000).prop_map(Event::Step),
         ]
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-        /// P1: every split of the round trip, any pause and any suspend between any two reads, a
-        /// server that is up to E off when it sends, and jumps by anything between T2 and T3.
+        /// P1: every split of the round trip, any pause, any suspend and any step between any two reads, with the
+        /// kernel's stamps and without, a server that is up to E off when it sends, and jumps by anything between
+        /// T2 and T3.
         #[test]
         fn p1_an_exchange_that_counts_contains_utc(
             there in or_at(0, 0, 100_000_000),
@@ -385,13 +439,15 @@ pub(super) mod tests {
             off_sent in or_at(-10_000_000, -10_000_000, 10_000_000),
             drift in or_at(200_000, -200_000, 200_000),
             events in prop::collection::vec((0_usize..28, any_event()), 0..4),
+            stamps in any::<bool>(),
         ) {
             let world = World::new(drift);
             let behaviour = Behaviour { there, held, back, off_received, off_sent, ..Behaviour::HONEST };
             world.set(server(), behaviour);
             world.lock().events = events;
-            // A nanosecond for the stamp's unit, and one for raw time's.
-            let contains = exchanged(&world, 10_000_002);
+            world.lock().stamps = stamps;
+            // Nanoseconds for the stamp's unit, for raw time's, and for what lies between two reads of it.
+            let contains = exchanged(&world, 10_000_004);
             prop_assert!(contains != Ok(false));
         }
 
@@ -422,24 +478,27 @@ pub(super) mod tests {
     fn p1_a_suspend_before_any_read() {
         let reads = reads();
         assert!(reads >= 20, "{reads}");
-        for read in 0..reads {
+        for (read, stamps) in (0..reads).flat_map(|read| [(read, true), (read, false)]) {
             for span in [1, 50, 100, 1_000, 10_000_000, 3 * SECOND] {
-                let world = World::new(0);
-                // Nothing to spare: the reply leaves when the request does, and comes at once.
-                let (there, held, back) = (0, 0, 0);
-                let at_once = Behaviour {
-                    there,
-                    held,
-                    back,
-                    ..Behaviour::HONEST
-                };
-                world.set(server(), at_once);
-                world.lock().events = vec![(read, Event::Suspend(span))];
-                assert_ne!(
-                    exchanged(&world, 2),
-                    Ok(false),
-                    "{span} ns before read {read}"
-                );
+                // Nothing to spare: the reply leaves when the request does, or comes when it leaves.
+                for there in [0, 10_000] {
+                    let world = World::new(0);
+                    let (held, back) = (0, 0);
+                    let behaviour = Behaviour {
+                        there,
+                        held,
+                        back,
+                        ..Behaviour::HONEST
+                    };
+                    world.set(server(), behaviour);
+                    world.lock().events = vec![(read, Event::Suspend(span))];
+                    world.lock().stamps = stamps;
+                    assert_ne!(
+                        exchanged(&world, 2),
+                        Ok(false),
+                        "{span} ns before read {read}, {there} ns there, stamps {stamps}"
+                    );
+                }
             }
         }
     }
@@ -476,6 +535,77 @@ pub(super) mod tests {
                 );
             }
         }
+    }
+
+    /// X8: what a reader is late by is taken off again, and no more.
+    #[test]
+    fn x8_a_stamp_of_the_kernels_takes_off_what_the_reader_was_late() {
+        const LATE: i64 = 10_000_000;
+        let mut gained = 0;
+        for read in 0..reads() {
+            let [with, without] = [true, false].map(|stamps| {
+                let world = World::new(0);
+                world.set(server(), Behaviour::HONEST);
+                world.lock().events = vec![(read, Event::Pause(LATE))];
+                world.lock().stamps = stamps;
+                let (holds, width) = claimed(&world, 2).unwrap();
+                assert!(holds, "{stamps}: a pause before read {read}");
+                i64::try_from(width).unwrap()
+            });
+            assert!(with <= without, "{read}");
+            gained = gained.max(without - with);
+        }
+        // Real time may have run an eighth slow meanwhile.
+        assert!(LATE * 7 / 8 < gained && gained <= LATE, "{gained}");
+    }
+
+    /// X8: two steps while a reply comes in, back and forth, shift its stamp, and no comparison of clocks shows
+    /// that; so the stamp counts only where the kernel tells of steps.
+    #[test]
+    fn x8_two_steps_while_a_request_is_out() {
+        const SENT: usize = 9;
+        const RECEIVED: usize = 11;
+        let outcome = |tells_of_steps, by: i64| {
+            let world = World::new(0);
+            let (there, back) = (10_000_000, 0);
+            let behaviour = Behaviour {
+                there,
+                back,
+                ..Behaviour::HONEST
+            };
+            world.set(server(), behaviour);
+            let mut state = world.lock();
+            state.events = vec![(SENT, Event::Step(-by)), (RECEIVED, Event::Step(by))];
+            state.tells_of_steps = tells_of_steps;
+            drop(state);
+            exchanged(&world, 1_000)
+        };
+        for by in [-5_000_000, 4_000_000, 9_000_000] {
+            assert_eq!(outcome(true, by), Ok(true), "{by}");
+        }
+        // As it would be otherwise: the test tests something.
+        assert_eq!(outcome(false, 4_000_000), Ok(false));
+    }
+
+    /// X8: kernels have left a monotonic departure time in a stamp.
+    #[test]
+    fn x8_a_stamp_from_before_the_request_or_after_the_read_is_none() {
+        let clocks = |real, raw| Sandwich {
+            mono_before: raw - 100,
+            boot: raw - 80,
+            real,
+            raw,
+            mono_after: raw + 20,
+        };
+        let (real, raw) = (1_795_153_800_000_000_000, 1_000_000_000);
+        let after = clocks(real, raw);
+        let when = |nanos| raw_when(Timestamp::from_unix_nanos(nanos), &after, 0);
+        // A thousandth of a second ago, give or take an eighth.
+        let at = when(real - 1_000_000).unwrap();
+        assert!(at.lo <= raw - 1_142_857 && raw - 890_000 <= at.hi && at.hi < raw - 880_000);
+        // By monotonic time, decades ago: before any request. And in the future: never.
+        assert!(when(raw).is_none_or(|at| at.hi < 0));
+        assert_eq!(when(real + 1), None);
     }
 
     #[test]

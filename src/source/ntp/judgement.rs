@@ -52,9 +52,6 @@ pub(super) fn look(
     rules: &Rules,
     servers: &[NtpServer],
 ) -> Look {
-    if !context.machine.tells_suspends() {
-        return Look::new(refused(NtpRefusal::NoSuspendClock));
-    }
     let contents = mailbox.open();
     // Read after the replies, so that whatever happened to the clocks before they came in shows.
     let now = context.machine.sandwich();
@@ -104,7 +101,7 @@ pub(super) fn look(
     Look::new(judgement.finding).with_leap(judgement.leap)
 }
 
-const fn refused(refusal: NtpRefusal) -> Finding {
+pub(super) const fn refused(refusal: NtpRefusal) -> Finding {
     Finding::Refused(Refusal::Ntp(refusal))
 }
 

@@ -150,7 +150,8 @@ pub enum NtpRefusal {
     /// This machine cannot tell a suspend from a step of its clock.
     #[error(
         "this machine's clocks do not tell a suspend from a step, so no reply can be carried on: run \
-         on Linux, or name another source"
+         on Linux, name another source, or vouch that it never sleeps with \
+         `NtpSource::assume_never_suspended`"
     )]
     NoSuspendClock,
     /// A server that has to prove who it is does not.
@@ -222,82 +223,66 @@ words_enum!(NtpRefusal {
 
 /// Why a server that is asked in NTS is not believed, and what ends it. It is never asked in plain NTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize),
-    serde(rename_all = "snake_case")
-)]
 #[non_exhaustive]
 pub enum NtsRefusal {
     /// No connection for the key exchange came about.
     #[error(
         "the NTS server cannot be reached for keys: check its name, and that TCP port 4460 is let out"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_unreachable"))]
     Unreachable,
     /// Keys were asked for too often, by all clocks of this process together.
     #[error(
         "the NTS server was asked for keys too often: it is asked again within a minute or two"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_postponed"))]
     Postponed,
     /// There is no root certificate to check the server's by.
     #[error(
         "this machine has no root certificates to check an NTS server's by: install them, or name \
          your own with `NtpServer::nts_roots`"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_no_roots"))]
     NoRoots,
     /// The certificate is of another name.
     #[error(
         "the NTS server's certificate is of another name: name the server as its certificate does"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_wrong_name"))]
     WrongName,
     /// The certificate is not valid any more.
     #[error(
         "the NTS server's certificate has expired: its operator must renew it; if this machine's own \
          clock is what is wrong, `NtpServer::accept_certificate_dates` takes any date"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_expired"))]
     Expired,
     /// The certificate is not valid yet.
     #[error(
         "the NTS server's certificate is not valid yet: if this machine's own clock is what is wrong, \
          set it, or let `NtpServer::accept_certificate_dates` take any date"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_not_valid_yet"))]
     NotValidYet,
     /// No trusted root signed the certificate, or it is broken.
     #[error(
-        "the NTS server's certificate is signed by nobody this machine trusts: name its root with \
+        "the NTS server's certificate leads to no root that this machine trusts: name its root with \
          `NtpServer::nts_roots`, or use another server"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_untrusted"))]
     Untrusted,
     /// The key exchange itself went wrong.
     #[error(
         "the exchange of keys with the NTS server failed, so that it may speak no NTS: check its name and \
          port, or use another"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_key_exchange"))]
     KeyExchange,
     /// A reply came without a seal, as of a server in plain NTP.
     #[error(
         "a plain reply came where a sealed one is due: its sender is not the NTS server, or has lost its \
          keys; the next sealed one counts"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_plain"))]
     Plain,
     /// A reply came whose seal is broken.
     #[error(
         "a reply came whose seal is broken: it was altered on its way, or forged; the next sound one counts"
     )]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_forged"))]
     Forged,
     /// The server does not know its own cookies any more.
     #[error("the NTS server has new keys: they are asked for, once in a minute at most")]
-    #[cfg_attr(feature = "serde", serde(rename = "nts_unknown_cookie"))]
     UnknownCookie,
 }
 
@@ -324,6 +309,13 @@ impl NtsRefusal {
             Self::Forged => "nts_forged",
             Self::UnknownCookie => "nts_unknown_cookie",
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for NtsRefusal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -120,7 +120,8 @@ pub enum NtpSettingsError {
     /// The machine cannot tell a suspend from a step.
     #[error(
         "this machine's clocks do not tell a suspend from a step of the clock, and may be slewed unseen, so \
-         an NTP reply cannot be carried on: run on Linux, or name another source"
+         an NTP reply cannot be carried on: run on Linux, name another source, or vouch that the machine never \
+         sleeps with `NtpSource::assume_never_suspended`"
     )]
     NoSuspendClock,
 }

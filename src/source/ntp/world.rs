@@ -25,6 +25,8 @@ pub(super) enum Event {
     Pause(i64),
     /// The machine sleeps: raw and monotonic time stand still.
     Suspend(i64),
+    /// Real time is stepped.
+    Step(i64),
     Marker,
     Generation,
     Namespace,
@@ -72,6 +74,11 @@ pub(super) struct State {
     /// True time since the beginning.
     now: i64,
     slept: i64,
+    stepped: i64,
+    steps: usize,
+    /// Whether the kernel stamps what comes in, and whether it tells of steps.
+    pub(super) stamps: bool,
+    pub(super) tells_of_steps: bool,
     reads: usize,
     pub(super) events: Vec<(usize, Event)>,
     disruption: Disruption,
@@ -88,6 +95,10 @@ pub(super) struct State {
 }
 
 impl State {
+    const fn real(&self) -> i64 {
+        MORNING + self.now + self.stepped
+    }
+
     /// Forgets when raw time was read, for a world that goes on for long.
     pub(super) fn forget_reads(&mut self) {
         self.raw_reads.clear();
@@ -108,6 +119,10 @@ impl World {
             state: Arc::new(Mutex::new(State {
                 now: 0,
                 slept: 0,
+                stepped: 0,
+                steps: 0,
+                stamps: true,
+                tells_of_steps: true,
                 reads: 0,
                 events: Vec::new(),
                 disruption: Disruption::default(),
@@ -133,12 +148,26 @@ impl World {
         Timestamp::from_unix_nanos(MORNING + self.lock().now)
     }
 
-    /// True time when raw time was read to be this.
-    pub(super) fn truth_at(&self, raw: i64) -> Timestamp {
+    /// The first and the last instant of true time at which raw time may have been this: between the reads around
+    /// it, of which one or the other may be right beside a sleep.
+    pub(super) fn truth_at(&self, raw: i64) -> [Timestamp; 2] {
         let state = self.lock();
-        let mut reads = state.raw_reads.iter().rev();
-        let (_, now) = reads.find(|(read, _)| *read == raw).unwrap();
-        Timestamp::from_unix_nanos(MORNING + now)
+        let (before, after): (Vec<_>, Vec<_>) =
+            state.raw_reads.iter().partition(|(read, _)| *read <= raw);
+        let passed = |raw: i64| raw + raw * self.drift_ppb / SECOND;
+        let since = before
+            .iter()
+            .max()
+            .map(|(read, now)| now + passed(raw - read));
+        // Read to be just this: then it was then.
+        let is_read = before.iter().any(|(read, _)| *read == raw);
+        let until = after
+            .iter()
+            .min()
+            .map(|(read, now)| now - passed(read - raw));
+        let since = since.unwrap();
+        let until = until.filter(|_| !is_read).unwrap_or(since);
+        [since.min(until), since.max(until)].map(|now| Timestamp::from_unix_nanos(MORNING + now))
     }
 
     pub(super) fn reads(&self) -> usize {
@@ -178,6 +207,10 @@ impl World {
                     state.now += span;
                     state.slept += span;
                 }
+                Event::Step(by) => {
+                    state.stepped += by;
+                    state.steps += 1;
+                }
                 Event::Marker => state.disruption.marker += 1,
                 Event::Generation => state.disruption.generation += 1,
                 Event::Namespace => state.identity.time_namespace += 1,
@@ -211,7 +244,7 @@ impl World {
 
 impl Machine for World {
     fn sample(&self) -> Sample {
-        let coarse = self.read(|state| MORNING + state.now);
+        let coarse = self.read(State::real);
         let raw = self.raw();
         Sample { coarse, raw }
     }
@@ -220,7 +253,7 @@ impl Machine for World {
         Sandwich {
             mono_before: self.mono(),
             boot: self.read(|state| state.now),
-            real: self.read(|state| MORNING + state.now - state.slept),
+            real: self.read(State::real),
             raw: self.raw(),
             mono_after: self.mono(),
         }
@@ -257,15 +290,20 @@ struct Line {
     server: SocketAddr,
     request: Vec<u8>,
     strangers: Vec<Vec<u8>>,
+    steps: usize,
+    arrived: Option<i64>,
 }
 
 impl Transport for World {
     fn open(&self, server: SocketAddr) -> io::Result<Box<dyn Channel>> {
+        let state = self.lock();
         Ok(Box::new(Line {
             world: self.clone(),
             server,
             request: Vec::new(),
-            strangers: self.lock().strangers.clone(),
+            strangers: state.strangers.clone(),
+            steps: state.steps,
+            arrived: None,
         }))
     }
 
@@ -303,6 +341,7 @@ impl Channel for Line {
         let mut state = self.world.lock();
         if let Some(stranger) = self.strangers.pop() {
             state.now += 1_000;
+            self.arrived = Some(state.real());
             let length = stranger.len().min(buffer.len());
             buffer[..length].copy_from_slice(&stranger[..length]);
             return Ok(length);
@@ -319,6 +358,9 @@ impl Channel for Line {
         state.now += behaviour.held;
         let sent = stamp(state.now, behaviour.off_sent);
         state.now += behaviour.back;
+        self.arrived = Some(state.real());
+        let arrived = (self.world.raw_of(&state), state.now);
+        state.raw_reads.push(arrived);
         let mut reply = Reply {
             stratum: 2,
             precision: -24,
@@ -347,5 +389,12 @@ impl Channel for Line {
             self.strangers.push(datagram.to_vec());
         }
         Ok(48)
+    }
+
+    fn arrived(&mut self) -> Option<Timestamp> {
+        let state = self.world.lock();
+        let stepped = state.tells_of_steps && state.steps != self.steps;
+        let told = self.arrived.filter(|_| state.stamps && !stepped)?;
+        Some(Timestamp::from_unix_nanos(told))
     }
 }

@@ -7,8 +7,9 @@ use epsilon_clock::source::{
 };
 use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
 use epsilon_clock::time::{LeapKind, LeapSecond};
-use epsilon_clock::{Clock, ClockError, Disturbance, Interval, Timestamp};
+use epsilon_clock::{Clock, ClockError, Disturbance, Interval, TimeDelta, Timestamp};
 use proptest::prelude::*;
+use std::time::Duration;
 
 use super::{claim, millis, secs};
 
@@ -169,4 +170,61 @@ fn a_helper_serves_once_no_judge_can() {
     let now = scene.clock.look().unwrap();
     assert!(now.contains(scene.machine.true_time()));
     assert_eq!(scene.clock.status().source, Some("helper"));
+}
+
+/// S4: a kernel that was not told of a leap second does not make it, which says nothing against servers that were.
+#[test]
+fn s4_real_time_that_does_not_leap_is_no_evidence_against_servers() {
+    let machine = ScriptedMachine::default();
+    let servers = Helper {
+        script: ScriptedSource::new("helper"),
+        notice: planted(),
+    };
+    let LeapNotice::Pending(leap) = planted() else {
+        panic!("none is planted")
+    };
+    let clock = machine.builder().source(servers.clone()).build().unwrap();
+    let left =
+        |machine: &ScriptedMachine| leap.boundary.unix_nanos() - machine.real_time().unix_nanos();
+    while left(&machine) > 100 * 1_000_000_000 {
+        machine.advance(secs(60));
+        servers.script.push(claim(&machine, 0, 5));
+        clock.look().unwrap();
+    }
+    // Carried over midnight, with no word from any server.
+    machine.advance(Duration::from_nanos(left(&machine).unsigned_abs()) + secs(5));
+    let now = clock.look().unwrap();
+    let stepped = machine.true_time().saturating_sub(secs(1));
+    assert!(now.contains(stepped), "{now}, {stepped}");
+}
+
+/// V4: a helper's claims vindicate no clock that was stepped out of a judge's interval; the judge's do.
+#[test]
+fn v4_only_a_judge_vindicates_a_clock_that_was_stepped_away() {
+    let scene = Scene::new(true, LeapNotice::None);
+    for _ in 0..3 {
+        scene.machine.advance(secs(60));
+        scene.judge.push(claim(&scene.machine, 0, 5));
+        scene.helper.script.push(claim(&scene.machine, 0, 1));
+        scene.clock.look().unwrap();
+    }
+    scene.machine.step(TimeDelta::from_nanos(400_000_000));
+    for _ in 0..5 {
+        scene.machine.advance(secs(60));
+        scene.helper.script.push(claim(&scene.machine, 0, 1));
+        let stepped_away = matches!(
+            scene.clock.look(),
+            Err(ClockError::Disturbed {
+                cause: Disturbance::SteppedAway { .. }
+            })
+        );
+        assert!(stepped_away, "{:?}", scene.clock.now());
+    }
+    for _ in 0..2 {
+        scene.machine.advance(secs(60));
+        scene.judge.push(claim(&scene.machine, 0, 5));
+        let _ = scene.clock.look();
+    }
+    let now = scene.clock.now().unwrap();
+    assert!(now.contains(scene.machine.true_time()));
 }

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 
 pub(crate) static COMMAND: Command = Command::new(
     "serve",
-    "left out of this build: cargo install epsilon-clock-cli --features serve",
+    "left out of this build: cargo install epsilon-clock-cli",
     run,
 );
 
@@ -16,6 +16,6 @@ pub(crate) static COMMAND: Command = Command::new(
     reason = "as those of the commands that read their arguments"
 )]
 fn run(_: lexopt::Parser) -> Result<ExitCode, Failure> {
-    let message = "this build has no HTTP: cargo install epsilon-clock-cli --features serve";
+    let message = "this build has no HTTP: cargo install epsilon-clock-cli";
     Err(message.to_owned().into())
 }

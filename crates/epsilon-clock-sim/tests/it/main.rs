@@ -21,6 +21,7 @@ use epsilon_clock::{Interval, Timestamp};
 mod random;
 
 mod commit_wait;
+mod engine_sim;
 mod fleet;
 mod lease_sim;
 mod ntp_beside_chrony;

@@ -1,7 +1,11 @@
 //! Clocks that are broken on purpose are caught, each in the scenario named for it; the same clock
 //! without the flaw is not. So the campaign can fail.
 
-use epsilon_clock_sim::{BrokenClock, Campaign, Flaw, Law, Scenario, seed_of};
+use core::time::Duration;
+use epsilon_clock_sim::{
+    BrokenClock, Campaign, Counter, Daemon, Flaw, Law, NodeConfig, Preemption, Reader, Scenario,
+    Server, World, seed_of,
+};
 
 const SEEDS: u64 = 6;
 
@@ -112,6 +116,40 @@ fn a_counter_that_is_not_held_against_raw_time_is_false() {
 #[test]
 fn a_counter_that_was_set_back_is_false_under_a_window_with_a_sign() {
     caught_by_the_counter(Flaw::CounterWindowSigned);
+}
+
+/// Of two readings right after each other the later may not be sure of less, which takes a line drawn anew
+/// between the two to show.
+#[test]
+fn a_line_drawn_anew_that_forgets_what_was_told_lets_past_instants_come_back() {
+    let fallen = |flaw: Flaw| {
+        let world = World::new(5);
+        world.set_preemption(Preemption {
+            per_million: 100_000,
+            longest: Duration::from_nanos(1_500),
+        });
+        let node = world.node(NodeConfig {
+            counter: Counter::Sleepless {
+                hertz: 1_000_000_000,
+            },
+            ..NodeConfig::with_daemon(Daemon::forecasting(Server::near()))
+        });
+        let clock = BrokenClock::new(&node, flaw);
+        let mut fallen = 0;
+        let mut told = None;
+        for _ in 0..20_000 {
+            world.advance(Duration::from_millis(1));
+            for _ in 0..3 {
+                let earliest = clock.now().ok().map(|now| now.earliest());
+                fallen += u32::from(earliest.is_some() && earliest < told);
+                told = earliest.max(told);
+            }
+        }
+        fallen
+    };
+    let (found, control) = (fallen(Flaw::CounterNotClosed), fallen(Flaw::CounterRead));
+    assert!(found > 0, "it was not found out");
+    assert_eq!(control, 0, "the control takes back what it told");
 }
 
 #[test]
