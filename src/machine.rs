@@ -4,6 +4,8 @@ use core::fmt;
 use core::time::Duration;
 use std::io;
 
+#[cfg(any(loom, not(target_os = "linux"), epsilon_clock_portable))]
+use crate::primitive::{AtomicI64, Ordering};
 use crate::words::words_struct;
 
 mod any;
@@ -18,11 +20,12 @@ mod ntp_status;
     allow(dead_code, reason = "under Linux only its tests use it")
 )]
 mod portable;
+mod slots;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod sys;
 mod vmclock;
 
-pub(crate) use any::AnyMachine;
+pub(crate) use any::{AnyMachine, Striped};
 pub use counter::NoCounter;
 pub use disturbance::Disturbance;
 pub use ntp_status::{NtpStatus, NtpStatusError};

@@ -550,6 +550,55 @@ pub(crate) fn count(_value: i64) -> i64 {
     (high << 32 | low) as i64
 }
 
+/// Reads the processor's counter as [`count`] does, and in one instruction the number of the processor.
+///
+/// # References
+///
+/// - Intel SDM volume 2, `RDTSCP`: `ECX` is `IA32_TSC_AUX`
+/// - Linux `arch/x86/kernel/cpu/common.c`, `setup_getcpu`: the number in its low 12 bits, the node above
+#[inline]
+#[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::cast_possible_wrap,
+    reason = "counts are compared by their differences"
+)]
+pub(crate) fn count_on_processor() -> (i64, u32) {
+    /// `VDSO_CPUNODE_MASK` of `arch/x86/include/asm/segment.h`.
+    const NUMBER: u32 = 0xfff;
+    let (low, high): (u64, u64);
+    let processor: u32;
+    // SAFETY: as in `count`: the three registers that the instruction writes are named.
+    unsafe {
+        core::arch::asm!(
+            "rdtscp",
+            out("rax") low,
+            out("rdx") high,
+            out("ecx") processor,
+            options(nostack, preserves_flags)
+        );
+    }
+    ((high << 32 | low) as i64, processor & NUMBER)
+}
+
+/// Asks the kernel which processor this is.
+///
+/// By the system call: the vDSO, too, asks the register that [`count_on_processor`] reads, where the
+/// processor has `RDPID`, and so would find it right whatever it says.
+///
+/// # References
+///
+/// - [getcpu(2)](https://man7.org/linux/man-pages/man2/getcpu.2.html)
+/// - Linux `arch/x86/include/asm/segment.h`, `vdso_read_cpunode`
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn processor() -> Option<u32> {
+    let mut processor: libc::c_uint = 0;
+    let nowhere = core::ptr::null_mut::<libc::c_void>();
+    // SAFETY: the call writes one integer through the first pointer, which comes from a live exclusive
+    // reference to one, and leaves alone what a null pointer stands for.
+    let told = unsafe { libc::syscall(libc::SYS_getcpu, &raw mut processor, nowhere, nowhere) };
+    (told == 0).then_some(processor)
+}
+
 #[inline]
 #[cfg(target_arch = "aarch64")]
 pub(crate) fn count(value: i64) -> i64 {
