@@ -13,6 +13,7 @@ mod jump;
 mod limits;
 #[cfg(all(test, loom))]
 mod loom_model;
+mod node;
 mod record;
 mod remote;
 mod reserve;
@@ -25,6 +26,7 @@ pub use builder::HybridClockBuilder;
 pub use commit::HlcCommit;
 pub use error::HlcError;
 pub use limits::{ForwardLimit, RemoteLimit};
+pub use node::{NodeId, NodeStamp};
 pub use record::ReserveRecord;
 pub use remote::RemoteTimestamp;
 pub use text::ParseHlcError;
@@ -85,7 +87,7 @@ use word::{Exhausted, Word};
 ///
 /// # What it does not do
 ///
-/// Two nodes may issue the same number: a stamp names no node. That one stamp is less than another
+/// Two nodes may issue the same number: a stamp names no node, which a [`NodeStamp`] does. That one stamp is less than another
 /// does not mean that its event happened before: only the reverse holds. And a message without a
 /// stamp carries no causality.
 ///

@@ -9,3 +9,5 @@ pub mod metrics;
 mod serde;
 #[cfg(feature = "tracing")]
 pub mod tracing;
+#[cfg(feature = "uuid")]
+mod uuid;

@@ -37,7 +37,7 @@
 //! | tell which of two events was first | [`Interval::order`]; for many, the module [`order`] | [`choosing`](guide::choosing) |
 //! | commit so that later commits, on any node, get later timestamps | [`Clock::begin_commit`]: a [`CommitWait`] | [`store`](guide::store) |
 //! | have many such commits in flight, or await them | [`CommitGroup`] | [`store`](guide::store) |
-//! | stamp effects after their causes | [`HybridClock`]: [`HlcTimestamp`], [`RemoteTimestamp`] | [`choosing`](guide::choosing) |
+//! | stamp effects after their causes | [`HybridClock`]: [`HlcTimestamp`], [`RemoteTimestamp`], [`NodeStamp`](hlc::NodeStamp) | [`choosing`](guide::choosing) |
 //! | let one node at a time act | [`Lease`], [`TermLease`](lease::TermLease), and a [`Fence`] in the resource | [`leases`](guide::leases) |
 //! | put it under a replicated log | [`LogLease`](lease::LogLease), [`SafeTime`](engine::SafeTime) | [`engines`](guide::engines) |
 //! | find the node whose clock is wrong | [`Fleet`] | [`fleet`](guide::fleet) |
@@ -98,7 +98,7 @@
 //!
 //! - `chrono`: conversions between [`Timestamp`], [`TimeDelta`], [`Interval`] and the types of `chrono`.
 //! - `metrics`: a clock's figures for the `metrics` facade.
-//! - `serde`: the values as text in people-readable formats, and as integers in binary ones.
+//! - `serde`: the values as text or integers; `uuid`: UUIDs of version 7 from stamps that name their node.
 //! - `tracing`: times for `tracing-subscriber`'s lines that say how wrong they may be.
 //! - `test-util`: machines whose clocks a test sets by hand, and ones that are skewed on purpose.
 //!

@@ -4,6 +4,8 @@ use core::fmt;
 use core::time::Duration;
 use std::io;
 
+#[cfg(any(loom, not(target_os = "linux"), epsilon_clock_portable))]
+use crate::primitive::{AtomicI64, Ordering};
 use crate::words::words_struct;
 
 mod any;

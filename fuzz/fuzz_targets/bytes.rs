@@ -7,7 +7,7 @@
 #![no_main]
 
 use epsilon_clock::fleet::ClockReport;
-use epsilon_clock::hlc::{ReserveRecord, WideTimestamp};
+use epsilon_clock::hlc::{NodeStamp, ReserveRecord, WideTimestamp};
 use epsilon_clock::lease::FencingToken;
 use epsilon_clock::{Fence, Lease, RemoteTimestamp, Timestamp};
 use libfuzzer_sys::fuzz_target;
@@ -23,6 +23,14 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(lease.to_be_bytes(), data);
     }
     if let Ok(stamp) = WideTimestamp::try_from(data) {
+        assert_eq!(stamp.to_be_bytes(), data);
+        assert_eq!(stamp.to_string().parse(), Ok(stamp));
+    }
+    if let Ok(stamp) = NodeStamp::<u16>::try_from(data) {
+        assert_eq!(stamp.to_be_bytes(), data);
+        assert_eq!(stamp.to_string().parse(), Ok(stamp));
+    }
+    if let Ok(stamp) = NodeStamp::<u64>::try_from(data) {
         assert_eq!(stamp.to_be_bytes(), data);
         assert_eq!(stamp.to_string().parse(), Ok(stamp));
     }

@@ -6,7 +6,7 @@
 //! stamp's human text that is taken is the text it is written as, and texts sort as what they say.
 #![no_main]
 
-use epsilon_clock::hlc::WideTimestamp;
+use epsilon_clock::hlc::{NodeStamp, WideTimestamp};
 use epsilon_clock::{RemoteTimestamp, Timestamp};
 use libfuzzer_sys::fuzz_target;
 
@@ -30,6 +30,12 @@ fuzz_target!(|data: &[u8]| {
         if let Ok(other) = second.parse::<RemoteTimestamp>() {
             assert_eq!(human.cmp(&other.to_string()), stamp.cmp(&other));
         }
+    }
+    if let Ok(stamp) = first.parse::<NodeStamp<u64>>() {
+        let (human, hex) = (stamp.to_string(), format!("{stamp:x}"));
+        assert!(first == human || first == hex, "{first} is {human}");
+        assert_eq!(human.parse(), Ok(stamp));
+        assert_eq!(hex.parse(), Ok(stamp));
     }
     if let Ok(stamp) = first.parse::<WideTimestamp>() {
         let (human, hex) = (stamp.to_string(), format!("{stamp:x}"));

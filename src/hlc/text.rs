@@ -181,7 +181,7 @@ fn parse<const N: usize>(
     Ok(Parsed::Parts { physical, logical })
 }
 
-fn hex_bytes<const N: usize>(text: &str) -> Result<[u8; N], ParseHlcError> {
+pub(super) fn hex_bytes<const N: usize>(text: &str) -> Result<[u8; N], ParseHlcError> {
     let mut bytes = [0; N];
     for ((at, found), place) in text.char_indices().zip(0_usize..) {
         let digit = match found {

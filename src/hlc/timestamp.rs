@@ -44,7 +44,7 @@ const NANOS_PER_MICRO: i64 = 1_000;
 /// Stamps are totally ordered by that number. If one event happened before another, and both are on
 /// clocks that exchanged their stamps, it has the lesser stamp; that a stamp is less does not mean
 /// that its event happened before the other. Two nodes may issue the same number: where that
-/// matters, let the node's name break the tie.
+/// matters, a [`NodeStamp`](super::NodeStamp) names the node.
 ///
 /// # Encodings
 ///

@@ -22,7 +22,9 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::clock::{ClockError, ClockState, Counters, ReadPath, Reading, SourceStatus, Status};
 use crate::fleet::ClockReport;
-use crate::hlc::{HlcTimestamp, RemoteLimit, RemoteTimestamp, StampedInterval, WideTimestamp};
+use crate::hlc::{
+    HlcTimestamp, NodeId, NodeStamp, RemoteLimit, RemoteTimestamp, StampedInterval, WideTimestamp,
+};
 use crate::machine::VmClockState;
 use crate::source::Refusal;
 use crate::time::{ErrorBound, Interval, RateBounds, TimeDelta, Timestamp};
@@ -112,6 +114,33 @@ impl<'de> Deserialize<'de> for WideTimestamp {
                 Timestamp::from_unix_nanos(nanos),
                 logical,
             ))
+        }
+    }
+}
+
+/// The text of `Display` in people-readable formats, the stamp's `u64` and the id (`u16` or `u64`) in others.
+impl<N: NodeId + Serialize> Serialize for NodeStamp<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (self.stamp(), self.node()).serialize(serializer)
+        }
+    }
+}
+
+/// What `FromStr` reads, or any two such integers.
+impl<'de, N: NodeId + Deserialize<'de>> Deserialize<'de> for NodeStamp<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            text(
+                deserializer,
+                "a stamp with its node, in one of its two texts",
+            )
+        } else {
+            // Every pair is one, so nothing is left to check.
+            let (stamp, node) = <(RemoteTimestamp, N)>::deserialize(deserializer)?;
+            Ok(NodeStamp::new(stamp, node))
         }
     }
 }

@@ -629,6 +629,17 @@ pub enum RangeError {
         /// The largest counter of such a stamp.
         most: u64,
     },
+    /// The node id is larger than a UUID has room for.
+    #[error(
+        "the node id {node:#x} is larger than {most:#x}, all that a UUID of version 7 has room for"
+    )]
+    #[non_exhaustive]
+    Node {
+        /// The node id.
+        node: u64,
+        /// The largest that there is room for.
+        most: u64,
+    },
 }
 
 /// Takes the time of the system's clock as it stands, with no word on how wrong it may be.

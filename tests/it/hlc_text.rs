@@ -1,9 +1,10 @@
 //! H7: every encoding of a stamp sorts as the stamps do, comes back as it was, and is read strictly.
 
-use epsilon_clock::hlc::{ParseHlcError, WideTimestamp};
+use epsilon_clock::hlc::{NodeStamp, ParseHlcError, WideTimestamp};
 use epsilon_clock::time::{DecodeError, RangeError};
 use epsilon_clock::{HlcTimestamp, RemoteTimestamp, Timestamp};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 /// All sizes of numbers, and neighbours of where a part ends.
 fn any_bits() -> impl Strategy<Value = u64> {
@@ -88,6 +89,52 @@ proptest! {
         prop_assert_eq!(parts(a).cmp(&parts(b)), order);
     }
 
+    #[test]
+    fn h7_node_stamps_come_back_as_they_were(stamp in any_stamp(), node in any_bits(), small in any::<u16>()) {
+        let wide = NodeStamp::new(stamp, node);
+        prop_assert_eq!(NodeStamp::<u64>::from_be_bytes(wide.to_be_bytes()), wide);
+        prop_assert_eq!(NodeStamp::<u64>::try_from(&wide.to_be_bytes()[..]).unwrap(), wide);
+        prop_assert_eq!(wide.to_string().parse::<NodeStamp<u64>>().unwrap(), wide);
+        prop_assert_eq!(format!("{wide:x}").parse::<NodeStamp<u64>>().unwrap(), wide);
+        let narrow = NodeStamp::new(stamp, small);
+        prop_assert_eq!(NodeStamp::<u16>::from_be_bytes(narrow.to_be_bytes()), narrow);
+        prop_assert_eq!(NodeStamp::<u16>::try_from(&narrow.to_be_bytes()[..]).unwrap(), narrow);
+        prop_assert_eq!(narrow.to_string().parse::<NodeStamp<u16>>().unwrap(), narrow);
+        prop_assert_eq!(format!("{narrow:x}").parse::<NodeStamp<u16>>().unwrap(), narrow);
+        prop_assert_eq!((narrow.stamp(), narrow.node()), (stamp, small));
+        prop_assert_eq!(RemoteTimestamp::from(narrow), stamp);
+    }
+
+    /// By the stamp first, then by the node; the UUIDs likewise.
+    #[test]
+    fn h7_encodings_sort_as_node_stamps_do(
+        a in any_stamp(),
+        b in any_stamp(),
+        (m, n) in (any::<u16>(), any::<u16>()),
+        (x, y) in (any_bits(), any_bits()),
+        equal in any::<bool>(),
+    ) {
+        let b = if equal { a } else { b };
+        let (a_narrow, b_narrow) = (NodeStamp::new(a, m), NodeStamp::new(b, n));
+        let order = (a, m).cmp(&(b, n));
+        prop_assert_eq!(a_narrow.cmp(&b_narrow), order);
+        prop_assert_eq!(a_narrow.to_be_bytes().cmp(&b_narrow.to_be_bytes()), order);
+        prop_assert_eq!(a_narrow.to_string().cmp(&b_narrow.to_string()), order);
+        prop_assert_eq!(format!("{a_narrow:x}").cmp(&format!("{b_narrow:x}")), order);
+        prop_assert_eq!(Uuid::from(a_narrow).cmp(&Uuid::from(b_narrow)), order);
+        let (a_wide, b_wide) = (NodeStamp::new(a, x), NodeStamp::new(b, y));
+        let order = (a, x).cmp(&(b, y));
+        prop_assert_eq!(a_wide.cmp(&b_wide), order);
+        prop_assert_eq!(a_wide.to_be_bytes().cmp(&b_wide.to_be_bytes()), order);
+        prop_assert_eq!(a_wide.to_string().cmp(&b_wide.to_string()), order);
+        prop_assert_eq!(format!("{a_wide:x}").cmp(&format!("{b_wide:x}")), order);
+        let limit = 1_u64 << 52;
+        prop_assert_eq!(Uuid::try_from(a_wide).is_ok(), x < limit);
+        if let (Ok(a), Ok(b)) = (Uuid::try_from(a_wide), Uuid::try_from(b_wide)) {
+            prop_assert_eq!(a.cmp(&b), order);
+        }
+    }
+
     /// Where a wide stamp is a narrow one the two are the same; where it is not, the error says why.
     #[test]
     fn wide_stamps_convert_where_that_is_exact(wide in any_wide(), stamp in any_stamp()) {
@@ -133,14 +180,26 @@ proptest! {
                 prop_assert!(written.contains(&changed), "{}", changed);
             }
         }
+        let node = NodeStamp::new(stamp, 0xa0b1_u16);
+        for text in [node.to_string(), format!("{node:x}")] {
+            let changed = change(&text);
+            if let Ok(read) = changed.parse::<NodeStamp<u16>>() {
+                let written = [read.to_string(), format!("{read:x}")];
+                prop_assert!(written.contains(&changed), "{}", changed);
+            }
+        }
     }
 
     #[test]
     fn any_text_or_bytes_are_read_or_refused(text in ".{0,45}", bytes in prop::collection::vec(any::<u8>(), 0..20)) {
         let _ = text.parse::<RemoteTimestamp>();
         let _ = text.parse::<WideTimestamp>();
+        let _ = text.parse::<NodeStamp<u16>>();
+        let _ = text.parse::<NodeStamp<u64>>();
         prop_assert_eq!(RemoteTimestamp::try_from(&bytes[..]).is_ok(), bytes.len() == 8);
         prop_assert_eq!(WideTimestamp::try_from(&bytes[..]).is_ok(), bytes.len() == 12);
+        prop_assert_eq!(NodeStamp::<u16>::try_from(&bytes[..]).is_ok(), bytes.len() == 10);
+        prop_assert_eq!(NodeStamp::<u64>::try_from(&bytes[..]).is_ok(), bytes.len() == 16);
     }
 }
 
@@ -266,4 +325,85 @@ fn text_is_padded_like_any_other() {
         "1677-09-21T00:12:43.145224192Z_0000000000"
     );
     assert_eq!(format!("{wide:x}"), "000000000000000000000000");
+}
+
+#[test]
+fn the_text_of_a_node_stamp_is_refused_where_it_goes_wrong() {
+    let unexpected = |text: &str| match text.parse::<NodeStamp<u16>>() {
+        Err(ParseHlcError::Unexpected { at, found, .. }) => (at, found),
+        other => panic!("{text}: {other:?}"),
+    };
+    let good = "2026-11-20T05:50:00.123456Z_0042_0a0b";
+    assert!(good.parse::<NodeStamp<u16>>().is_ok());
+    assert_eq!(
+        unexpected("2026-11-20T05:50:00.123456Z_0042-0a0b"),
+        (32, '-')
+    );
+    assert_eq!(
+        unexpected("2026-11-20T05:50:00.123456Z_0042_0A0b"),
+        (34, 'A')
+    );
+    assert_eq!(
+        unexpected("2026-11-20T05:50:00.123456Z_0042_0a0g"),
+        (36, 'g')
+    );
+    assert_eq!(
+        unexpected("2026-11-20T05:50:00.123456Z_0042_+a0b"),
+        (33, '+')
+    );
+    assert_eq!(
+        unexpected("2026-11-20T05:50:00.123456Z_004é_a0b"),
+        (31, 'é')
+    );
+    assert_eq!(
+        unexpected("2026-11-20T05:50:00.123456Z_0042_0aé"),
+        (35, 'é')
+    );
+    assert_eq!(
+        unexpected("2026-11-20T05:50:00.123456z_0042_0a0b"),
+        (26, 'z')
+    );
+    assert_eq!(unexpected("660aed092d44002a0A0b"), (17, 'A'));
+    for text in [
+        "",
+        "660aed092d44002a",
+        &good[..32],
+        &good[..36],
+        &format!("{good}0"),
+    ] {
+        let error = text.parse::<NodeStamp<u16>>().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ParseHlcError::Length {
+                    hex: 20,
+                    human: 37,
+                    ..
+                }
+            ),
+            "{text}: {error}"
+        );
+    }
+    let error = good.parse::<NodeStamp<u64>>().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ParseHlcError::Length {
+                hex: 32,
+                human: 49,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let stamp = NodeStamp::new(RemoteTimestamp::from_bits(0), 7_u64);
+    assert_eq!(
+        format!("{stamp:?}"),
+        "NodeStamp(1970-01-01T00:00:00.000000Z_0000_0000000000000007)"
+    );
+    assert_eq!(
+        format!("{stamp:>50}"),
+        " 1970-01-01T00:00:00.000000Z_0000_0000000000000007"
+    );
+    assert_eq!(format!("{stamp:#x}"), "0x00000000000000000000000000000007");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use epsilon_clock::clock::Counters;
 use epsilon_clock::fleet::ClockReport;
-use epsilon_clock::hlc::{RemoteLimit, WideTimestamp};
+use epsilon_clock::hlc::{NodeStamp, RemoteLimit, WideTimestamp};
 use epsilon_clock::lease::FencingToken;
 use epsilon_clock::testing::ScriptedMachine;
 use epsilon_clock::time::RateBounds;
@@ -53,6 +53,11 @@ proptest! {
         let wide = WideTimestamp::new(instant, n);
         prop_assert_eq!(through_json(&wide), wide);
         prop_assert_eq!(through_postcard(&wide), wide);
+        let (narrow, node) = (NodeStamp::new(stamp, 0xa0b1_u16), NodeStamp::new(stamp, bits));
+        prop_assert_eq!(through_json(&narrow), narrow);
+        prop_assert_eq!(through_postcard(&narrow), narrow);
+        prop_assert_eq!(through_json(&node), node);
+        prop_assert_eq!(through_postcard(&node), node);
         let bound = ErrorBound { reported_ns: bits, drift_ns: n.into(), ..ErrorBound::default() };
         prop_assert_eq!(through_json(&bound), bound);
         prop_assert_eq!(through_postcard(&bound), bound);
@@ -69,6 +74,7 @@ proptest! {
         }
         let _ = postcard::from_bytes::<WideTimestamp>(&bytes);
         let _ = postcard::from_bytes::<RemoteTimestamp>(&bytes);
+        let _ = postcard::from_bytes::<NodeStamp<u16>>(&bytes);
         let _ = postcard::from_bytes::<Counters>(&bytes);
     }
 
@@ -77,6 +83,7 @@ proptest! {
         let quoted = serde_json::to_string(&text).unwrap();
         prop_assert!(serde_json::from_str::<Timestamp>(&quoted).is_err());
         prop_assert!(serde_json::from_str::<WideTimestamp>(&quoted).is_err());
+        prop_assert!(serde_json::from_str::<NodeStamp<u16>>(&quoted).is_err());
         prop_assert!(serde_json::from_str::<Interval>(&text).is_err());
         // One character of a good one is another: the error, or what the type's own parser says.
         let mut good: Vec<char> = "2026-11-20T05:50:00.123456789Z".chars().collect();
