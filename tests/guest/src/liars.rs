@@ -90,7 +90,13 @@ fn refused(writer: Writer, truth: Truth, hold_ms: i64, mut daemon: Daemon) {
     );
     let text = strict.calm_now().expect_err("it is refused").to_string();
     assert!(text.contains(&writer.to_string()), "{text}");
-    assert_eq!(vouched.calm_status().state, ClockState::Assumed);
+    // Each clock looks in its own time, and the one may have seen the write that the other has not.
+    let assumes = || vouched.calm_status().state == ClockState::Assumed;
+    assert!(
+        within(5, &mut daemon, assumes),
+        "{:?}",
+        vouched.calm_status()
+    );
     run_for(&mut daemon, hold_ms);
     assert_eq!(named(&strict), Some(writer), "{:?}", strict.calm_status());
     // Who comes now sees what has grown in the meantime: refused or awaited, never believed.
