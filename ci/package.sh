@@ -3,11 +3,15 @@
 # library's tests from its archive alone, and what its users would get with it.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# Cargo unpacks the crates into its home under a hash of the target directory's path and their versions,
+# and never again: left from an earlier run at the same path, they would be built instead of these.
+forget_unpacked() { rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/-*/epsilon-clock-*; }
+forget_unpacked
 cargo package --locked --workspace --allow-dirty
 
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 unpacked=$(mktemp -d)
-trap 'rm -rf "$unpacked"' EXIT
+trap 'rm -rf "$unpacked"; forget_unpacked' EXIT
 tar -xf "$target/package/epsilon-clock-$version.crate" -C "$unpacked"
 mkdir -p "$target"
 tests_target=$(cd "$target" && pwd)/from_package

@@ -1,7 +1,7 @@
 //! Clocks with more than the kernel behind them: chronyd's report, played, and a vmclock page.
 
-use epsilon_clock::source::{ChronySource, Source};
 use epsilon_clock::Clock;
+use epsilon_clock::source::{ChronySource, Source};
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

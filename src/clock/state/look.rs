@@ -147,10 +147,7 @@ impl State {
             events.note(Count::Contradictions);
             self.contradict(policy, Party::Source(source), by);
         } else if contradicted && self.all_agree(policy, clocks.raw) {
-            self.answering = Answering::nothing(Why::Unheard);
-            for record in &mut self.sources {
-                record.drop_unconfirmed();
-            }
+            self.end_contradiction(policy);
         }
     }
 
@@ -191,6 +188,27 @@ impl State {
         // Each source has to say the same thing twice from now on.
         for record in &mut self.sources {
             record.start_over();
+        }
+    }
+
+    #[inline(never)]
+    fn end_contradiction(&mut self, policy: &Policy) {
+        self.answering = Answering::nothing(Why::Unheard);
+        for record in &mut self.sources {
+            record.drop_unconfirmed();
+        }
+        // A source that passed from a lie to the truth by claims wide enough for both never missed itself: only
+        // what the others say shows which of its own claims was the lie.
+        for judge in 0..policy.source_count() {
+            let says = |record: &SourceRecord| Some(record.word.claim()?.claim);
+            let Some(claim) = self.sources.get(judge).and_then(says) else {
+                continue;
+            };
+            if policy.is_judge(judge) {
+                for record in &mut self.sources {
+                    record.drop_what_excludes(&claim);
+                }
+            }
         }
     }
 

@@ -252,6 +252,14 @@ impl SourceRecord {
         }
     }
 
+    /// Drops of what later claims would be compared with all that excludes a claim which ended a contradiction.
+    pub(super) fn drop_what_excludes(&mut self, claim: &Claim) {
+        let Consistency { older, younger, .. } = &mut self.consistency;
+        for earlier in [older, younger] {
+            *earlier = earlier.filter(|earlier| earlier.contradiction(claim).is_none());
+        }
+    }
+
     /// Drops what a helper claims where it excludes what counts more.
     pub(super) fn overrule(&mut self, by: Duration) {
         let by_us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);

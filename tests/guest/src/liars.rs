@@ -22,6 +22,9 @@ const OSCILLATOR_PPB: i64 = 30_000;
 /// when its frequency clamp is over.
 const PATIENCE_S: i64 = 420;
 
+/// timesyncd writes each 16 to 32 s as it is set here: time for a few writes, of which one is seen at once.
+const WRITES_S: i64 = 150;
+
 /// What the caller vouches for: more than the clock is ever off in these tests.
 const ASSUMED: Duration = Duration::from_millis(60);
 
@@ -90,7 +93,13 @@ fn refused(writer: Writer, truth: Truth, hold_ms: i64, mut daemon: Daemon) {
     );
     let text = strict.calm_now().expect_err("it is refused").to_string();
     assert!(text.contains(&writer.to_string()), "{text}");
-    assert_eq!(vouched.calm_status().state, ClockState::Assumed);
+    // Each clock looks in its own time, and awaits the next write where it saw one grow first.
+    let assumes = || vouched.calm_status().state == ClockState::Assumed;
+    assert!(
+        within(WRITES_S, &mut daemon, assumes),
+        "{:?}",
+        vouched.calm_status()
+    );
     run_for(&mut daemon, hold_ms);
     assert_eq!(named(&strict), Some(writer), "{:?}", strict.calm_status());
     // Who comes now sees what has grown in the meantime: refused or awaited, never believed.
@@ -105,7 +114,11 @@ fn refused(writer: Writer, truth: Truth, hold_ms: i64, mut daemon: Daemon) {
         ),
         "{late:?}"
     );
-    assert_eq!(vouched.calm_status().state, ClockState::Assumed);
+    assert!(
+        within(WRITES_S, &mut daemon, assumes),
+        "{:?}",
+        vouched.calm_status()
+    );
     assert!(vouched.calm_now().is_ok(), "{:?}", vouched.calm_now());
     daemon.end(libc::SIGTERM);
     observer.stop().tell(since);
