@@ -487,7 +487,8 @@ impl Stripes {
         let taken = self
             .judging
             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed);
-        taken.is_ok().then_some(Judge(&self.judging))
+        // Made only if taken: one that is made is dropped, and gives the right back, another thread's too.
+        taken.is_ok().then(|| Judge(&self.judging))
     }
 
     /// Raises the word to the end of what was drawn from a line that is closed.
@@ -571,5 +572,22 @@ impl Stripes {
             self.end_of(numbers, axis, &judged)
         });
         word.last().max(drawn.unwrap_or(0))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_to_judge_that_is_taken_stays_with_its_owner() {
+        let stripes = Stripes::new(Striping::Always, Some(2), 0);
+        let owned = stripes.begin_judging();
+        assert!(owned.is_some());
+        for _ in 0..2 {
+            assert!(stripes.begin_judging().is_none());
+        }
+        drop(owned);
+        assert!(stripes.begin_judging().is_some());
     }
 }

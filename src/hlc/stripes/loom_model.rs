@@ -330,3 +330,28 @@ fn loom_a_line_that_is_kept_is_never_torn() {
         }
     });
 }
+
+/// One thread judges at a time, however many try.
+#[test]
+fn loom_the_right_to_judge_is_one_threads() {
+    loom::model(|| {
+        let world = World::new(Striping::Always);
+        let inside = Arc::new(AtomicU64::new(0));
+        let try_once = |world: &World, inside: &AtomicU64| {
+            if let Some(_judge) = world.stripes.begin_judging() {
+                assert_eq!(inside.swap(1, Ordering::Relaxed), 0, "two judge at once");
+                inside.store(0, Ordering::Relaxed);
+            }
+        };
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let (world, inside) = (Arc::clone(&world), Arc::clone(&inside));
+                thread::spawn(move || try_once(&world, &inside))
+            })
+            .collect();
+        try_once(&world, &inside);
+        for other in others {
+            other.join().unwrap();
+        }
+    });
+}
