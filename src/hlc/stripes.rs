@@ -7,7 +7,7 @@
 //! # Numbers
 //!
 //! *Fine* is the middle of an interval in 1/4096 µs, which is the unit of a stamp, rounded down. A *unit* is
-//! 2ᵇ of them, with 6 <= b <= 9: 15.6 ns to 125 ns. Of the 2ᵇ numbers of a unit the first are the
+//! 2ᵇ of them, with 4 <= b <= 9: 3.9 ns to 125 ns. Of the 2ᵇ numbers of a unit the first are the
 //! *stripes*', one for each processor that there can be; the others, an eighth or more, are the *word*'s. (Where
 //! no instruction reads the processor's number along with the count, a stripe is a thread's, of up to 56 at a
 //! time.) So the two never issue one number, and may be mixed at any time.
@@ -17,7 +17,8 @@
 //! A **stripe** reads, under an open gate of the latch, a line through counts, a count `n` and the
 //! processor's number, and takes that processor's number in the unit of the line's middle at `n`. It needs that to be
 //! above the word, and waits until the middle at another count lies in a later unit. Then it returns the
-//! stamp. It writes nothing that another processor reads.
+//! stamp. It writes nothing that another processor reads. The other count need not wait for what precedes it:
+//! whenever it was read, the unit was over by then, and no other thread learns of the stamp before.
 //!
 //! The **word** takes its next number that is above the last one, above a remote stamp or a commit's floor, and not
 //! below the *reach*: the unit, on the line that stripes were last drawn from, of a count read in this very
@@ -107,8 +108,8 @@ pub enum Striping {
     Never,
 }
 
-/// How many bits of a stamp are within a unit, at least: 15.6 ns, less than two readings of a counter take.
-const LEAST_BITS: u32 = 6;
+/// How many bits of a stamp are within a unit, at least: 3.9 ns, less than two readings of a counter take.
+const LEAST_BITS: u32 = 4;
 
 /// And at most: 125 ns, less than the switch from one thread to another takes.
 const MOST_BITS: u32 = 9;
@@ -179,8 +180,8 @@ pub(super) trait Axis {
     fn read(&self) -> Option<StripeReading>;
     /// Returns the line of this generation, if it is in force.
     fn axis_of(&self, generation: i64) -> Option<StampAxis>;
-    /// Reads the counter; `after` is what was read before.
-    fn count(&self, after: i64) -> i64;
+    /// Reads the counter, perhaps before what precedes it has been done, but not after what follows it is seen.
+    fn count_early(&self) -> i64;
     /// Reads the counter, if it was found where raw time is a moment ago.
     fn checked_count(&self) -> Option<i64>;
     /// Returns the latest middle that can have been drawn from a line by now; raw time tells it only in this
@@ -203,8 +204,8 @@ impl Axis for Clock {
     }
 
     #[inline]
-    fn count(&self, after: i64) -> i64 {
-        Self::count(self, after)
+    fn count_early(&self) -> i64 {
+        Self::count_early(self)
     }
 
     fn checked_count(&self) -> Option<i64> {
@@ -400,7 +401,12 @@ impl Stripes {
         may: impl Fn(u64) -> Result<(), E>,
         is_calm: impl Fn(&StripeReading, &StampAxis) -> bool,
     ) -> Result<Option<(u64, StripeReading)>, E> {
-        let Some((number, due, reading)) = self.number(axis, word, is_calm) else {
+        let Some(reading) = axis.read() else {
+            return Ok(None);
+        };
+        // Already here, for it takes longer than all that follows, and mostly lies in a later unit.
+        let mut count = axis.count_early();
+        let Some((number, due)) = self.number(axis, word, reading, is_calm) else {
             return Ok(None);
         };
         // Loaded after the line was found judged, so that what was drawn from the ones before it is below.
@@ -410,9 +416,9 @@ impl Stripes {
         // Asked before the wait: what it may take to store a bound shall not come on top.
         may(number)?;
         for _ in 0..LONGEST_WAIT {
-            match reading.middle_at(axis.count(due.unix_nanos())) {
+            match reading.middle_at(count) {
                 Some(middle) if middle >= due => return Ok(Some((number, reading))),
-                Some(_) => {}
+                Some(_) => count = axis.count_early(),
                 // The line ended in this very moment. The number is no one's then.
                 None => return Ok(None),
             }
@@ -427,18 +433,18 @@ impl Stripes {
         &self,
         axis: &impl Axis,
         word: &Word,
+        reading: StripeReading,
         is_calm: impl Fn(&StripeReading, &StampAxis) -> bool,
-    ) -> Option<(u64, Timestamp, StripeReading)> {
+    ) -> Option<(u64, Timestamp)> {
         let numbers = self.numbers?;
-        let reading = axis.read()?;
         let is_open = self.open.load(Ordering::Acquire) == reading.generation();
-        if !is_open && !self.judge(numbers, axis, word, &reading, is_calm) {
+        if !is_open && !self.judge(numbers, axis, word, reading, is_calm) {
             return None;
         }
         let fine = fine_bits(reading.middle()?)?;
         let number = numbers.of_stripe(fine, reading.stripe())?;
         let due = instant_of_fine(numbers.end(fine).checked_add(1)?);
-        Some((number, due, reading))
+        Some((number, due))
     }
 
     /// Draws no more from this line: the counter stands still.
@@ -456,7 +462,7 @@ impl Stripes {
         numbers: Numbers,
         axis: &impl Axis,
         word: &Word,
-        reading: &StripeReading,
+        reading: StripeReading,
         is_calm: impl Fn(&StripeReading, &StampAxis) -> bool,
     ) -> bool {
         let Some(_judge) = self.begin_judging() else {
@@ -470,7 +476,7 @@ impl Stripes {
         let Some(line) = axis.axis_of(reading.generation()) else {
             return false;
         };
-        if !is_calm(reading, &line) || !axis.numbers_stripes() {
+        if !is_calm(&reading, &line) || !axis.numbers_stripes() {
             return false;
         }
         self.raise(numbers, axis, word, &before);

@@ -97,6 +97,16 @@ impl AnyMachine {
         self.count_sample(false, after).raw
     }
 
+    /// Reads the counter, perhaps before what precedes it has been done, but not after what follows it is seen.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `count_early` itself is")]
+    pub(crate) fn count_early(&self) -> i64 {
+        match self {
+            Self::System(_) => SystemMachine::count_early(),
+            Self::Other(machine) => machine.count(),
+        }
+    }
+
     /// Reads coarse real time and raw time between two readings of the counter.
     pub(crate) fn counted(&self) -> Counted {
         let before = self.count(0);

@@ -149,6 +149,12 @@ impl LinuxMachine {
         sys::realtime()
     }
 
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `sys::count_early` is")]
+    pub(crate) fn count_early() -> i64 {
+        sys::count_early()
+    }
+
     pub(crate) fn vmclock(&self) -> VmClockState {
         match self.vmclock {
             Ok(_) => VmClockState::Watched,

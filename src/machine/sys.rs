@@ -626,6 +626,60 @@ pub(crate) const fn count(_value: i64) -> i64 {
     0
 }
 
+/// Reads the counter, perhaps before what precedes it has been done, but not after what follows it is seen.
+///
+/// What it reads had come by then, so it can tell that a time is over, and what is stored afterwards can be
+/// seen by no other processor before. That takes half of the time that [`count`] does.
+///
+/// # References
+///
+/// - Intel SDM volume 2, `RDTSC`: not ordered against what comes before; volume 3, 9.2.2: stores are seen in the
+///   order of the program, and not before the instructions ahead of them have retired
+/// - Arm ARM D12.2.2: a read of the counter may be done early; a store is not done speculatively
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "as `count` is")]
+#[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::cast_possible_wrap,
+    reason = "counts are compared by their differences"
+)]
+pub(crate) fn count_early() -> i64 {
+    let (low, high): (u64, u64);
+    // SAFETY: reads the counter into two registers, which are named. Memory is not named as untouched, so
+    // that the compiler moves no store over it.
+    unsafe {
+        core::arch::asm!(
+            "rdtsc",
+            out("rax") low,
+            out("rdx") high,
+            options(nostack, preserves_flags)
+        );
+    }
+    (high << 32 | low) as i64
+}
+
+#[inline]
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn count_early() -> i64 {
+    let count: i64;
+    // SAFETY: reads the virtual counter into a register, which Linux lets programs do. Memory is not named
+    // as untouched, so that the compiler moves no store over it.
+    unsafe {
+        core::arch::asm!(
+            "mrs {count}, cntvct_el0",
+            count = lateout(reg) count,
+            options(nostack, preserves_flags)
+        );
+    }
+    count
+}
+
+#[inline]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) const fn count_early() -> i64 {
+    0
+}
+
 /// Lets no reading of the counter begin before all stores so far can be seen by every processor.
 ///
 /// A sequentially consistent fence does that on x86, where it is an `MFENCE` or a locked instruction; on

@@ -55,7 +55,7 @@ impl Axis for Processor<'_> {
         self.0.axis_of(generation)
     }
 
-    fn count(&self, _after: i64) -> i64 {
+    fn count_early(&self) -> i64 {
         self.0.count()
     }
 
@@ -85,7 +85,8 @@ impl World {
         Arc::new(Self {
             clock: ModelClock::new(BEGUN, end),
             word: Word::new(100),
-            stripes: Stripes::new(striping, Some(2), 0),
+            // As many as make of a unit more than the model's counter moves with a reading.
+            stripes: Stripes::new(striping, Some(56), 0),
         })
     }
 

@@ -155,6 +155,19 @@ impl Stress {
     }
 }
 
+/// How many numbers of a unit are the processors', and how many there are in all.
+fn shares() -> (u64, u64) {
+    let possible = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap();
+    let last = possible.trim().rsplit([',', '-']).next().unwrap();
+    let processors = last.parse::<u64>().unwrap() + 1;
+    let mut units = (4..=9).map(|bits| 1 << bits);
+    let unit = units.find(|unit| processors <= unit - unit / 8);
+    (
+        processors,
+        unit.expect("a machine with too many processors"),
+    )
+}
+
 /// What a run came to.
 struct Outcome {
     largest: u64,
@@ -164,7 +177,7 @@ struct Outcome {
 
 /// Runs so many threads for so many rounds.
 fn stress(hlc: &HybridClock, threads: usize, rounds: usize, each: usize) -> Outcome {
-    let processors = thread::available_parallelism().unwrap().get() as u64;
+    let (stripes_in_unit, unit) = shares();
     let stress = Arc::new(Stress {
         hlc: hlc.clone(),
         handed: (0..threads).map(|_| AtomicU64::new(0)).collect(),
@@ -211,8 +224,8 @@ fn stress(hlc: &HybridClock, threads: usize, rounds: usize, each: usize) -> Outc
         );
         assert!(all[0] > largest, "H1: a round began below the one before");
         largest = *all.last().unwrap();
-        // Of up to 56 processors a unit has 64 numbers.
-        stripes += all.iter().filter(|bits| *bits % 64 < processors).count() as u64;
+        let is_stripe = |bits: &&u64| **bits % unit < stripes_in_unit;
+        stripes += all.iter().filter(is_stripe).count() as u64;
         assert!(
             hlc.last().to_bits() >= largest,
             "a stamp is above the last one"
