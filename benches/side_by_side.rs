@@ -25,6 +25,7 @@
 )]
 
 use epsilon_clock::clock::RefreshPolicy;
+use epsilon_clock::hlc::Striping;
 use epsilon_clock::lease::GrantorClock;
 use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
 use epsilon_clock::time::{Claim, RateBounds};
@@ -125,6 +126,9 @@ fn main() -> ExitCode {
             "hlc observe(), old",
             "hlc observe(), ahead",
             "hlc observe(), equal",
+            "hlc tick(), word",
+            "hlc tick(), striped",
+            "hlc observe(), old, striped",
         ] {
             let ratio = row(&rows, what, threads).ratio;
             eprintln!("{what} with {threads} thread(s): {ratio:.3} times the bare read");
@@ -277,6 +281,12 @@ fn hlc_cases(clock: &Clock) -> Vec<Case<'_>> {
         })
     };
     let with_interval = hlc.clone();
+    let by = |striping| {
+        let builder = HybridClock::builder(clock.clone()).striping(striping);
+        builder.build().expect("a hybrid clock")
+    };
+    let (word, striped) = (by(Striping::Never), by(Striping::Always));
+    let old_striped = striped.clone();
     vec![
         ticks("hlc tick()", &hlc),
         Case::new("hlc tick_with_interval()", move || {
@@ -295,6 +305,15 @@ fn hlc_cases(clock: &Clock) -> Vec<Case<'_>> {
         }),
         observe("hlc observe(), equal", |hlc| hlc.last().into()),
         ticks("hlc tick() without an interval", &blind),
+        ticks("hlc tick(), word", &word),
+        ticks("hlc tick(), striped", &striped),
+        Case::new("hlc observe(), old, striped", move || {
+            let hlc = old_striped.clone();
+            move || {
+                let old = RemoteTimestamp::from_bits(black_box(1));
+                hlc.observe(old).expect("a stamp")
+            }
+        }),
     ]
 }
 

@@ -22,6 +22,7 @@ mod state;
 mod state_queue;
 mod state_wait;
 mod status;
+mod striping;
 mod threads;
 
 pub use builder::ClockBuilder;
@@ -35,6 +36,9 @@ pub(crate) use reading::{Estimate, HotReading};
 use shared::Shared;
 pub(crate) use sleeper::{Next, Served, Sleeper, wake_all};
 pub(crate) use state::SUSPEND_RESOLUTION;
+#[cfg(all(test, loom))]
+pub(crate) use striping::model;
+pub(crate) use striping::{StampAxis, StripeReading};
 
 /// A clock that says how wrong it may be.
 ///

@@ -3,7 +3,7 @@
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use crate::clock::{Clock, ClockError, Estimate, HotReading};
+use crate::clock::{Clock, ClockError, Estimate, HotReading, StampAxis, StripeReading};
 use crate::time::{Interval, Timestamp};
 
 mod builder;
@@ -17,6 +17,7 @@ mod node;
 mod record;
 mod remote;
 mod reserve;
+mod stripes;
 mod text;
 mod timestamp;
 mod wide;
@@ -29,6 +30,7 @@ pub use limits::{ForwardLimit, RemoteLimit};
 pub use node::{NodeId, NodeStamp};
 pub use record::ReserveRecord;
 pub use remote::RemoteTimestamp;
+pub use stripes::Striping;
 pub use text::ParseHlcError;
 pub use timestamp::HlcTimestamp;
 pub use wide::WideTimestamp;
@@ -36,6 +38,7 @@ pub use wide::WideTimestamp;
 use jump::JumpGuard;
 use limits::{CommitLimit, RemoteCheck};
 use reserve::{Reserve, Used};
+use stripes::Stripes;
 use timestamp::{ceiling_bits, floor_bits};
 use word::{Exhausted, Word};
 
@@ -45,7 +48,8 @@ use word::{Exhausted, Word};
 /// Intervals overlap, and then they cannot order two events; causality still must be exact. So each
 /// node stamps its events, sends its stamp along with each message, and [`observe`](Self::observe)s
 /// the stamps it receives. Cheap to clone; clones share their state, one atomic word, and any number
-/// of threads may use it at once: no lock is taken, except to store a reserve.
+/// of threads may use it at once: no lock is taken, except to store a reserve. Where threads compete for the word
+/// they can draw stamps [without it](Striping).
 ///
 /// ```
 /// use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
@@ -69,15 +73,17 @@ use word::{Exhausted, Word};
 ///
 /// - **H1** Happened-before implies strictly less: a tick is above every stamp that this clock issued
 ///   or observed before, and `observe` returns a stamp above the remote one as well.
+///   Drawn [without the word](Striping), this rests on the counter (A6).
 /// - **H2** `l >= pt`, at every stamp.
 /// - **H3** `l` is the largest `pt` known here or from messages, up to counter carries, commit stamps
-///   and a restored floor.
+///   and a restored floor; and, where stamps are drawn without the word, to the end of a unit, 125 ns at most.
 /// - **H4** With honest peers `l − UTC <= 2 e`, with the largest `e` among them, up to carries and a
 ///   restored floor. (A tick is within one `e`; commit stamps take the second.)
-/// - **H5** A counter that is full carries into the physical part: it never wraps, and never fails.
+/// - **H5** A counter that is full carries into the physical part: it never wraps, and never fails. One without
+///   the word is not counted up: it tells the time within the microsecond, and who drew the stamp.
 /// - **H6** A call that fails changes nothing, a rejected `observe` above all.
 /// - **H7** All encodings sort as the stamps do.
-/// - **H8** Stamps of one clock are unique, whichever threads ask.
+/// - **H8** Stamps of one clock are unique, whichever threads ask. Drawn without the word, this rests on A6.
 /// - **H9** Stamps after a restart are above all from before it, given a persisted floor; and within one
 ///   boot a jump that was refused before it is refused after it, given a reserve's record.
 /// - **H10** A stamp issued together with its interval: `[pt − e, max(pt + e, l)]` contains true time.
@@ -119,6 +125,7 @@ pub struct HybridClock {
 #[derive(Debug)]
 struct Shared {
     word: Word,
+    stripes: Stripes,
     reserve: Reserve,
     jump: JumpGuard,
     remote: RemoteCheck,
@@ -164,9 +171,11 @@ impl HybridClock {
         &self.clock
     }
 
-    /// Returns the latest stamp issued or observed.
+    /// Returns the latest stamp issued or observed, or a bound above it.
     ///
-    /// At first the floor, or [`HlcTimestamp::MIN`].
+    /// At first the floor, or [`HlcTimestamp::MIN`]. Once stamps are drawn [without the word](Striping) none
+    /// knows which was the latest: then it is a bound that no stamp issued so far is above, and which goes on with
+    /// time whether or not stamps are issued.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
@@ -179,7 +188,7 @@ impl HybridClock {
     /// ```
     #[must_use]
     pub fn last(&self) -> HlcTimestamp {
-        HlcTimestamp::from_bits(self.shared.word.last())
+        HlcTimestamp::from_bits(self.shared.last(&self.clock))
     }
 
     /// Stamps a local or a send event.
@@ -205,6 +214,11 @@ impl HybridClock {
     /// ```
     #[inline]
     pub fn tick(&self) -> Result<HlcTimestamp, HlcError> {
+        if self.shared.stripes.are_drawn() {
+            if let Some((stamp, _)) = self.draw(0, |next| self.shared.admit(next))? {
+                return Ok(stamp);
+            }
+        }
         match self.read_plainly() {
             Some((best, _)) => self.issue(0, best, |next| self.shared.admit(next)),
             None => self.tick_carefully(),
@@ -233,10 +247,22 @@ impl HybridClock {
     /// ```
     #[inline]
     pub fn tick_with_interval(&self) -> Result<StampedInterval, HlcError> {
-        let (best, reading) = self.read()?;
-        // Before a stamp is issued, so that a call without an interval issues none (H6).
-        let interval = reading.interval(&self.clock)?;
-        let timestamp = self.issue(0, best, |next| self.shared.admit(next))?;
+        let admit = |next| self.shared.admit(next);
+        let drawn = if self.shared.stripes.are_drawn() {
+            self.draw(0, admit)?
+        } else {
+            None
+        };
+        let drawn = drawn.and_then(|(stamp, reading)| Some((stamp, reading.interval()?)));
+        let (timestamp, interval) = match drawn {
+            Some(drawn) => drawn,
+            None => {
+                let (best, reading) = self.read()?;
+                // Before a stamp is issued, so that a call without an interval issues none (H6).
+                let interval = reading.interval(&self.clock)?;
+                (self.issue(0, best, admit)?, interval)
+            }
+        };
         let latest = interval.latest().max(timestamp.physical());
         // The earliest end stays, so the ends cannot be the wrong way round.
         let interval = Interval::new(interval.earliest(), latest).unwrap_or(interval);
@@ -273,6 +299,13 @@ impl HybridClock {
     #[inline]
     pub fn observe(&self, remote: impl Into<RemoteTimestamp>) -> Result<HlcTimestamp, HlcError> {
         let remote = remote.into();
+        if self.shared.stripes.are_drawn() {
+            // What is below a stripe is not ahead of the best estimate, and needs no check.
+            let drawn = self.draw(remote.to_bits(), |next| self.shared.admit(next))?;
+            if let Some((stamp, _)) = drawn {
+                return Ok(stamp);
+            }
+        }
         let (best, reading) = self.read()?;
         // What is not even ahead of the best estimate needs no interval to be checked by.
         if remote.physical() > best {
@@ -373,7 +406,7 @@ impl HybridClock {
 
     /// Ends the clock, and returns what to store in place of its reserve's last record.
     ///
-    /// For a clean shutdown: the bound is the last stamp issued, so that stamps after the restart do not
+    /// For a clean shutdown: the bound is [`last`](Self::last), so that stamps after the restart do not
     /// begin up to a reserve ahead. Store it as the reserve's records are.
     ///
     /// # Errors
@@ -405,8 +438,8 @@ impl HybridClock {
         let Self { clock, shared } = self;
         match Arc::try_unwrap(shared) {
             Ok(shared) => {
-                let Used { last, kept } = shared.used();
-                Ok(ReserveRecord::new(HlcTimestamp::from_bits(last), kept))
+                let last = HlcTimestamp::from_bits(shared.last(&clock));
+                Ok(ReserveRecord::new(last, shared.jump.kept()))
             }
             Err(shared) => Err(Self { clock, shared }),
         }
@@ -417,11 +450,16 @@ impl HybridClock {
     /// `None` where [`tick`](Self::tick) would fail, or would have to store a bound first.
     #[cfg(feature = "tracing")]
     pub(crate) fn tick_at_once(&self) -> Option<HlcTimestamp> {
-        let (best, _) = self.read().ok()?;
         let permits = |next| {
             let permitted = self.shared.reserve.permits(next);
             permitted.then_some(()).ok_or(Exhausted)
         };
+        if self.shared.stripes.are_drawn() {
+            if let Some((stamp, _)) = self.draw(0, permits).ok()? {
+                return Some(stamp);
+            }
+        }
+        let (best, _) = self.read().ok()?;
         self.issue(0, best, permits).ok()
     }
 
@@ -475,7 +513,26 @@ impl HybridClock {
         }
         // It strayed by half the limit: a jump, or drift and suspends that add up to as much. Or it is
         // vouched for, and was not before.
-        self.shared.jump.settle(&self.clock, self.last())
+        // The word alone: a bound that goes with the line would hide a jump of the line.
+        let last = HlcTimestamp::from_bits(self.shared.word.last());
+        self.shared.jump.settle(&self.clock, last)
+    }
+
+    /// Draws a stamp above `above` from time, if `may` permits it; `None` where the word has to serve.
+    #[inline]
+    fn draw<E>(
+        &self,
+        above: u64,
+        may: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<Option<(HlcTimestamp, StripeReading)>, E> {
+        let Shared { word, stripes, .. } = &*self.shared;
+        // A jump is looked for once for each line: within one it moves as far as a clock may drift.
+        let is_calm = |reading: &StripeReading, line: &StampAxis| {
+            let best = reading.middle();
+            best.is_some_and(|best| self.shared.jump.is_calm(best, line.raw_of(reading)))
+        };
+        let drawn = stripes.draw(&self.clock, word, above, may, is_calm)?;
+        Ok(drawn.map(|(number, reading)| (HlcTimestamp::from_bits(number), reading)))
     }
 
     /// Issues a stamp that is neither below `floor` nor before `best`, if `may` permits it.
@@ -490,17 +547,37 @@ impl HybridClock {
         best: Timestamp,
         may: impl Fn(u64) -> Result<(), E>,
     ) -> Result<HlcTimestamp, E> {
-        let word = &self.shared.word;
+        let Shared { word, stripes, .. } = &*self.shared;
         let last = word.last();
+        if !stripes.is_word_alone() {
+            return self.issue_beside(floor, best, may);
+        }
         let begun = HlcTimestamp::from_bits(last).physical();
         // Most stamps of a busy clock fall into the microsecond of the last one. To find that out
         // takes no division of the time that was just read, only a product of what was known before.
-        let floor = if best.unix_nanos() < begun.unix_nanos() + 1_000 {
+        let least = if best.unix_nanos() < begun.unix_nanos() + 1_000 {
             floor
         } else {
             floor_bits(best).ok_or(Exhausted)?.max(floor)
         };
-        let issued = word.issue_if(last, floor, may)?;
+        let is_alone = |lost| stripes.stays_alone(lost, &self.clock);
+        match word.issue_if(last, least, is_alone, &may)? {
+            Some(issued) => Ok(HlcTimestamp::from_bits(issued)),
+            None => self.issue_beside(floor, best, may),
+        }
+    }
+
+    /// As [`issue`](Self::issue), where stripes are drawn beside the word, or soon will be.
+    #[cold]
+    fn issue_beside<E: From<Exhausted>>(
+        &self,
+        floor: u64,
+        best: Timestamp,
+        may: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<HlcTimestamp, E> {
+        let Shared { word, stripes, .. } = &*self.shared;
+        let floor = floor_bits(best).ok_or(Exhausted)?.max(floor);
+        let issued = stripes.issue_beside(&self.clock, word, floor, may)?;
         Ok(HlcTimestamp::from_bits(issued))
     }
 }
@@ -508,6 +585,7 @@ impl HybridClock {
 impl Shared {
     fn new(
         floor: HlcTimestamp,
+        stripes: Stripes,
         reserve: Reserve,
         jump: JumpGuard,
         remote: RemoteCheck,
@@ -515,6 +593,7 @@ impl Shared {
     ) -> Self {
         Self {
             word: Word::new(floor.to_bits()),
+            stripes,
             reserve,
             jump,
             remote,
@@ -525,6 +604,13 @@ impl Shared {
     #[inline]
     fn admit(&self, next: u64) -> Result<(), HlcError> {
         self.reserve.admit(next, || self.used())
+    }
+
+    fn last(&self, clock: &Clock) -> u64 {
+        if self.stripes.is_word_alone() {
+            return self.word.last();
+        }
+        self.stripes.last(clock, &self.word)
     }
 
     fn used(&self) -> Used {

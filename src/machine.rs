@@ -20,11 +20,12 @@ mod ntp_status;
     allow(dead_code, reason = "under Linux only its tests use it")
 )]
 mod portable;
+mod slots;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod sys;
 mod vmclock;
 
-pub(crate) use any::AnyMachine;
+pub(crate) use any::{AnyMachine, Striped};
 pub use counter::NoCounter;
 pub use disturbance::Disturbance;
 pub use ntp_status::{NtpStatus, NtpStatusError};

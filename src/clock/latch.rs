@@ -254,6 +254,12 @@ impl<const STATE: usize> Glance<'_, STATE> {
         &self.line
     }
 
+    /// Returns the generation of the line: each publication has its own, and they only grow.
+    #[inline(always)]
+    pub(crate) const fn generation(&self) -> i64 {
+        self.head.generation()
+    }
+
     /// Copies what it takes to tell raw time, as whole as the line is.
     #[inline(always)]
     pub(crate) fn drawn(&self) -> Drawn {
@@ -331,6 +337,24 @@ impl<const STATE: usize, const N: usize> Latch<STATE, N> {
         let [.., span_and_state] = &self.slot(head).line;
         let refuses = Line::is_without_span(span_and_state.load(Ordering::Relaxed));
         refuses.then_some(head)
+    }
+
+    /// Copies a line with what stands beside it, if its generation is in force.
+    pub(crate) fn drawn_of(&self, generation: i64) -> Option<Drawn> {
+        let head = self.load_head();
+        if head.generation() != generation {
+            return None;
+        }
+        let slot = self.slot(head);
+        let drawn = slot.load_beside(slot.load_line());
+        fence(Ordering::Acquire);
+        // A slot is refilled only after `head` has moved on.
+        (self.head.load(Ordering::Relaxed) == head.0).then_some(drawn)
+    }
+
+    /// Returns the generation in force.
+    pub(crate) fn generation(&self) -> i64 {
+        self.load_head().generation()
     }
 
     /// Reads the clocks under the claim in force, whatever state it is in.

@@ -8,6 +8,7 @@ use super::jump::JumpGuard;
 use super::limits::{CommitLimit, ForwardLimit, RemoteCheck, RemoteLimit};
 use super::record::{Kept, ReserveRecord};
 use super::reserve::{Reserve, Store};
+use super::stripes::{Stripes, Striping};
 use super::timestamp::{HlcTimestamp, LOGICAL_BITS};
 use super::{HybridClock, Shared};
 use crate::clock::{BuildError, Clock};
@@ -44,6 +45,7 @@ pub struct HybridClockBuilder {
     floor: HlcTimestamp,
     kept: Option<Kept>,
     reserve: Option<(Duration, Store)>,
+    striping: Striping,
 }
 
 impl HybridClock {
@@ -92,6 +94,7 @@ impl HybridClockBuilder {
             floor: HlcTimestamp::MIN,
             kept: None,
             reserve: None,
+            striping: Striping::default(),
         }
     }
 
@@ -134,6 +137,24 @@ impl HybridClockBuilder {
     /// [`reserve`](Self::reserve): how far ahead honest peers and a restart can have led the stamps.
     pub fn commit_limit(mut self, limit: Duration) -> Self {
         self.commit_limit = Some(limit);
+        self
+    }
+
+    /// Sets whether threads draw stamps without a shared word, so that they do not wait for each other.
+    ///
+    /// By default they do not. What uniqueness and causality rest on where they do is told at [`Striping`].
+    ///
+    /// ```
+    /// # use epsilon_clock::{Clock, HybridClock};
+    /// # use epsilon_clock::hlc::Striping;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hlc = HybridClock::builder(Clock::system()?).striping(Striping::OnContention).build()?;
+    /// # drop(hlc);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn striping(mut self, striping: Striping) -> Self {
+        self.striping = striping;
         self
     }
 
@@ -261,7 +282,8 @@ impl HybridClockBuilder {
             honest_lead(&self.clock, self.remote_limit).saturating_add(span.unwrap_or_default())
         });
         let commit = CommitLimit::new(commit);
-        let shared = Shared::new(self.floor, reserve, jump, remote, commit);
+        let stripes = stripes(&self.clock, self.striping);
+        let shared = Shared::new(self.floor, stripes, reserve, jump, remote, commit);
         Ok(HybridClock::from_parts(self.clock, shared))
     }
 
@@ -269,9 +291,15 @@ impl HybridClockBuilder {
         let jump = JumpGuard::new(&self.clock, self.forward_limit.limit());
         let remote = remote_check(&self.clock, self.remote_limit, self.offset_when_unknown);
         let commit = CommitLimit::new(honest_lead(&self.clock, self.remote_limit));
-        let shared = Shared::new(self.floor, Reserve::none(), jump, remote, commit);
+        let stripes = stripes(&self.clock, self.striping);
+        let shared = Shared::new(self.floor, stripes, Reserve::none(), jump, remote, commit);
         HybridClock::from_parts(self.clock, shared)
     }
+}
+
+fn stripes(clock: &Clock, striping: Striping) -> Stripes {
+    let time_namespace = clock.identity().time_namespace;
+    Stripes::new(striping, clock.stripes(), time_namespace)
 }
 
 /// How far ahead of true time honest peers can lead the stamps.
@@ -305,6 +333,7 @@ impl fmt::Debug for HybridClockBuilder {
             .field("commit_limit", &self.commit_limit)
             .field("floor", &self.floor)
             .field("kept", &self.kept)
+            .field("striping", &self.striping)
             .field("reserve", &self.reserve.as_ref().map(|(span, _)| span))
             .finish()
     }

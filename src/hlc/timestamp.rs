@@ -230,6 +230,26 @@ pub(super) fn ceiling_bits(instant: Timestamp) -> Option<u64> {
     }
 }
 
+/// Returns an instant in 1/4096 µs, the unit of a stamp, rounded down; `None` where there are no stamps.
+#[inline]
+pub(super) fn fine_bits(instant: Timestamp) -> Option<u64> {
+    let nanos = u64::try_from(instant.unix_nanos()).ok()?;
+    let (micros, rest) = (nanos / 1_000, nanos % 1_000);
+    Some(bits_of_micros(micros)? + (rest << LOGICAL_BITS) / 1_000)
+}
+
+/// Returns the first instant whose [`fine_bits`] are so many, or more.
+#[inline]
+#[allow(
+    clippy::cast_possible_wrap,
+    reason = "2^52 µs are 4.5e18 ns, which an i64 holds"
+)]
+pub(super) const fn instant_of_fine(fine: u64) -> Timestamp {
+    let rest = (fine & LOGICAL_MAX as u64) * 1_000;
+    let nanos = (fine >> LOGICAL_BITS) * 1_000 + rest.div_ceil(1 << LOGICAL_BITS);
+    Timestamp::from_unix_nanos(nanos as i64)
+}
+
 #[inline]
 const fn bits_of_micros(micros: u64) -> Option<u64> {
     if micros > PHYSICAL_MAX {

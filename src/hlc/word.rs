@@ -6,7 +6,8 @@ use crate::primitive::{AtomicU64, Ordering, step_aside};
 ///
 /// Relaxed order is enough for uniqueness and for what follows it: all changes of one atomic have one
 /// order, every change makes the word larger, and a thread that learned of a stamp finds its change made.
-/// What the word says about the persisted bound is the reserve's business.
+/// What the word says about the persisted bound is the reserve's business. Acquire and release are for the turn
+/// to stripes, whose module tells why.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Word(AtomicU64);
@@ -16,13 +17,16 @@ impl Word {
         Self(AtomicU64::new(floor))
     }
 
+    #[inline]
     pub(super) fn last(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Acquire)
     }
 
-    /// Issues the least stamp that is above all others and not below `floor`, if `may` permits it.
+    /// Issues the least stamp that is above all others and not below `floor`, if `may` permits it; `None`
+    /// once the word no longer takes every number.
     ///
-    /// `last` is what the word was a moment ago; `may` is asked again after every lost race.
+    /// `last` is what the word was a moment ago, when it still did; `may` is asked again after every lost race,
+    /// and so is `is_alone`, with how many were lost.
     #[inline(always)]
     #[allow(
         clippy::inline_always,
@@ -32,8 +36,10 @@ impl Word {
         &self,
         mut last: u64,
         floor: u64,
+        is_alone: impl Fn(u32) -> bool,
         may: impl Fn(u64) -> Result<(), E>,
-    ) -> Result<u64, E> {
+    ) -> Result<Option<u64>, E> {
+        let mut lost = 0;
         loop {
             // One more than the last stamp carries from a full counter into the physical part by
             // itself, as the two are one number (H5). Only the largest number has no successor.
@@ -43,21 +49,61 @@ impl Word {
             let next = above.max(floor);
             // Asked before the word changes: a stamp that may not be issued must leave no trace (H6).
             may(next)?;
-            // The weak form may fail for no reason, which costs a turn of the loop and saves one
-            // inside the instruction on machines without a compare-and-swap.
-            match self
-                .0
-                .compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed)
-            {
-                Ok(_) => return Ok(next),
+            match self.exchange(last, next) {
+                Ok(_) => return Ok(Some(next)),
                 Err(_) => {
                     // Another thread won. A moment's pause lets the others through before this one
                     // fetches the line again.
+                    step_aside();
+                    lost += 1;
+                    last = self.last();
+                    if !is_alone(lost) {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Issues the word's first number that is above all others and not below `floor`, if `may` permits it.
+    pub(super) fn issue_from<E: From<Exhausted>>(
+        &self,
+        floor: u64,
+        number: impl Fn(u64) -> u64,
+        may: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut last = self.last();
+        loop {
+            let Some(above) = last.checked_add(1) else {
+                return Err(Exhausted.into());
+            };
+            let next = number(above.max(floor));
+            may(next)?;
+            match self.exchange(last, next) {
+                Ok(_) => return Ok(next),
+                Err(_) => {
                     step_aside();
                     last = self.last();
                 }
             }
         }
+    }
+
+    /// Raises the word, without issuing a stamp.
+    pub(super) fn raise(&self, to: u64) {
+        self.0.fetch_max(to, Ordering::AcqRel);
+    }
+
+    // The weak form may fail for no reason, which costs a turn of the loop and saves one inside the
+    // instruction on machines without a compare-and-swap.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    fn exchange(&self, last: u64, next: u64) -> Result<u64, u64> {
+        self.0
+            .compare_exchange_weak(last, next, Ordering::Release, Ordering::Relaxed)
     }
 }
 

@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 
-use super::{Counted, Disruption, Machine, Sample, SystemMachine, VmClockState};
+use super::{Counted, Disruption, Machine, Sample, SystemMachine, VmClockState, slots};
 
 /// The real machine is matched for and inlined: that is what the hot path is made of.
 #[derive(Debug)]
 pub(crate) enum AnyMachine {
     System(SystemMachine),
     Other(Arc<dyn Machine>),
+}
+
+/// A count in the place of raw time, and which stripe it was read on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Striped {
+    pub(crate) sample: Sample,
+    /// `None` for a thread without a number.
+    pub(crate) stripe: Option<u32>,
 }
 
 impl AnyMachine {
@@ -37,10 +45,66 @@ impl AnyMachine {
         }
     }
 
+    /// As [`count_sample`](Self::count_sample), with the number of the stripe that the count was read on.
+    ///
+    /// That is the processor's, where the instruction that reads the counter tells it, and the thread's
+    /// elsewhere. No two that run at once have one number.
+    #[inline]
+    pub(crate) fn striped_sample(&self, with_coarse: bool, after: i64) -> Striped {
+        match self {
+            #[cfg(all(
+                target_os = "linux",
+                target_arch = "x86_64",
+                not(epsilon_clock_portable)
+            ))]
+            Self::System(machine) => machine.striped_sample(with_coarse, after),
+            _ => Striped {
+                stripe: slots::of_thread(),
+                sample: self.count_sample(with_coarse, after),
+            },
+        }
+    }
+
+    /// Returns how many stripes there can be; `None` where that is not known.
+    pub(crate) fn stripes(&self) -> Option<u32> {
+        match self {
+            #[cfg(all(
+                target_os = "linux",
+                target_arch = "x86_64",
+                not(epsilon_clock_portable)
+            ))]
+            Self::System(_) => SystemMachine::possible_processors(),
+            _ => Some(slots::SLOTS),
+        }
+    }
+
+    /// Returns false if stripes have other numbers than the processors that they are of.
+    pub(crate) fn numbers_stripes(&self) -> bool {
+        match self {
+            #[cfg(all(
+                target_os = "linux",
+                target_arch = "x86_64",
+                not(epsilon_clock_portable)
+            ))]
+            Self::System(_) => SystemMachine::numbers_processors(),
+            _ => true,
+        }
+    }
+
     /// Reads the counter alone; `after` is what was loaded before.
     #[inline]
     pub(crate) fn count(&self, after: i64) -> i64 {
         self.count_sample(false, after).raw
+    }
+
+    /// Reads the counter, perhaps before what precedes it has been done, but not after what follows it is seen.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `count_early` itself is")]
+    pub(crate) fn count_early(&self) -> i64 {
+        match self {
+            Self::System(_) => SystemMachine::count_early(),
+            Self::Other(machine) => machine.count(),
+        }
     }
 
     /// Reads coarse real time and raw time between two readings of the counter.

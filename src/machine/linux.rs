@@ -6,6 +6,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+#[cfg(target_arch = "x86_64")]
+use super::Striped;
 use super::ntp_status::{NtpStatus, NtpStatusError};
 use super::vmclock::{VmClock, VmClockState};
 use super::{Disruption, Identity, Machine, NoCounter, Sample, Sandwich, sys};
@@ -33,6 +35,14 @@ const HYPERVISOR: &str = "/sys/hypervisor/type";
 
 /// Where Linux shows the UUID that it drew when it booted.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Where Linux lists the numbers that processors have or may get, as in `0-3,8-11`.
+#[cfg(target_arch = "x86_64")]
+const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
+
+/// How often a processor's number is asked for, as a thread may be moved in between.
+#[cfg(target_arch = "x86_64")]
+const NUMBER_ATTEMPTS: usize = 8;
 
 /// Used where the kernel does not tell its tick: the longest one that Linux has (`CONFIG_HZ=100`).
 const LONGEST_TICK: Duration = Duration::from_millis(10);
@@ -75,6 +85,41 @@ impl LinuxMachine {
         Sample { coarse, raw }
     }
 
+    /// As [`count_sample`](Self::count_sample), with the processor that the count was read on.
+    #[inline]
+    #[cfg(target_arch = "x86_64")]
+    #[allow(clippy::unused_self, reason = "as other machines have it")]
+    pub(crate) fn striped_sample(&self, with_coarse: bool, _after: i64) -> Striped {
+        let coarse = if with_coarse {
+            sys::realtime_coarse()
+        } else {
+            0
+        };
+        let (raw, processor) = sys::count_on_processor();
+        Striped {
+            sample: Sample { coarse, raw },
+            stripe: Some(processor),
+        }
+    }
+
+    /// Returns one more than the largest number that a processor can have here.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn possible_processors() -> Option<u32> {
+        possible_in(&std::fs::read_to_string(POSSIBLE).ok()?)
+    }
+
+    /// Returns false if the counter's instruction and the kernel tell different processors.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn numbers_processors() -> bool {
+        (0..NUMBER_ATTEMPTS).any(|_| {
+            let (_, before) = sys::count_on_processor();
+            let named = sys::processor();
+            let (_, after) = sys::count_on_processor();
+            // Else it moved to another one in between, or is there no more.
+            before == after && named == Some(before)
+        })
+    }
+
     /// Watches this vmclock device, if it is there and sound.
     pub(crate) fn with_vmclock(self, path: &Path) -> Self {
         Self {
@@ -102,6 +147,12 @@ impl LinuxMachine {
 
     pub(crate) fn real() -> i64 {
         sys::realtime()
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `sys::count_early` is")]
+    pub(crate) fn count_early() -> i64 {
+        sys::count_early()
     }
 
     pub(crate) fn vmclock(&self) -> VmClockState {
@@ -215,6 +266,17 @@ impl Machine for LinuxMachine {
     }
 }
 
+/// Returns one more than the largest number of a list such as `0-3,8-11`.
+#[cfg(target_arch = "x86_64")]
+fn possible_in(list: &str) -> Option<u32> {
+    let ends = list.trim().split(',').map(|range| {
+        let (_, last) = range.split_once('-').unwrap_or((range, range));
+        last.parse::<u32>().ok()?.checked_add(1)
+    });
+    // One that cannot be read might be the largest.
+    ends.collect::<Option<Vec<u32>>>()?.into_iter().max()
+}
+
 /// Reads the name of the clocksource that the kernel keeps time by; nothing where it does not tell.
 fn clocksource_name(name: &mut [u8; 64]) -> &[u8] {
     let read = File::open(CLOCKSOURCE).and_then(|mut file| file.read(name));
@@ -286,6 +348,28 @@ mod tests {
         assert!(!shows_no_sleep(&folder));
         // A sysfs that has nothing to do with it.
         assert!(!shows_no_sleep(Path::new("/sys/kernel")));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_largest_possible_processor_is_found_in_a_list() {
+        assert_eq!(possible_in("0\n"), Some(1));
+        assert_eq!(possible_in("0-1\n"), Some(2));
+        assert_eq!(possible_in("0-3,8-11\n"), Some(12));
+        assert_eq!(possible_in("0,2,7"), Some(8));
+        for broken in ["", "\n", "0-", "0-x", "0-3,", "-1", "4294967295"] {
+            assert_eq!(possible_in(broken), None, "{broken}");
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_counter_tells_the_processor_that_the_kernel_names() {
+        if sys::sound_counter().is_ok() {
+            assert!(LinuxMachine::numbers_processors());
+            let (_, processor) = sys::count_on_processor();
+            assert!(processor < LinuxMachine::possible_processors().unwrap());
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod faults;
 mod jumps;
 mod remotes;
 mod reserves;
+#[cfg(target_os = "linux")]
+mod striping;
 mod threads;
 
 const fn millis(n: u64) -> Duration {

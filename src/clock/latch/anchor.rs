@@ -170,6 +170,15 @@ impl Anchor {
         self.counts_in(raw.saturating_sub(self.raw).saturating_sub(self.slack))
     }
 
+    /// Returns how many counts after the first one there can be, at most, when raw time reads `raw`.
+    pub(crate) fn most_counts_at(&self, raw: i64) -> i64 {
+        // It was rounded down when it was read, and is compared with a bound that was, too.
+        let gone = raw.saturating_sub(self.raw).saturating_add(1).max(0);
+        let counts =
+            (u128::from(gone.unsigned_abs()) << FRACTION).div_ceil(self.least.max(1).into());
+        i64::try_from(counts).unwrap_or(i64::MAX)
+    }
+
     #[allow(clippy::cast_possible_wrap, reason = "words, whatever they mean")]
     pub(crate) const fn to_words(self) -> [i64; Self::WORDS] {
         let (least, most) = (self.least as i64, self.most as i64);

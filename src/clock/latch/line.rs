@@ -240,6 +240,12 @@ impl Line {
         }
     }
 
+    /// Returns the last place at which it answers, so long after its base; negative if there is none.
+    #[inline]
+    pub(crate) const fn last(&self) -> i64 {
+        (self.span_and_state & !LOW) - 1
+    }
+
     /// The interval so long after its base; `elapsed` comes from [`elapsed`](Self::elapsed).
     ///
     /// `None` cannot happen: a floor above the latest end is a contradiction, and not published.

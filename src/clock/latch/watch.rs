@@ -109,6 +109,15 @@ impl CountWatch {
         strayed.wrapping_add(self.tolerance) as u64 <= (2 * self.tolerance) as u64
     }
 
+    /// Returns true if the last check is less than a window before this count.
+    #[allow(
+        clippy::cast_sign_loss,
+        reason = "what lies before the check shall seem huge"
+    )]
+    pub(in crate::clock) fn is_recent(&self, count: i64, checked: i64) -> bool {
+        (count.wrapping_sub(checked) as u64) < self.window.load(Ordering::Relaxed)
+    }
+
     /// Counts raw time by the counter, from a zero of its own.
     #[inline]
     #[allow(

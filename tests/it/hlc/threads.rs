@@ -52,7 +52,8 @@ fn four_threads(hlc: &HybridClock) {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), THREADS * EACH, "H8: a stamp was issued twice");
-    assert_eq!(all.last(), Some(&hlc.last()));
+    // An upper bound, once stamps were drawn without the word.
+    assert!(*all.last().unwrap() <= hlc.last());
 }
 
 #[test]
