@@ -2,7 +2,7 @@
 //!
 //! Threads that tick one clock take turns at its word, and each turn costs a transfer of a cache line. Where
 //! the clock goes through counts of the processor's counter (A6: the counts of all processors agree, never stand
-//! still and never run back) stamps can be told apart by time, and by who counted.
+//! still and never run back) stamps can be told apart by the time, and by the processor that counted.
 //!
 //! # Numbers
 //!
@@ -49,10 +49,10 @@
 //! that the judge read (A6): its stripe is not above the end of that count's unit, which the word was raised to
 //! before the later line could be drawn from; and stripes are above the word.
 //!
-//! *A stripe after the word.* Who learned of a word's stamp loads a word that is not below it, and takes a
-//! stripe only above that.
+//! *A stripe after the word.* A call that knows of one of the word's stamps loads a word that is not below it,
+//! and takes a stripe only above that.
 //!
-//! *The word after a stripe.* Let a call know of stripe `a`. Either the word was raised above `a`'s line by
+//! *The word after a stripe.* A call knows of stripe `a`. Either the word was raised above `a`'s line by
 //! then; or that line is the one kept here, and the call's count is later than the last count of `a`'s wait
 //! (A6), so the reach is a later unit than `a`'s. (Where the reach cannot be told from a count on the line, it
 //! is the unit *after* the last one that can have been drawn from.)
