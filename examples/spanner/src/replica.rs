@@ -1,0 +1,432 @@
+//! One replica of one shard: what its log made of it, and what is known of leases and safe time.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use epsilon_clock::Timestamp;
+use epsilon_clock::engine::{self, SafeTime};
+use epsilon_clock::lease::{LeaderTerm, LeaseBook, LeaseEntry, LogLease};
+use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::breaks::Break;
+use crate::log::{decode, encode};
+use crate::store::{Change, Loaded};
+use crate::types::{
+    Applied, Command, Key, Nanos, Outcome, Seen, Shard, Term, Transaction, TxnId, Types, Value,
+};
+
+pub fn stamp(nanos: Nanos) -> Timestamp {
+    Timestamp::from_unix_nanos(nanos)
+}
+
+pub fn term_of(id: &LogIdOf<Types>) -> LeaderTerm {
+    LeaderTerm {
+        term: id.leader_id.term,
+        leader: id.leader_id.node_id,
+    }
+}
+
+/// A transaction's part that waits for its outcome. It holds the locks of what it reads and writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    pub at: Nanos,
+    pub part: Transaction,
+    pub coordinator: Shard,
+    pub term: Term,
+}
+
+/// What is replicated.
+#[derive(Default)]
+pub struct State {
+    pub applied: Option<LogIdOf<Types>>,
+    pub membership: StoredMembershipOf<Types>,
+    pub book: LeaseBook,
+    pub versions: BTreeMap<Key, BTreeMap<Nanos, Value>>,
+    pub prepared: BTreeMap<TxnId, Prepared>,
+    /// Kept for good: a run is short, and a client may repeat a transaction however late.
+    pub outcomes: BTreeMap<TxnId, Outcome>,
+    /// When each prepared transaction was first seen by this process.
+    pub since: BTreeMap<TxnId, Instant>,
+}
+
+/// What the file keeps in one row, and changes with what it was made of in one transaction.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    applied: Option<LogIdOf<Types>>,
+    membership: StoredMembershipOf<Types>,
+    /// As `LeaseBook::to_be_bytes`.
+    book: Vec<u8>,
+    closed: Nanos,
+    floor: Nanos,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    kept: Kept,
+    versions: Vec<(Key, Nanos, Value)>,
+    prepared: Vec<(TxnId, Prepared)>,
+    outcomes: Vec<(TxnId, Outcome)>,
+}
+
+impl State {
+    /// What a read at a timestamp sees.
+    pub fn read_at(&self, keys: &[Key], at: Nanos) -> Vec<Seen> {
+        keys.iter()
+            .map(|key| {
+                let newest = self
+                    .versions
+                    .get(key)
+                    .and_then(|versions| versions.range(..=at).next_back());
+                let (version, value) = newest.map_or((0, 0), |(at, value)| (*at, *value));
+                Seen {
+                    key: *key,
+                    value,
+                    version,
+                }
+            })
+            .collect()
+    }
+
+    fn write(&mut self, part: &Transaction, at: Nanos, changes: &mut Vec<Change>) {
+        for (key, value) in &part.writes {
+            self.versions.entry(*key).or_default().insert(at, *value);
+            changes.push(Change::Version(*key, at, *value));
+        }
+    }
+
+    fn settle(
+        &mut self,
+        txn: TxnId,
+        outcome: Outcome,
+        changes: &mut Vec<Change>,
+    ) -> io::Result<()> {
+        changes.push(Change::Outcome(txn, encode(&outcome)?));
+        self.outcomes.insert(txn, outcome);
+        Ok(())
+    }
+}
+
+pub struct Replica {
+    state: Mutex<State>,
+    pub safe: SafeTime<TxnId>,
+    /// The same one, but in a node that breaks a rule of the floor.
+    pub sequencer: SafeTime<TxnId>,
+    /// What was drawn here and neither applied nor surely truncated.
+    pub drawn: Mutex<BTreeMap<Nanos, LeaderTerm>>,
+    pub lease: Mutex<LogLease>,
+    pub changed: Notify,
+    pub broken: Option<Break>,
+    /// Up to this index a node without a book knows no leases.
+    forgotten: u64,
+}
+
+fn other(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+impl Replica {
+    pub fn open(
+        loaded: &Loaded,
+        lease: LogLease,
+        broken: Option<Break>,
+        last: u64,
+    ) -> io::Result<Self> {
+        let mut state = State::default();
+        let mut safe = engine::Replica::default();
+        if let Some(bytes) = loaded.meta.get("applied") {
+            let kept: Kept = decode(bytes)?;
+            state.applied = kept.applied;
+            state.membership = kept.membership;
+            // A state without a book is refused: it is not "no lease".
+            state.book = LeaseBook::try_from(&kept.book[..]).map_err(other)?;
+            safe.closed = stamp(kept.closed);
+            safe.floor = stamp(kept.floor);
+        }
+        let forgets = broken == Some(Break::Book);
+        if forgets {
+            state.book = LeaseBook::default();
+        }
+        for (key, at, value) in &loaded.versions {
+            state.versions.entry(*key).or_default().insert(*at, *value);
+        }
+        for (txn, bytes) in &loaded.prepared {
+            let prepared: Prepared = decode(bytes)?;
+            safe.prepared.insert(*txn, stamp(prepared.at));
+            state.since.insert(*txn, Instant::now());
+            state.prepared.insert(*txn, prepared);
+        }
+        for (txn, bytes) in &loaded.outcomes {
+            state.outcomes.insert(*txn, decode(bytes)?);
+        }
+        let sequencer = safe.clone();
+        let safe = SafeTime::restore(safe);
+        let sequencer = match broken {
+            Some(Break::Promise | Break::Floor) => SafeTime::restore(sequencer),
+            _ => safe.clone(),
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            safe,
+            sequencer,
+            drawn: Mutex::default(),
+            lease: Mutex::new(lease),
+            changed: Notify::new(),
+            broken,
+            forgotten: if forgets { last } else { 0 },
+        })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn lease(&self) -> MutexGuard<'_, LogLease> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn drawn(&self) -> MutexGuard<'_, BTreeMap<Nanos, LeaderTerm>> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn breaks(&self, rule: Break) -> bool {
+        self.broken == Some(rule)
+    }
+
+    fn kept(&self, state: &State) -> Kept {
+        let replica = self.safe.replica();
+        Kept {
+            applied: state.applied,
+            membership: state.membership.clone(),
+            book: state.book.to_be_bytes().to_vec(),
+            closed: replica.closed.unix_nanos(),
+            floor: replica.floor.unix_nanos(),
+        }
+    }
+
+    /// The row that goes with the changes before it.
+    pub fn keep(&self, changes: &mut Vec<Change>) -> io::Result<()> {
+        let state = self.state();
+        changes.push(Change::Meta("applied", encode(&self.kept(&state))?));
+        Ok(())
+    }
+
+    /// Everything, as of what was applied last.
+    pub fn whole(
+        &self,
+    ) -> io::Result<(Option<LogIdOf<Types>>, StoredMembershipOf<Types>, Vec<u8>)> {
+        let state = self.state();
+        let versions = state
+            .versions
+            .iter()
+            .flat_map(|(key, versions)| versions.iter().map(|(at, value)| (*key, *at, *value)));
+        let whole = Whole {
+            kept: self.kept(&state),
+            versions: versions.collect(),
+            prepared: state.prepared.clone().into_iter().collect(),
+            outcomes: state.outcomes.clone().into_iter().collect(),
+        };
+        Ok((state.applied, state.membership.clone(), encode(&whole)?))
+    }
+
+    /// Takes another replica's state in place of its own, and returns what the file has to be told.
+    pub fn install(&self, bytes: &[u8]) -> io::Result<Vec<Change>> {
+        let whole: Whole = decode(bytes)?;
+        let mut changes = vec![Change::Clear];
+        let mut state = self.state();
+        let mut book = LeaseBook::try_from(&whole.kept.book[..]).map_err(other)?;
+        if self.breaks(Break::Book) {
+            book = state.book;
+        }
+        *state = State {
+            applied: whole.kept.applied,
+            membership: whole.kept.membership.clone(),
+            book,
+            ..State::default()
+        };
+        for (key, at, value) in whole.versions {
+            state.versions.entry(key).or_default().insert(at, value);
+            changes.push(Change::Version(key, at, value));
+        }
+        for safe in [&self.safe, &self.sequencer] {
+            for txn in safe.replica().prepared.keys() {
+                safe.apply_abort(txn);
+            }
+        }
+        for (txn, prepared) in whole.prepared {
+            for safe in [&self.safe, &self.sequencer] {
+                // What is closed comes last: until then each of these is above it.
+                let _ = safe.apply_prepare(txn, stamp(prepared.at));
+            }
+            changes.push(Change::Prepared(txn, Some(encode(&prepared)?)));
+            state.since.insert(txn, Instant::now());
+            state.prepared.insert(txn, prepared);
+        }
+        for (txn, outcome) in whole.outcomes {
+            changes.push(Change::Outcome(txn, encode(&outcome)?));
+            state.outcomes.insert(txn, outcome);
+        }
+        for safe in [&self.safe, &self.sequencer] {
+            let _ = safe.apply_drawn(stamp(whole.kept.closed));
+            safe.apply_commit(&TxnId::MAX, stamp(whole.kept.floor));
+        }
+        changes.push(Change::Meta("applied", encode(&self.kept(&state))?));
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(changes)
+    }
+
+    /// Applies an entry; what it comes to is the same on every replica.
+    pub fn apply(
+        &self,
+        id: LogIdOf<Types>,
+        command: Option<Command>,
+        changes: &mut Vec<Change>,
+    ) -> io::Result<Applied> {
+        let term = term_of(&id);
+        // State and safe time change under one lock, so that readers see both at one index.
+        let mut state = self.state();
+        state.applied = Some(id);
+        let applied = match command {
+            None => Applied::Done,
+            Some(Command::Lease(bytes)) => {
+                let entry = LeaseEntry::try_from(&bytes[..]).map_err(other)?;
+                if id.index > self.forgotten {
+                    state.book.apply(&entry, term);
+                }
+                self.lease().applied(&entry, term);
+                Applied::Done
+            }
+            Some(Command::Abort { txn }) => {
+                if !state.outcomes.contains_key(&txn) {
+                    state.settle(txn, Outcome::Aborted, changes)?;
+                }
+                Applied::Done
+            }
+            Some(Command::Resolve { txn, at }) => {
+                self.resolve(&mut state, txn, at, changes)?;
+                Applied::Done
+            }
+            Some(drawn) => {
+                let mut in_flight = self.drawn();
+                let (Command::Promise { term: own, at }
+                | Command::Commit { term: own, at, .. }
+                | Command::Prepare { term: own, at, .. }) = drawn
+                else {
+                    return Err(other("an entry of a kind that is not drawn"));
+                };
+                in_flight.remove(&at);
+                drop(in_flight);
+                if own == Term::from(term) {
+                    self.apply_drawn(&mut state, drawn, at, changes)?
+                } else {
+                    self.sequencer.truncated(stamp(at));
+                    Applied::Refused("drawn in another term".into())
+                }
+            }
+        };
+        drop(state);
+        // Any entry of the own term stands behind its noop.
+        self.lease().noop_applied(term);
+        self.changed.notify_waiters();
+        Ok(applied)
+    }
+
+    fn apply_drawn(
+        &self,
+        state: &mut State,
+        command: Command,
+        at: Nanos,
+        changes: &mut Vec<Change>,
+    ) -> io::Result<Applied> {
+        let promises = matches!(command, Command::Promise { .. });
+        if self.breaks(Break::Floor) || (self.breaks(Break::Promise) && !promises) {
+            let _ = self.sequencer.apply_drawn(stamp(at));
+        }
+        // Where T-1 or T-7 is broken, what T-2 would refuse goes through.
+        let lenient = matches!(self.broken, Some(Break::Draw | Break::Promise));
+        let refused = |error: engine::OutOfOrder| Ok(Applied::Refused(error.to_string()));
+        match command {
+            Command::Prepare {
+                part,
+                coordinator,
+                term,
+                ..
+            } => {
+                let txn = part.id;
+                let known = state.prepared.contains_key(&txn) || state.outcomes.contains_key(&txn);
+                let closed = if known {
+                    self.safe.apply_drawn(stamp(at))
+                } else {
+                    self.safe.apply_prepare(txn, stamp(at))
+                };
+                if let (Err(error), false) = (closed, lenient) {
+                    return refused(error);
+                }
+                if !known {
+                    let prepared = Prepared {
+                        at,
+                        part,
+                        coordinator,
+                        term,
+                    };
+                    changes.push(Change::Prepared(txn, Some(encode(&prepared)?)));
+                    state.since.insert(txn, Instant::now());
+                    state.prepared.insert(txn, prepared);
+                }
+            }
+            Command::Commit { part, read, .. } => {
+                if let (Err(error), false) = (self.safe.apply_drawn(stamp(at)), lenient) {
+                    return refused(error);
+                }
+                // What was decided first stays so.
+                if let Some(before) = state.outcomes.get(&part.id) {
+                    return Ok(Applied::Refused(format!("it is decided: {before:?}")));
+                }
+                state.write(&part, at, changes);
+                state.settle(part.id, Outcome::Committed { at, read }, changes)?;
+            }
+            _ => {
+                if let (Err(error), false) = (self.safe.apply_drawn(stamp(at)), lenient) {
+                    return refused(error);
+                }
+            }
+        }
+        Ok(Applied::Done)
+    }
+
+    fn resolve(
+        &self,
+        state: &mut State,
+        txn: TxnId,
+        at: Option<Nanos>,
+        changes: &mut Vec<Change>,
+    ) -> io::Result<()> {
+        let Some(prepared) = state.prepared.remove(&txn) else {
+            return Ok(());
+        };
+        state.since.remove(&txn);
+        changes.push(Change::Prepared(txn, None));
+        let outcome = match at {
+            Some(at) => {
+                state.write(&prepared.part, at, changes);
+                self.safe.apply_commit(&txn, stamp(at));
+                if self.breaks(Break::Promise) {
+                    self.sequencer.apply_commit(&txn, stamp(at));
+                }
+                Outcome::Committed {
+                    at,
+                    read: Vec::new(),
+                }
+            }
+            None => {
+                self.safe.apply_abort(&txn);
+                Outcome::Aborted
+            }
+        };
+        state.settle(txn, outcome, changes)
+    }
+}
