@@ -349,9 +349,82 @@ impl Workload {
         None
     }
 
+    /// What a client does at a moment that the test chooses: a read at one node, by its lease.
+    pub async fn read_by_lease(&self, node: usize, shard: Shard, ahead_ms: u32) -> bool {
+        let _open = self.open.read().await;
+        let keys = vec![Key::from(shard), Key::from(shard) + Key::from(SHARDS)];
+        let how = How::Lease(ahead_ms);
+        let mut connections = Connections::new();
+        self.read(&mut connections, CLIENTS + 1, node, keys, how)
+            .await
+            .is_some()
+    }
+
+    /// And a write of the keys that it read, asked of other nodes until one carries it out.
+    pub async fn write(&self, node: usize, shard: Shard, number: u64) {
+        let _open = self.open.read().await;
+        let id = (CLIENTS as u64 + 1) << 32 | number;
+        let txn = Transaction {
+            id,
+            reads: Vec::new(),
+            writes: vec![(Key::from(shard), id << 2)],
+        };
+        let mut connections = Connections::new();
+        connections.leaders[usize::from(shard)] = node;
+        self.transact(&mut connections, CLIENTS + 1, txn).await;
+    }
+
     /// Reads the state once more when all clients have ended.
     pub async fn last_cut(&self) -> bool {
         self.cut(&mut Connections::new()).await.is_some()
+    }
+
+    /// Asks once more for every transaction that was acknowledged, and returns those that are not committed at
+    /// the timestamp that the client was told, and how many were asked for.
+    pub async fn lost(&self, history: &[Op]) -> (Vec<String>, usize) {
+        let (mut lost, mut asked) = (Vec::new(), 0);
+        let mut connections = Connections::new();
+        for op in history {
+            let What::Commit {
+                id,
+                at,
+                read,
+                writes,
+            } = &op.what
+            else {
+                continue;
+            };
+            let txn = Transaction {
+                id: *id,
+                reads: read.iter().map(|seen| seen.key).collect(),
+                writes: writes.clone(),
+            };
+            let shard = usize::from(txn.coordinator());
+            asked += 1;
+            let mut answer = None;
+            for _ in 0..50 {
+                let node = connections.leaders[shard];
+                let order = Order::Transact(txn.clone());
+                match self.ask(&mut connections, node, &order).await {
+                    Ok(Reply::Refused(_, leader)) => {
+                        connections.leaders[shard] = next(node, leader);
+                        sleep(Duration::from_millis(20)).await;
+                    }
+                    Ok(told) => {
+                        answer = Some(told);
+                        break;
+                    }
+                    Err(_) => connections.leaders[shard] = next(node, None),
+                }
+            }
+            match answer {
+                Some(Reply::Committed { at: now, .. }) if now == *at => {}
+                other => lost.push(format!(
+                    "transaction {id} was acknowledged at {at}, and is now {other:?}"
+                )),
+            }
+        }
+        (lost, asked)
     }
 }
 

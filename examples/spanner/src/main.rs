@@ -15,9 +15,12 @@ mod history;
 mod locks;
 mod log;
 mod machine;
+#[cfg(test)]
+mod mutants;
 mod nemesis;
 mod network;
 mod node;
+mod picture;
 mod plan;
 mod read;
 mod replica;
@@ -47,12 +50,14 @@ A small Spanner: 3 processes, 3 shards, transactions across them, faults, and tw
   --seconds N      how long each lasts (20)
   --epsilon MS     what the clocks say they may be off by (1); without it a row each for 0.1, 1 and 5
   --faults         kill -9, SIGSTOP, partitions, steps, slews, liars, and all killed at once
+  --kill-all       all nodes killed at once, at one named point after the other, unsynced writes forgotten
   --break RULE     breaks one rule, and stops at the first of 5 seeds in which a judge finds it:
                    draw, prepared, rebuilt, silence, beyond, ahead, promise, floor, answer, again, book
   --keep RULE      what makes that rule show, with the rule kept: no judge may find anything
   --fdatasync      waits for the disk, too
   --history FILE   writes the last history, as JSON
   --edn FILE       writes the last history, as Jepsen's EDN
+  --svg FILE       draws where the time of commits went
 
 It exits with 0 if both judges are content (with --break: if one is not), with 1 otherwise, and with 64 for
 arguments that it does not know.";
@@ -63,12 +68,13 @@ struct Options {
     from: Option<u64>,
     seconds: Option<u64>,
     epsilon_us: Option<u64>,
-    faults: bool,
+    faults: Option<Faults>,
     broken: Option<Break>,
     kept: Option<Break>,
     fdatasync: bool,
     history: Option<String>,
     edn: Option<String>,
+    svg: Option<String>,
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
@@ -92,12 +98,14 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
                 }
                 options.epsilon_us = Some((ms * 1_000.0) as u64);
             }
-            "--faults" => options.faults = true,
+            "--faults" => options.faults = Some(Faults::All),
+            "--kill-all" => options.faults = Some(Faults::KillAll),
             "--break" => options.broken = Some(rule(value()?)?),
             "--keep" => options.kept = Some(rule(value()?)?),
             "--fdatasync" => options.fdatasync = true,
             "--history" => options.history = Some(value()?),
             "--edn" => options.edn = Some(value()?),
+            "--svg" => options.svg = Some(value()?),
             other => return Err(format!("unknown argument: {other}")),
         }
     }
@@ -128,11 +136,7 @@ async fn good(options: &Options) -> Result<bool, Failure> {
         let mut row = Row::new(epsilon_us);
         for seed in first..first + options.seeds.unwrap_or(1) {
             let plan = Plan {
-                faults: if options.faults {
-                    Faults::All
-                } else {
-                    Faults::None
-                },
+                faults: options.faults.unwrap_or(Faults::None),
                 fdatasync: options.fdatasync,
                 ..Plan::new(seed, options.seconds.unwrap_or(20), epsilon_us)
             };
@@ -147,6 +151,9 @@ async fn good(options: &Options) -> Result<bool, Failure> {
         }
         good &= row.costly() == 0;
         rows.push(row);
+    }
+    if let (Some(path), Some(row)) = (&options.svg, rows.last()) {
+        std::fs::write(path, picture::draw(row))?;
     }
     report::head();
     for row in &rows {

@@ -47,7 +47,7 @@ impl Nemesis {
     /// Lets faults happen until the time is over, and mends everything.
     pub async fn run(&mut self, cluster: &mut Cluster, until: Duration) -> io::Result<()> {
         let began = Instant::now();
-        let mut last = 0;
+        let (mut last, mut turn) = (0, 0);
         while began.elapsed() < until {
             match self.plan.faults {
                 Faults::None => sleep(MS(100)).await,
@@ -62,6 +62,14 @@ impl Nemesis {
                     sleep(MS(1_500)).await;
                     if began.elapsed() < until {
                         self.restart_both(cluster).await?;
+                    }
+                }
+                Faults::KillAll => {
+                    sleep(MS(1_500)).await;
+                    if began.elapsed() < until {
+                        let point = Point::ALL[turn % Point::ALL.len()];
+                        turn += 1;
+                        self.kill_all(cluster, point).await?;
                     }
                 }
                 Faults::All => {
@@ -119,7 +127,10 @@ impl Nemesis {
                 self.note("slew");
             }
             7 => self.liar(cluster, node).await?,
-            _ => self.kill_all(cluster).await?,
+            _ => {
+                let point = Point::ALL[usize::try_from(self.random.below(4)).unwrap_or(0)];
+                self.kill_all(cluster, point).await?;
+            }
         }
         Ok(())
     }
@@ -167,16 +178,16 @@ impl Nemesis {
     }
 
     /// One dies at a point of the program, and with it the others; what was not synced is forgotten.
-    async fn kill_all(&mut self, cluster: &mut Cluster) -> io::Result<()> {
-        let turn = usize::try_from(self.random.below(4)).unwrap_or(0);
-        let point = Point::ALL[turn];
-        let node = self.node();
-        cluster.tell(node, Order::DieAt(point)).await;
-        let armed = Instant::now();
-        while !cluster.is_dead(node) && armed.elapsed() < MS(1_500) {
-            sleep(MS(1)).await;
+    async fn kill_all(&mut self, cluster: &mut Cluster, point: Point) -> io::Result<()> {
+        for node in 1..=NODES {
+            cluster.tell(node, Order::DieAt(point)).await;
         }
-        let died = cluster.is_dead(node);
+        let armed = Instant::now();
+        let mut died = false;
+        while !died && armed.elapsed() < MS(1_500) {
+            sleep(MS(1)).await;
+            died = (1..=NODES).any(|node| cluster.is_dead(node));
+        }
         for node in 1..=NODES {
             cluster.kill(node);
         }
@@ -195,32 +206,31 @@ impl Nemesis {
         Ok(())
     }
 
-    /// A leader is cut off, and both others are killed and restarted while its lease runs.
+    /// A leader reads nearly a second ahead within its lease, and is cut off; both others are killed, restarted,
+    /// and asked to write what it read.
     async fn restart_both(&mut self, cluster: &mut Cluster) -> io::Result<()> {
-        let node = self.node();
-        cluster.cut(node, true, true).await;
+        let shard = Shard::try_from(self.random.below(u64::from(SHARDS))).unwrap_or(0);
+        let Some(node) = cluster.leaders().await[usize::from(shard)] else {
+            return Ok(());
+        };
         let others: Vec<u64> = (1..=NODES).filter(|other| *other != node).collect();
+        let place = |node: u64| usize::try_from(node - 1).unwrap_or(0);
+        let workload = Arc::clone(&self.workload);
+        let ahead = self.plan.ahead_ms;
+        if !workload.read_by_lease(place(node), shard, ahead).await {
+            return Ok(());
+        }
         for other in &others {
             cluster.kill(*other);
         }
+        cluster.cut(node, false, true).await;
         for other in &others {
             cluster.restart(*other)?;
         }
-        // Those two have forgotten that they dropped what they sent.
-        for other in &others {
-            for _ in 0..40 {
-                if cluster
-                    .tell(*other, Order::Block(node, true))
-                    .await
-                    .is_some()
-                {
-                    break;
-                }
-                sleep(MS(10)).await;
-            }
-        }
-        sleep(MS(self.plan.delta_ms)).await;
-        cluster.cut(node, true, false).await;
+        let number = self.random.below(1 << 30);
+        let write = workload.write(place(others[0]), shard, number);
+        let _ = tokio::time::timeout(MS(self.plan.delta_ms + 4_000), write).await;
+        cluster.cut(node, false, false).await;
         sleep(MS(1_500)).await;
         self.note("both others restarted");
         Ok(())

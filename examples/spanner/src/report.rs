@@ -19,7 +19,7 @@ fn ms(micros: u64) -> f64 {
 
 /// The figures of one epsilon, over all its runs.
 pub struct Row {
-    epsilon_us: u64,
+    pub epsilon_us: u64,
     runs: Vec<Outcome>,
 }
 
@@ -63,10 +63,11 @@ impl Row {
         format!("{} = {} + {}", quantiles(2), quantiles(0), quantiles(1))
     }
 
-    /// The median of a commit, from the draw to the answer, in µs.
-    pub fn median(&self, across: bool) -> u64 {
-        let all = self.phases(across);
-        quantile(all.iter().map(|phases| spans(phases)[2]).collect(), 50)
+    /// The commit in the middle of all of one shard, or of several, by its length since the draw.
+    pub fn typical(&self, across: bool) -> Option<Phases> {
+        let mut all = self.phases(across);
+        all.sort_by_key(|phases| spans(phases)[2]);
+        all.get(all.len() / 2).copied()
     }
 
     fn reads(&self, which: fn(&Outcome) -> &Vec<u64>) -> String {
@@ -149,6 +150,7 @@ pub fn line(name: &str, run: &Outcome) {
         run.open,
         run.prepared
             .map_or("unknown".into(), |left| left.to_string()),
+        run.asked,
     );
     if !run.faults.counts.is_empty() {
         println!("  faults: {:?}", run.faults.counts);

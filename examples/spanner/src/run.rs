@@ -30,6 +30,8 @@ pub struct Outcome {
     /// What was left prepared at the end; none if a node did not say.
     pub prepared: Option<usize>,
     pub last_cut: bool,
+    /// Acknowledged transactions that were asked for again in the end.
+    pub asked: usize,
 }
 
 impl Outcome {
@@ -78,14 +80,17 @@ pub async fn run(plan: &Plan) -> io::Result<Outcome> {
     let seconds = workload.began.elapsed().as_secs_f64();
     let prepared = settled(&cluster).await;
     let last_cut = workload.last_cut().await;
-    drop(cluster);
     let history = workload.history();
+    // What the judges see of a key is its last write; every other one is asked for by name.
+    let (lost, asked) = workload.lost(&history).await;
+    drop(cluster);
     let open = history
         .iter()
         .filter(|op| !matches!(op.what, What::Read { .. }) && op.call <= over && op.ret > over);
     let ended = open.clone().filter(|op| op.ret <= over + last).count();
     let open = open.count();
-    let wrong = witness::judge(&history);
+    let mut wrong = witness::judge(&history);
+    wrong.extend(lost);
     let (rejected, unjudged) = wgl::judge(&history);
     let figures = std::mem::take(
         &mut *workload
@@ -106,6 +111,7 @@ pub async fn run(plan: &Plan) -> io::Result<Outcome> {
         ended,
         prepared,
         last_cut,
+        asked,
     })
 }
 
