@@ -57,6 +57,8 @@ pub struct Workload {
 struct Connections {
     streams: Vec<Option<TcpStream>>,
     leaders: Vec<usize>,
+    /// A node that is not asked, whatever others say.
+    avoid: Option<usize>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -68,6 +70,7 @@ impl Connections {
         Self {
             streams: (0..NODES).map(|_| None).collect(),
             leaders: (0..usize::from(SHARDS)).collect(),
+            avoid: None,
         }
     }
 }
@@ -135,7 +138,10 @@ impl Workload {
         let (shard, shards) = (usize::from(txn.coordinator()), txn.shards().len());
         let order = Order::Transact(txn.clone());
         loop {
-            let node = connections.leaders[shard];
+            let mut node = connections.leaders[shard];
+            if connections.avoid == Some(node) {
+                node = next(node, None);
+            }
             match self.ask(connections, node, &order).await {
                 Ok(Reply::Committed { at, read, phases }) => {
                     let ret = self.now();
@@ -360,8 +366,15 @@ impl Workload {
             .is_some()
     }
 
+    /// Notes that such a write's outcome is not known.
+    pub fn gave_up(&self, shard: Shard, number: u64) {
+        let id = (CLIENTS as u64 + 1) << 32 | number;
+        let writes = vec![(Key::from(shard), id << 2)];
+        self.note(CLIENTS + 1, self.now(), NEVER, What::Open { id, writes });
+    }
+
     /// And a write of the keys that it read, asked of other nodes until one carries it out.
-    pub async fn write(&self, node: usize, shard: Shard, number: u64) {
+    pub async fn write(&self, avoid: usize, shard: Shard, number: u64) {
         let _open = self.open.read().await;
         let id = (CLIENTS as u64 + 1) << 32 | number;
         let txn = Transaction {
@@ -370,7 +383,7 @@ impl Workload {
             writes: vec![(Key::from(shard), id << 2)],
         };
         let mut connections = Connections::new();
-        connections.leaders[usize::from(shard)] = node;
+        connections.avoid = Some(avoid);
         self.transact(&mut connections, CLIENTS + 1, txn).await;
     }
 

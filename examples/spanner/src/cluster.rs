@@ -82,7 +82,7 @@ impl Cluster {
                 fdatasync: plan.fdatasync,
                 broken: plan.broken,
                 heartbeat_ms: 60,
-                election_ms: plan.election_ms,
+                election_ms: (300, 600),
                 delta_ms: plan.delta_ms,
                 offset_us: plan.offsets_us[place(node)],
                 epsilon_us: plan.epsilon_us,

@@ -100,3 +100,44 @@ pub fn edn(history: &[Op]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_operation_is_called_and_answered_once() {
+        let seen = vec![Seen {
+            key: 3,
+            value: 0,
+            version: 0,
+        }];
+        let commit = Op {
+            client: 1,
+            call: 10,
+            ret: 30,
+            what: What::Commit {
+                id: 7,
+                at: 1,
+                read: seen,
+                writes: vec![(4, 5)],
+            },
+        };
+        let open = Op {
+            client: 2,
+            call: 20,
+            ret: NEVER,
+            what: What::Open {
+                id: 8,
+                writes: vec![(4, 6)],
+            },
+        };
+        let expected = "\
+{:type :invoke, :f :txn, :value [[:r 3 nil] [:w 4 5]], :process 1, :time 10}
+{:type :invoke, :f :txn, :value [[:w 4 6]], :process 2, :time 20}
+{:type :ok, :f :txn, :value [[:r 3 nil] [:w 4 5]], :process 1, :time 30}
+{:type :info, :f :txn, :value [[:w 4 6]], :process 2, :time 20}
+";
+        assert_eq!(edn(&[commit, open]), expected);
+    }
+}

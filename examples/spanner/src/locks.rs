@@ -74,7 +74,7 @@ fn conflicts(
     part: &Transaction,
     term: Term,
 ) -> bool {
-    // By the number of the attempt, not of the transaction: two attempts of one exclude each other too.
+    // Two attempts of one transaction exclude each other too.
     if held
         .values()
         .any(|other| other.touches(part) || other.id == part.id)

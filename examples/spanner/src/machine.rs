@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
-use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 
 use crate::breaks::Point;
 use crate::death::Death;
@@ -20,18 +20,6 @@ pub struct Machine {
     pub replica: Arc<Replica>,
     pub store: Store,
     pub death: Arc<Death>,
-}
-
-impl Machine {
-    /// Made anew each time: what is applied is on its way to the file, ahead of whatever is purged for it.
-    fn snapshot(&self) -> io::Result<SnapshotOf<Types, Vec<u8>>> {
-        let (last_log_id, last_membership, snapshot) = self.replica.whole()?;
-        let meta = SnapshotMetaOf::<Types> {
-            last_log_id,
-            last_membership,
-        };
-        Ok(Snapshot { meta, snapshot })
-    }
 }
 
 impl RaftStateMachine<Types> for Machine {
@@ -90,7 +78,8 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<Types, Vec<u8>>>> {
-        let snapshot = self.snapshot()?;
+        // Made anew each time: what is applied is on its way to the file, ahead of whatever is purged for it.
+        let snapshot = self.replica.snapshot()?;
         Ok(snapshot.meta.last_log_id.is_some().then_some(snapshot))
     }
 }
@@ -99,6 +88,6 @@ impl RaftSnapshotBuilder<Types> for Machine {
     type SnapshotData = Vec<u8>;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, Vec<u8>>> {
-        self.snapshot()
+        self.replica.snapshot()
     }
 }

@@ -90,7 +90,8 @@ fn take_back(history: &mut [Op], index: usize, of: impl Fn(&Op, &Op) -> bool) ->
         writer.is_some_and(|writer| of(&history[index], &history[writer]))
             && before(history, *one).is_some()
     })?;
-    let old = before(history, seen(&mut history[index])[place])?;
+    let one = seen(&mut history[index])[place];
+    let old = before(history, one)?;
     seen(&mut history[index])[place] = old;
     Some(())
 }

@@ -28,6 +28,9 @@ pub struct Done {
     pub over: u64,
 }
 
+/// How far ahead a leader reads that is about to be cut off: less than half of its lease.
+const FAR_AHEAD_MS: u32 = 3_500;
+
 pub struct Nemesis {
     pub plan: Plan,
     pub workload: Arc<Workload>,
@@ -206,7 +209,7 @@ impl Nemesis {
         Ok(())
     }
 
-    /// A leader reads nearly a second ahead within its lease, and is cut off; both others are killed, restarted,
+    /// A leader reads far ahead within its lease, and is cut off; both others are killed, restarted,
     /// and asked to write what it read.
     async fn restart_both(&mut self, cluster: &mut Cluster) -> io::Result<()> {
         let shard = Shard::try_from(self.random.below(u64::from(SHARDS))).unwrap_or(0);
@@ -216,8 +219,10 @@ impl Nemesis {
         let others: Vec<u64> = (1..=NODES).filter(|other| *other != node).collect();
         let place = |node: u64| usize::try_from(node - 1).unwrap_or(0);
         let workload = Arc::clone(&self.workload);
-        let ahead = self.plan.ahead_ms;
-        if !workload.read_by_lease(place(node), shard, ahead).await {
+        if !workload
+            .read_by_lease(place(node), shard, FAR_AHEAD_MS)
+            .await
+        {
             return Ok(());
         }
         for other in &others {
@@ -228,8 +233,13 @@ impl Nemesis {
             cluster.restart(*other)?;
         }
         let number = self.random.below(1 << 30);
-        let write = workload.write(place(others[0]), shard, number);
-        let _ = tokio::time::timeout(MS(self.plan.delta_ms + 4_000), write).await;
+        let write = workload.write(place(node), shard, number);
+        if tokio::time::timeout(MS(self.plan.delta_ms + 4_000), write)
+            .await
+            .is_err()
+        {
+            workload.gave_up(shard, number);
+        }
         cluster.cut(node, false, false).await;
         sleep(MS(1_500)).await;
         self.note("both others restarted");

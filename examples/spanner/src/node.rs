@@ -53,7 +53,7 @@ pub struct Settings {
 
 impl Settings {
     pub fn tell_after(&self, txn: TxnId) -> Duration {
-        if self.slow_tell_ms == 0 || txn % 2 == 0 {
+        if self.slow_tell_ms == 0 || txn.is_multiple_of(2) {
             return Duration::ZERO;
         }
         Duration::from_millis(txn.wrapping_mul(0x9e37_79b9) % self.slow_tell_ms)

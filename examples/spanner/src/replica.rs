@@ -8,7 +8,8 @@ use std::time::Instant;
 use epsilon_clock::Timestamp;
 use epsilon_clock::engine::{self, SafeTime};
 use epsilon_clock::lease::{LeaderTerm, LeaseBook, LeaseEntry, LogLease};
-use openraft::type_config::alias::{LogIdOf, StoredMembershipOf};
+use openraft::Snapshot;
+use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -215,9 +216,7 @@ impl Replica {
     }
 
     /// Everything, as of what was applied last.
-    pub fn whole(
-        &self,
-    ) -> io::Result<(Option<LogIdOf<Types>>, StoredMembershipOf<Types>, Vec<u8>)> {
+    pub fn snapshot(&self) -> io::Result<SnapshotOf<Types, Vec<u8>>> {
         let state = self.state();
         let versions = state
             .versions
@@ -229,7 +228,14 @@ impl Replica {
             prepared: state.prepared.clone().into_iter().collect(),
             outcomes: state.outcomes.clone().into_iter().collect(),
         };
-        Ok((state.applied, state.membership.clone(), encode(&whole)?))
+        let meta = SnapshotMetaOf::<Types> {
+            last_log_id: state.applied,
+            last_membership: state.membership.clone(),
+        };
+        Ok(Snapshot {
+            meta,
+            snapshot: encode(&whole)?,
+        })
     }
 
     /// Takes another replica's state in place of its own, and returns what the file has to be told.

@@ -134,7 +134,7 @@ pub fn line(name: &str, run: &Outcome) {
     let figures = &run.figures;
     println!(
         "{name}: {} operations, {} commits, {} aborted; refused reads {:?}; witness: {} wrong; WGL rejects {} of {} \
-         windows{}; {} of {} ended after the last fault; prepared at the end: {}",
+         windows{}; {} of {} ended after the last fault; prepared at the end: {}; {} acknowledged ones asked for again",
         run.history.len(),
         figures.commits.len(),
         figures.aborted,

@@ -46,8 +46,7 @@ impl Node {
     ) -> Result<Reply, String> {
         let arrived = Instant::now();
         let admitted = group.admit()?;
-        // Looked for after the gate: what earlier terms decided is applied by now. Where C-4 is broken,
-        // it is the outcome in the log that is told, by whichever replica, and nothing is waited for.
+        // Looked for after the gate: what earlier terms decided is applied by now.
         let known = |txn| group.replica.state().outcomes.get(txn).cloned();
         if self.breaks(Break::Again)
             && let Some(Outcome::Committed { at, read }) = known(&txn.id)
