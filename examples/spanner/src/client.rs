@@ -338,6 +338,11 @@ impl Workload {
             sleep(PAUSE).await;
             let _alone = self.open.write().await;
             self.cut(&mut connections).await;
+            let seconds = self.now() / 1_000_000_000;
+            if seconds % 10 < PAUSE.as_secs() {
+                let operations = lock(&self.history).len();
+                eprintln!("  {seconds:4}   s  {operations} operations so far");
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ fn start(settings: &Settings) -> io::Result<Child> {
     let settings = serde_json::to_string(settings)?;
     Command::new(std::env::current_exe()?)
         .args(["--node", &settings])
+        // Held open for as long as this process lives: a node ends with it.
+        .stdin(Stdio::piped())
         .spawn()
 }
 

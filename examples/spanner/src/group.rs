@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::breaks::Break;
 use crate::locks::Locks;
 use crate::replica::{Replica, stamp};
-use crate::types::{Applied, Command, Nanos, Raft, Shard, Term, TxnId, Types};
+use crate::types::{Applied, Command, NODES, Nanos, Raft, Shard, Term, TxnId, Types};
 
 type LeaderId = CommittedLeaderIdOf<Types>;
 type Responder = ProgressResponder<Types, ClientWriteResult<Types>>;
@@ -252,16 +252,34 @@ impl Group {
     /// Follows the leadership: notes it, takes the lease, renews it, and closes the shard when it is idle.
     pub async fn lead(self: Arc<Self>, serves: impl Fn() -> bool + Send) {
         let mut closed_at = Instant::now();
+        let mut served_at = Instant::now();
+        let mut turn = 0_u8;
         let mut cleaned = LeaderTerm::default();
         loop {
             sleep(Duration::from_millis(5)).await;
-            let leader = match self.raft.as_leader() {
-                Ok(leader) if serves() => leader,
-                _ => {
-                    self.replica.lease().deposed();
+            let Ok(leader) = self.raft.as_leader() else {
+                self.replica.lease().deposed();
+                served_at = Instant::now();
+                continue;
+            };
+            let vouched = serves();
+            if vouched && self.clock.now().is_ok() {
+                served_at = Instant::now();
+            } else if !vouched || served_at.elapsed() >= PROMISE {
+                // Without a clock nothing can be read or proposed: another node is to lead.
+                self.replica.lease().deposed();
+                if served_at.elapsed() < PROMISE {
                     continue;
                 }
-            };
+                let others = (1..=NODES).filter(|node| *node != leader.leader_id().node_id);
+                let to = others.cycle().nth(usize::from(turn % 2));
+                turn = turn.wrapping_add(1);
+                if let Some(to) = to {
+                    let _ = self.raft.trigger().transfer_leader(to).await;
+                }
+                served_at = Instant::now();
+                continue;
+            }
             let id = leader.to_committed_leader_id();
             let term = LeaderTerm {
                 term: id.term,

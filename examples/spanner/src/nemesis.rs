@@ -44,6 +44,8 @@ impl Nemesis {
     }
 
     fn note(&mut self, kind: &'static str) {
+        // Progress, for a person who watches.
+        eprintln!("  {:6.1} s  {kind}", self.workload.now() as f64 / 1e9);
         *self.done.counts.entry(kind).or_default() += 1;
     }
 

@@ -89,13 +89,24 @@ impl Node {
 
     /// Reads at `latest`: waits until each shard is closed up to it, and asks its leader to close it.
     async fn strong(self: &Arc<Self>, keys: &[Key], at: Nanos) -> Result<Vec<Seen>, String> {
-        let mut seen = Vec::new();
-        for (shard, keys) in by_shard(keys) {
-            if let Ok(ready) = self.at(&keys, at) {
-                seen.extend(ready);
-                continue;
+        let parts = by_shard(keys);
+        // One message to the leader of each shard that is not closed up to there, all at once.
+        let close = |shard: Shard| {
+            let open = parts
+                .iter()
+                .any(|(part, keys)| *part == shard && self.at(keys, at).is_err());
+            async move {
+                match open {
+                    true => self.ask_leader(shard, Request::Close(at), PATIENCE).await,
+                    false => None,
+                }
             }
-            let asked = self.ask_leader(shard, Request::Close(at), PATIENCE).await;
+        };
+        let (first, second, third) = tokio::join!(close(0), close(1), close(2));
+        let asked = [first, second, third];
+        let mut seen = Vec::new();
+        for (shard, keys) in parts {
+            let asked = &asked[usize::from(shard)];
             let replica = &self.group(shard).replica;
             if self.settings.broken == Some(Break::Ahead) && matches!(asked, Some(Answer::Done)) {
                 seen.extend(replica.state().read_at(&keys, at));

@@ -257,16 +257,26 @@ impl Replica {
             state.versions.entry(key).or_default().insert(at, value);
             changes.push(Change::Version(key, at, value));
         }
+        let mut prepared = whole.prepared;
+        prepared.sort_by_key(|(_, prepared)| prepared.at);
         for safe in [&self.safe, &self.sequencer] {
-            for txn in safe.replica().prepared.keys() {
-                safe.apply_abort(txn);
+            let before = safe.replica().prepared;
+            for txn in before.keys() {
+                if prepared.iter().all(|(still, _)| still != txn) {
+                    safe.apply_abort(txn);
+                }
+            }
+            for (txn, prepared) in &prepared {
+                // One that was not seen here is above all that is closed here, as in the log.
+                if !before.contains_key(txn) {
+                    let applied = safe.apply_prepare(*txn, stamp(prepared.at));
+                    if self.broken.is_none() {
+                        applied.map_err(other)?;
+                    }
+                }
             }
         }
-        for (txn, prepared) in whole.prepared {
-            for safe in [&self.safe, &self.sequencer] {
-                // What is closed comes last: until then each of these is above it.
-                let _ = safe.apply_prepare(txn, stamp(prepared.at));
-            }
+        for (txn, prepared) in prepared {
             changes.push(Change::Prepared(txn, Some(encode(&prepared)?)));
             state.since.insert(txn, Instant::now());
             state.prepared.insert(txn, prepared);

@@ -133,12 +133,14 @@ pub fn head() {
 pub fn line(name: &str, run: &Outcome) {
     let figures = &run.figures;
     println!(
-        "{name}: {} operations, {} commits, {} aborted; refused reads {:?}; witness: {} wrong; WGL rejects {} of {} \
+        "{name}: {} operations, {} commits, {} aborted; refused reads {:?}; a strong read sends {} messages at most; \
+         witness: {} wrong; WGL rejects {} of {} \
          windows{}; {} of {} ended after the last fault; prepared at the end: {}; {} acknowledged ones asked for again",
         run.history.len(),
         figures.commits.len(),
         figures.aborted,
         figures.refused,
+        figures.messages,
         run.wrong.len(),
         run.rejected,
         run.windows,
