@@ -58,9 +58,12 @@ impl Nemesis {
                 Faults::None => sleep(MS(100)).await,
                 Faults::HandOver(every) => {
                     sleep(MS(every)).await;
-                    let shard = Shard::try_from(self.random.below(u64::from(SHARDS))).unwrap_or(0);
-                    let to = self.node();
-                    cluster.hand_over(shard, to).await;
+                    // Each shard to the next node, and all at once.
+                    turn += 1;
+                    for shard in 0..SHARDS {
+                        let to = 1 + (u64::from(shard) + turn as u64) % NODES;
+                        cluster.hand_over(shard, to).await;
+                    }
                     self.note("handed over");
                 }
                 Faults::Restart => {

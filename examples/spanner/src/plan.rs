@@ -102,19 +102,19 @@ impl Plan {
         match rule {
             Break::Draw | Break::Ahead => base,
             Break::Prepared => Self {
-                slow_tell_ms: 200,
+                slow_tell_ms: 100,
                 in_doubt_ms: Some(600),
                 ..base
             },
             Break::Rebuilt => Self {
-                slow_tell_ms: 2_000,
+                slow_tell_ms: 1_500,
                 in_doubt_ms: Some(2_500),
                 delta_ms: 250,
-                faults: Faults::HandOver(700),
+                faults: Faults::HandOver(900),
                 ..base
             },
             Break::Silence => Self {
-                slow_tell_ms: 400,
+                slow_tell_ms: 250,
                 in_doubt_ms: Some(50),
                 ..base
             },
