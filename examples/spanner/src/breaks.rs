@@ -22,7 +22,7 @@ pub enum Break {
     Floor,
     /// T-9: an answer leaves before its versions are surely past.
     Answer,
-    /// C-4: whoever repeats a request is answered without another wait.
+    /// C-4: a repeated request is answered without another wait.
     Again,
     /// L1: a restarted node has forgotten the leases.
     Book,
