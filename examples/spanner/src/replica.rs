@@ -446,3 +446,116 @@ impl Replica {
         state.settle(txn, outcome, changes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use epsilon_clock::lease::{Delta, Holder};
+    use openraft::impls::leader_id_adv::LeaderId;
+
+    use super::*;
+
+    const TERM: Term = Term(1, 1);
+
+    fn replica() -> Replica {
+        let ms = Duration::from_millis;
+        let delta = Delta::new(ms(1_000), ms(1), ms(10)).expect("long enough");
+        let holder = Holder {
+            node: 1,
+            incarnation: 1,
+        };
+        let lease = LogLease::new(holder, delta);
+        Replica::open(&Loaded::default(), lease, None, 0).expect("an empty file")
+    }
+
+    /// Applies entries of the first term, from an index on.
+    fn apply(replica: &Replica, first: u64, commands: Vec<Command>) -> Vec<Applied> {
+        let leader_id = LeaderId {
+            term: 1,
+            node_id: 1,
+        };
+        let entries = (first..).zip(commands);
+        entries
+            .map(|(index, command)| {
+                let id = LogIdOf::<Types>::new(leader_id, index);
+                let applied = replica.apply(id, Some(command), &mut Vec::new());
+                applied.expect("an entry that is known")
+            })
+            .collect()
+    }
+
+    fn promise(at: Nanos) -> Command {
+        Command::Promise { term: TERM, at }
+    }
+
+    fn part(id: TxnId) -> Transaction {
+        Transaction {
+            id,
+            reads: Vec::new(),
+            writes: vec![(0, id)],
+        }
+    }
+
+    fn prepare(id: TxnId, at: Nanos) -> Command {
+        Command::Prepare {
+            term: TERM,
+            at,
+            part: part(id),
+            coordinator: 1,
+        }
+    }
+
+    fn commit(id: TxnId, at: Nanos, term: Term) -> Command {
+        Command::Commit {
+            term,
+            at,
+            part: part(id),
+            read: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_snapshot_keeps_what_is_prepared() {
+        let ahead = replica();
+        apply(&ahead, 1, vec![promise(10), prepare(7, 20), promise(30)]);
+        let snapshot = ahead.snapshot().expect("a snapshot").snapshot;
+        let (fresh, behind) = (replica(), replica());
+        apply(&behind, 1, vec![promise(10), prepare(7, 20)]);
+        for replica in [fresh, behind] {
+            replica.install(&snapshot).expect("a snapshot");
+            assert_eq!(replica.safe.safe(), stamp(19));
+            apply(&replica, 4, vec![Command::Resolve { txn: 7, at: None }]);
+            assert_eq!(replica.safe.safe(), stamp(30));
+        }
+    }
+
+    #[test]
+    fn what_is_decided_first_stays() {
+        let replica = replica();
+        let applied = apply(
+            &replica,
+            1,
+            vec![Command::Abort { txn: 7 }, commit(7, 10, TERM), promise(20)],
+        );
+        assert!(matches!(applied[1], Applied::Refused(_)));
+        let state = replica.state();
+        assert_eq!(state.outcomes.get(&7), Some(&Outcome::Aborted));
+        assert_eq!(state.read_at(&[0], 20)[0].value, 0);
+    }
+
+    #[test]
+    fn an_entry_of_another_term_or_below_what_is_closed_changes_nothing() {
+        let replica = replica();
+        let late = commit(7, 15, TERM);
+        let foreign = commit(8, 30, Term(0, 1));
+        let applied = apply(&replica, 1, vec![promise(20), late, foreign]);
+        assert!(matches!(
+            applied[1..],
+            [Applied::Refused(_), Applied::Refused(_)]
+        ));
+        let state = replica.state();
+        assert!(state.outcomes.is_empty() && state.versions.is_empty());
+        assert_eq!(replica.safe.safe(), stamp(20));
+    }
+}
