@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The leases and fences under engines that exist, shortly: openraft on loopback, and etcd where it can be had.
+# The leases and fences under engines that exist, shortly: openraft on loopback, and etcd where it can be had; and
+# transactions across shards.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # In the target directories that .gitignore knows, by their own lock files; built once, and never again.
@@ -8,10 +9,15 @@ export CARGO_INCREMENTAL=0
 
 (cd examples/openraft && cargo build --locked --release)
 (cd examples/etcd && cargo build --locked --release)
+# Beside the other one on openraft, so that the engine is built once for both.
+(cd examples/spanner && cargo test --locked --release --target-dir ../openraft/target --no-run &&
+    cargo build --locked --release --target-dir ../openraft/target)
 openraft=examples/openraft/target/release/epsilon-clock-openraft
 fence=examples/etcd/target/release/epsilon-clock-etcd
+spanner=examples/openraft/target/release/epsilon-clock-spanner
 expect 64 timeout 10 "$openraft" --no-such-option
 expect 64 timeout 10 "$fence" --no-such-option
+expect 64 timeout 10 "$spanner" --no-such-option
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -42,8 +48,16 @@ locks() {
     expect 0 timeout 120 "$fence" --etcd "$etcd" --no-fence
 }
 
+# Transactions across shards: both judges are content with all faults, and not without a rule; and both reject what
+# is bent in one place.
+shards() {
+    expect 0 timeout 100 "$spanner" --epsilon 1 --faults --seconds 12
+    expect 0 timeout 100 "$spanner" --break answer --seconds 3
+    (cd examples/spanner && ran cargo test --locked --release --target-dir ../openraft/target)
+}
+
 # Side by side: nearly all of it is waiting.
-parts=(restarts others locks)
+parts=(restarts others locks shards)
 declare -A pids
 for part in "${parts[@]}"; do
     "$part" >"$work/$part" 2>&1 &

@@ -9,6 +9,7 @@ cargo fmt --all --check --manifest-path tests/guest/Cargo.toml
 cargo fmt --all --check --manifest-path tests/nts/Cargo.toml
 cargo fmt --all --check --manifest-path examples/openraft/Cargo.toml
 cargo fmt --all --check --manifest-path examples/etcd/Cargo.toml
+cargo fmt --all --check --manifest-path examples/spanner/Cargo.toml
 
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 # As its users build it: without dev-dependencies, which turn features on.
@@ -17,7 +18,7 @@ cargo clippy --locked --manifest-path tests/guest/Cargo.toml --target-dir "$targ
     -- -D warnings
 cargo clippy --locked --manifest-path tests/nts/Cargo.toml --target-dir "$target/nts" --all-targets \
     -- -D warnings
-for engine in openraft etcd; do
+for engine in openraft etcd spanner; do
     cargo clippy --locked --manifest-path "examples/$engine/Cargo.toml" --target-dir "$target/engines" --all-targets \
         -- -D warnings
 done

@@ -15,6 +15,7 @@
 //! | build a transactional store | [`store`] |
 //! | let one node at a time act | [`leases`] |
 //! | put it under a replicated log or an election | [`engines`] |
+//! | follow one transaction across shards | [`spanner`] |
 //! | end a refusal of stamps, commits or leases | [`ways_back`] |
 //! | find the node whose clock is wrong | [`fleet`] |
 //! | date and merge logs, or prove 100 µs | [`logs`] |
@@ -72,6 +73,9 @@ pub mod real_daemons {}
 #[cfg_attr(not(doctest), doc = include_str!("guide/simulation.md"))]
 #[cfg_attr(doctest, allow(missing_docs))]
 pub mod simulation {}
+
+#[doc = include_str!("guide/spanner.md")]
+pub mod spanner {}
 
 #[doc = include_str!("guide/store.md")]
 pub mod store {}
