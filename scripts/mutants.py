@@ -31,6 +31,8 @@ EXCEPT = re.compile(r"src/(testing|interop|engine|guide)|loom_model|portable|/nt
 # Tests that measure, or that need minutes: no verdict of theirs is worth that.
 LEFT_OUT = re.compile(r"^(architecture|readme|programs|labels|dates|commit_wait_example)")
 LONGEST_TEST = 20.0
+# How many seconds of tests a mutant has to live through, the quickest of those that reach it.
+BUDGET = float(os.environ.get("EPSILON_CLOCK_MUTANTS_SECONDS", "60"))
 
 
 def sh(command, **options):
@@ -201,12 +203,21 @@ def cover():
     print(f"{len(result)} tests, {sum(r['seconds'] for r in result):.0f} s in all")
 
 
-def attempt(number, tests):
+def attempt(number, file, tests):
     """Runs the tests that reach a mutant, the quick ones first, until one fails."""
     environment = {"EC_MUTANT": str(number), "PROPTEST_MAX_SHRINK_ITERS": "0"}
-    left = sorted((t for t in tests if t["seconds"] < LONGEST_TEST), key=lambda t: t["seconds"])
+    left, spent = [], 0.0
+    # Those first that are named after the file or its folder.
+    names = set(Path(file).with_suffix("").parts[1:])
+    short = [t for t in tests if t["seconds"] < LONGEST_TEST]
+    for test in sorted(short, key=lambda t: (not names & set(t["name"].split("::")), t["seconds"])):
+        spent += test["seconds"]
+        if left and spent > BUDGET:
+            break
+        left.append(test)
     if not left:
         return "missed", "no test reaches it"
+    tried = len(left)
     while left:
         # As many at a time as take about a second, of one binary.
         binary, batch, seconds = left[0]["binary"], [], 0.0
@@ -222,7 +233,7 @@ def attempt(number, tests):
             return "timeout", ", ".join(names[:3])
         if code != 0:
             return "caught", ", ".join(names[:3])
-    return "missed", f"{len(tests)} tests reach it"
+    return "missed", f"{len(tests)} tests reach it, {tried} were run"
 
 
 def attempts():
@@ -245,10 +256,13 @@ def attempts():
             continue
         if str(number) in dropped:
             state[key(mutant)] = ["unviable", ""]
+        elif mutant["function"] is None:
+            # Worked out by the compiler, where no switch can be.
+            state[key(mutant)] = ["not tried", "a constant"]
         elif number not in written:
             state[key(mutant)] = ["not tried", "could not be put behind a switch"]
         else:
-            state[key(mutant)] = list(attempt(number, by_mutant[number]))
+            state[key(mutant)] = list(attempt(number, mutant["file"], by_mutant[number]))
             if state[key(mutant)][0] == "missed":
                 print(f"missed: {mutant['name']}: {state[key(mutant)][1]}", flush=True)
             save_state(state)

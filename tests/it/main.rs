@@ -41,6 +41,7 @@ mod lease;
 mod log;
 mod never_suspended;
 mod ordering;
+mod phc;
 mod programs;
 mod readme;
 mod rules;
