@@ -24,6 +24,7 @@ mod agreement;
 mod architecture;
 mod bank;
 mod chrony;
+mod claims;
 mod commit_group;
 mod commit_wait;
 mod commit_wait_example;
