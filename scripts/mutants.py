@@ -203,14 +203,18 @@ def cover():
     print(f"{len(result)} tests, {sum(r['seconds'] for r in result):.0f} s in all")
 
 
-def attempt(number, file, tests):
+def attempt(number, mutant, tests):
     """Runs the tests that reach a mutant, the quick ones first, until one fails."""
     environment = {"EC_MUTANT": str(number), "PROPTEST_MAX_SHRINK_ITERS": "0"}
     left, spent = [], 0.0
-    # Those first that are named after the file or its folder.
-    names = set(Path(file).with_suffix("").parts[1:])
+    # Those first whose names share the most words with what was mutated, then the quick ones.
+    words = set(re.findall("[a-z]{4,}", mutant["file"] + " " + mutant["name"].split(" in ")[-1].lower()))
     short = [t for t in tests if t["seconds"] < LONGEST_TEST]
-    for test in sorted(short, key=lambda t: (not names & set(t["name"].split("::")), t["seconds"])):
+
+    def order(test):
+        return -len(words & set(re.findall("[a-z]{4,}", test["name"]))), test["seconds"]
+
+    for test in sorted(short, key=order):
         spent += test["seconds"]
         if left and spent > BUDGET:
             break
@@ -219,7 +223,7 @@ def attempt(number, file, tests):
         return "missed", "no test reaches it"
     tried = len(left)
     while left:
-        # As many at a time as take about a second, of one binary.
+        # As many at a time as take about a second, of one binary, in that order.
         binary, batch, seconds = left[0]["binary"], [], 0.0
         for test in left:
             if test["binary"] == binary and (not batch or seconds + test["seconds"] < 1.0):
@@ -262,7 +266,7 @@ def attempts():
         elif number not in written:
             state[key(mutant)] = ["not tried", "could not be put behind a switch"]
         else:
-            state[key(mutant)] = list(attempt(number, mutant["file"], by_mutant[number]))
+            state[key(mutant)] = list(attempt(number, mutant, by_mutant[number]))
             if state[key(mutant)][0] == "missed":
                 print(f"missed: {mutant['name']}: {state[key(mutant)][1]}", flush=True)
             save_state(state)
