@@ -29,6 +29,7 @@ mod commit_group;
 mod commit_wait;
 mod commit_wait_example;
 mod dates;
+mod edges;
 mod engine;
 mod fence;
 mod figures;
