@@ -6,7 +6,15 @@ use core::fmt;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod device;
+#[cfg_attr(
+    any(not(target_os = "linux"), epsilon_clock_portable),
+    allow(dead_code, reason = "elsewhere only the tests use it")
+)]
 mod page;
+#[cfg_attr(
+    any(not(target_os = "linux"), epsilon_clock_portable),
+    allow(dead_code, reason = "elsewhere only the tests use it")
+)]
 mod time;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
