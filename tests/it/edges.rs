@@ -1,12 +1,15 @@
 //! Limits, met exactly: what is just within one counts, and the next value does not.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use epsilon_clock::hlc::RemoteLimit;
-use epsilon_clock::lease::GrantorClock;
+use epsilon_clock::lease::{ElapsedInstant, Fence, FencingToken, GrantorClock};
 use epsilon_clock::machine::NtpStatus;
 use epsilon_clock::testing::ScriptedMachine;
-use epsilon_clock::{Clock, ClockError, Disturbance, HlcTimestamp, HybridClock, Lease, Timestamp};
+use epsilon_clock::{
+    Clock, ClockError, Disturbance, Fleet, HlcTimestamp, HybridClock, Lease, Timestamp,
+};
 
 const MICRO: i64 = 1_000;
 
@@ -122,4 +125,71 @@ fn a_lease_is_written_out_with_its_expiry_and_its_margin() {
         debug.starts_with("Lease") && debug.contains("200ms"),
         "{debug}"
     );
+}
+
+#[test]
+fn tokens_fences_and_terms_are_written_out_with_their_numbers() {
+    let token = FencingToken::new(77).unwrap();
+    let fence = Fence::OPEN.admit(token).unwrap();
+    for text in [
+        token.to_string(),
+        format!("{token:?}"),
+        fence.to_string(),
+        format!("{fence:?}"),
+    ] {
+        assert!(text.contains("77"), "{text}");
+    }
+    let (_machine, clock) = synchronised();
+    let request = clock.request_lease().unwrap();
+    let term = request
+        .granted(Duration::from_secs(10), GrantorClock::RawTime)
+        .unwrap();
+    assert!(format!("{term:?}").contains("TermLease"));
+}
+
+#[test]
+fn the_first_expiry_there_can_be_is_one_and_the_one_before_it_is_not() {
+    let lease = |nanos| Lease::until(Timestamp::from_unix_nanos(nanos)).to_be_bytes();
+    let first = 1_000_000_000_000_000_000;
+    assert!(Lease::from_be_bytes(lease(first)).is_ok());
+    assert!(Lease::from_be_bytes(lease(first - 1)).is_err());
+    assert!(Lease::from_be_bytes(lease(i64::MAX)).is_err());
+}
+
+#[test]
+fn elapsed_time_is_bounded_to_the_nanosecond() {
+    let (machine, clock) = synchronised();
+    let began = ElapsedInstant::now(&clock);
+    assert_eq!(began.at_most_since(began), Ok(Duration::ZERO));
+    assert_eq!(began.at_least_since(began), Duration::ZERO);
+    machine.advance(Duration::from_secs(1));
+    let ended = ElapsedInstant::now(&clock);
+    // 200 ppm either way.
+    assert_eq!(
+        ended.at_most_since(began),
+        Ok(Duration::from_nanos(1_000_200_000))
+    );
+    assert_eq!(
+        ended.at_least_since(began),
+        Duration::from_nanos(999_800_000)
+    );
+    assert!(began.at_most_since(ended).is_err());
+    assert!(began != ended && began < ended);
+    let state = BuildHasherDefault::<DefaultHasher>::default();
+    assert_ne!(state.hash_one(began), state.hash_one(ended));
+    let held = ElapsedInstant::longest_hold(Duration::from_secs(4), 200_000);
+    assert_eq!(held, Duration::from_nanos(3_998_398_319));
+}
+
+#[test]
+fn half_of_the_clocks_are_no_majority() {
+    for (nodes, majority) in [(1, true), (2, false), (3, false)] {
+        let (_machine, clock) = synchronised();
+        let fleet: Fleet<&str> = Fleet::new(clock, nodes).unwrap();
+        assert_eq!(
+            fleet.verdict().unwrap().is_by_majority(),
+            majority,
+            "{nodes}"
+        );
+    }
 }
