@@ -38,6 +38,7 @@ mod hlc;
 mod hlc_text;
 mod hlc_vectors;
 mod interval;
+mod kernel_edges;
 mod labels;
 mod lease;
 mod log;
