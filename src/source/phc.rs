@@ -168,6 +168,9 @@ impl PhcSource {
 
     /// Makes it a helper ([`Role::Helper`]): it serves while no judge does, and is refused where it
     /// contradicts one.
+    ///
+    /// The refusal is then [`NtpRefusal::Contradicts`](super::NtpRefusal::Contradicts), whose text speaks of
+    /// servers: it is what every helper is refused with.
     #[must_use]
     pub fn never_vetoes(self) -> Self {
         Self {
