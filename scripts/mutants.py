@@ -299,6 +299,8 @@ def table():
 COMMANDS = {"build": build, "cover": cover, "try": attempts, "again": again, "table": table}
 
 if __name__ == "__main__":
+    # So that a test which runs is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         sys.exit(__doc__)
     COMMANDS[sys.argv[1]]()
