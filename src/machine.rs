@@ -51,6 +51,39 @@ pub(crate) use sys::after_stores;
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 pub(crate) use sys::Arrivals;
 
+#[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
+pub(crate) use sys::{PtpClock, PtpSample};
+pub(crate) use vmclock::{VmClockTime, VmTimescale};
+
+/// A device's time, and raw time before and after it was read, in ns.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PtpSample {
+    pub(crate) before: i64,
+    pub(crate) device: i64,
+    pub(crate) after: i64,
+}
+
+/// There is none but under Linux.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+#[derive(Debug)]
+pub(crate) enum PtpClock {}
+
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+impl PtpClock {
+    pub(crate) fn open(_path: &std::path::Path) -> io::Result<Self> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    pub(crate) const fn read(&self, _samples: usize) -> io::Result<Vec<PtpSample>> {
+        match *self {}
+    }
+
+    pub(crate) const fn bound(_path: &std::path::Path) -> Option<u64> {
+        None
+    }
+}
+
 /// The standard library stamps no datagram.
 #[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
 #[derive(Debug)]

@@ -10,12 +10,14 @@ use crate::words::words_struct;
 pub(crate) mod chrony;
 mod kernel;
 pub mod ntp;
+mod phc;
 mod refusal;
 
 pub use crate::words::{WordReader, WordWriter, Words};
 pub use chrony::{ChronyRefusal, ChronySource, ChronyTransport};
 pub use kernel::KernelSource;
 pub use ntp::{NtpRefusal, NtpServer, NtpSource};
+pub use phc::{PhcDevice, PhcReading, PhcRefusal, PhcSource};
 pub use refusal::{Awaiting, Refusal, Writer};
 
 /// Default of `daemon_margin`: chrony's dispersion is a statistical figure; recorded runs exceeded

@@ -1,17 +1,41 @@
 //! The page by which a hypervisor tells a guest of pauses that the guest's own clocks do not show.
 //!
-//! It says nothing of the time that this crate would use, so it is no source of claims: it is a
-//! source of *voids*.
+//! Of the time that it tells beside that, `PhcSource` makes claims where it is asked to.
 
 use core::fmt;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 mod device;
-#[cfg(any(all(target_os = "linux", not(epsilon_clock_portable)), test))]
+#[cfg_attr(
+    any(not(target_os = "linux"), epsilon_clock_portable),
+    allow(dead_code, reason = "elsewhere only the tests use it")
+)]
 mod page;
+#[cfg_attr(
+    any(not(target_os = "linux"), epsilon_clock_portable),
+    allow(dead_code, reason = "elsewhere only the tests use it")
+)]
+mod time;
 
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
-pub(crate) use device::VmClock;
+pub(crate) use device::{VmClock, VmClockTime};
+pub(crate) use time::{Timescale as VmTimescale, Told};
+
+/// There is none but under Linux.
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+#[derive(Debug)]
+pub(crate) enum VmClockTime {}
+
+#[cfg(any(not(target_os = "linux"), epsilon_clock_portable))]
+impl VmClockTime {
+    pub(crate) fn open(_path: &std::path::Path) -> std::io::Result<Self> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    pub(crate) const fn told(&self) -> Option<Told> {
+        match *self {}
+    }
+}
 
 /// What became of the vmclock device: see [`Status::vmclock`](crate::Status::vmclock).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

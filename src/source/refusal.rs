@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::chrony::ChronyRefusal;
 use super::ntp::NtpRefusal;
+use super::phc::PhcRefusal;
 use crate::machine::NtpStatusError;
 use crate::words::words_enum;
 
@@ -64,6 +65,9 @@ pub enum Refusal {
     /// The NTP servers do not vouch for an interval, or cannot be asked.
     #[error(transparent)]
     Ntp(#[from] NtpRefusal),
+    /// The PTP hardware clock does not vouch for an interval, or cannot be read.
+    #[error(transparent)]
+    Phc(#[from] PhcRefusal),
     /// The NTP status cannot be had.
     #[error(
         "{0}: allow `adjtimex` (systemd: no `ProtectClock=`, containers: the default seccomp \
@@ -81,6 +85,7 @@ words_enum!(Refusal {
     Chrony(refusal) = 5,
     Status(error) = 6,
     Ntp(refusal) = 7,
+    Phc(refusal) = 8,
 });
 
 impl Refusal {
@@ -88,7 +93,7 @@ impl Refusal {
     ///
     /// A label for metrics: it does not change from version to version, and is the tag that `serde` writes.
     /// What chronyd's own refusals (`chrony`) are about, [`ChronyRefusal::as_str`] tells; of NTP servers (`ntp`),
-    /// [`NtpRefusal::as_str`].
+    /// [`NtpRefusal::as_str`]; of a hardware clock (`phc`), [`PhcRefusal::as_str`].
     ///
     /// ```
     /// # use epsilon_clock::source::Refusal;
@@ -103,6 +108,7 @@ impl Refusal {
             Self::AwaitingWrite { .. } => "awaiting_write",
             Self::Chrony(_) => "chrony",
             Self::Ntp(_) => "ntp",
+            Self::Phc(_) => "phc",
             Self::Status(_) => "status",
         }
     }

@@ -181,10 +181,11 @@ fn the_operator_is_told_what_to_do_about_each_reason() {
         include_str!("../../src/source/refusal.rs"),
         include_str!("../../src/source/chrony/refusal.rs"),
         include_str!("../../src/source/ntp/refusal.rs"),
+        include_str!("../../src/source/phc/refusal.rs"),
     ] {
         // What is about one source is told by the words of its own.
         let words = words(source).into_iter();
-        for word in words.filter(|word| !["chrony", "ntp"].contains(word)) {
+        for word in words.filter(|word| !["chrony", "ntp", "phc"].contains(word)) {
             assert!(told.contains(&format!("`{word}`")), "{word}");
             count += 1;
         }

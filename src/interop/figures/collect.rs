@@ -216,6 +216,7 @@ const fn word(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Chrony(refusal) => refusal.as_str(),
         Refusal::Ntp(refusal) => refusal.as_str(),
+        Refusal::Phc(refusal) => refusal.as_str(),
         refusal => refusal.as_str(),
     }
 }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::VmClockState;
 use super::page::{Layout, SHORTEST};
+use super::{Told, VmClockState};
 use crate::machine::Disruption;
 use crate::machine::sys::MappedPage;
 
@@ -40,6 +40,26 @@ impl VmClock {
     /// Reads the page whole as [`Layout::read`] does.
     pub(crate) fn read(&self) -> Option<Disruption> {
         self.layout.read(self.page.words())
+    }
+}
+
+/// A vmclock device whose time is read.
+#[derive(Debug)]
+pub(crate) struct VmClockTime(VmClock);
+
+impl VmClockTime {
+    /// Opens, maps and checks it.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        VmClock::open(path).map(Self).map_err(|state| match state {
+            VmClockState::Missing => io::ErrorKind::NotFound.into(),
+            VmClockState::Refused { errno } => io::Error::from_raw_os_error(errno),
+            _ => io::ErrorKind::InvalidData.into(),
+        })
+    }
+
+    /// Reads what it tells of time; `None` while it is being written.
+    pub(crate) fn told(&self) -> Option<Told> {
+        Told::of(self.0.page.words())
     }
 }
 

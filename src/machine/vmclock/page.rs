@@ -20,7 +20,7 @@ use crate::machine::Disruption;
 
 /// A page, as 64-bit words.
 const PAGE_WORDS: usize = 512;
-type Page = [AtomicU64; PAGE_WORDS];
+pub(super) type Page = [AtomicU64; PAGE_WORDS];
 
 /// `VCLK` in ASCII.
 const MAGIC: u64 = 0x4b4c_4356;
@@ -107,12 +107,12 @@ impl Layout {
     clippy::indexing_slicing,
     reason = "the indexes are constants within the page"
 )]
-fn load(page: &Page, at: usize) -> u64 {
+pub(super) fn load(page: &Page, at: usize) -> u64 {
     u64::from_le(page[at % PAGE_WORDS].load(Ordering::Relaxed))
 }
 
 /// Reads under the sequence lock; `None` if the page was being written each time.
-fn settled<T>(page: &Page, read: impl Fn() -> T) -> Option<T> {
+pub(super) fn settled<T>(page: &Page, read: impl Fn() -> T) -> Option<T> {
     for _ in 0..ATTEMPTS {
         let before = sequence(page);
         // What is read below is no older than the sequence count above.

@@ -126,4 +126,27 @@ mod tests {
         assert!(too_near(first_of_december, true));
         assert!(!too_near(first_of_december + DAY, true));
     }
+
+    #[test]
+    fn a_leap_second_is_ahead_then_at_hand_then_unsettled_and_then_over() {
+        let boundary = (LAST_DAY + 1) * DAY;
+        let leap = LeapSecond {
+            boundary: Timestamp::from_unix_nanos(boundary),
+            kind: LeapKind::Inserted,
+        };
+        let states = |nanos: i64| {
+            let now = Interval::point(Timestamp::from_unix_nanos(nanos));
+            (
+                is_ahead(&leap, &now),
+                is_unsettled(&leap, &now),
+                is_over(&leap, &now),
+            )
+        };
+        assert_eq!(states(boundary - VICINITY - 1), (true, false, false));
+        assert_eq!(states(boundary - VICINITY), (false, false, false));
+        assert_eq!(states(boundary - 1), (false, false, false));
+        assert_eq!(states(boundary), (false, true, false));
+        assert_eq!(states(boundary + SETTLED_AFTER - 1), (false, true, false));
+        assert_eq!(states(boundary + SETTLED_AFTER), (false, false, true));
+    }
 }

@@ -1,0 +1,170 @@
+//! What the kernel's status says by itself at a first look: whose word it looks like, and of which leap second.
+
+use epsilon_clock::Timestamp;
+use epsilon_clock::machine::NtpStatus;
+use epsilon_clock::source::{
+    Awaiting, Finding, KernelSource, LeapNotice, LookContext, Refusal, Source, SourceMemory, Writer,
+};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+
+const PLL: i32 = NtpStatus::STA_PLL;
+const UNSYNC: i32 = NtpStatus::STA_UNSYNC;
+const INS: i32 = NtpStatus::STA_INS;
+const DEL: i32 = NtpStatus::STA_DEL;
+
+fn look(machine: &ScriptedMachine, memory: &mut SourceMemory) -> (Finding, LeapNotice) {
+    let look = KernelSource::new().look(&LookContext::new(machine), memory);
+    (look.finding, look.leap)
+}
+
+#[derive(Debug, PartialEq)]
+enum Looks {
+    Honest,
+    Suspicious,
+    Like(Writer),
+}
+
+fn first(status: i32, maxerror: i64, esterror: i64) -> Looks {
+    let machine = ScriptedMachine::default();
+    machine.edit_status(|fields| {
+        fields.status = status;
+        fields.maxerror = maxerror;
+        fields.esterror = esterror;
+    });
+    match look(&machine, &mut SourceMemory::default()).0 {
+        Finding::Inherited(_) => Looks::Honest,
+        Finding::Refused(Refusal::NoBound { writer, .. }) => Looks::Like(writer),
+        Finding::Refused(Refusal::AwaitingWrite {
+            because: Awaiting::Suspicious { .. },
+        }) => Looks::Suspicious,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_writer_without_a_bound_is_known_by_all_its_marks_and_by_no_fewer() {
+    let starting = Looks::Like(Writer::NtpdStarting);
+    let timesyncd = Looks::Like(Writer::Timesyncd);
+    let ptp = Looks::Like(Writer::PtpOrOpenntpd);
+    for (status, maxerror, esterror, looks) in [
+        // ntpd at start: 16 under 16 and status 1, or grown by whole seconds.
+        (PLL, 16, 16, &starting),
+        (PLL, 516, 16, &starting),
+        (PLL, 5_016, 16, &starting),
+        (PLL | NtpStatus::STA_NANO, 516, 16, &Looks::Honest),
+        (0, 516, 16, &Looks::Honest),
+        (PLL, 516, 17, &Looks::Honest),
+        (PLL, 517, 16, &Looks::Honest),
+        (PLL, 17, 16, &Looks::Honest),
+        (PLL, 3, 16, &ptp),
+        // timesyncd: zeros under the PLL.
+        (PLL, 0, 0, &timesyncd),
+        (PLL, 1, 0, &Looks::Honest),
+        (PLL, 500, 0, &Looks::Suspicious),
+        (PLL, 501, 0, &Looks::Honest),
+        // ptp4l, openntpd: less than the error beside it, or a zero that grows without the PLL.
+        (0, 0, 1, &ptp),
+        (PLL, 7, 8, &ptp),
+        (PLL, 8, 8, &Looks::Honest),
+        (0, 0, 0, &Looks::Suspicious),
+        (0, 1_000, 100, &Looks::Suspicious),
+        (0, 1_001, 100, &Looks::Honest),
+        (PLL, 1_000, 100, &Looks::Honest),
+    ] {
+        assert_eq!(
+            &first(status, maxerror, esterror),
+            looks,
+            "{status:#x} {maxerror} {esterror}"
+        );
+    }
+}
+
+/// A machine at noon of a day, whose kernel hides the leap state behind `TIME_ERROR`.
+fn hidden(flags: i32) -> ScriptedMachine {
+    let machine = ScriptedMachine::new("2026-12-31T12:00:00.000000000Z".parse().unwrap());
+    machine.edit_status(|fields| {
+        fields.state = NtpStatus::TIME_ERROR;
+        fields.status = UNSYNC | flags;
+        fields.maxerror = 1_003;
+        fields.esterror = 100;
+    });
+    machine
+}
+
+fn pending(notice: LeapNotice) -> Option<(LeapKind, Timestamp)> {
+    match notice {
+        LeapNotice::Pending(leap) => Some((leap.kind, leap.boundary)),
+        LeapNotice::None | LeapNotice::Passed(_) => None,
+    }
+}
+
+#[test]
+fn flags_announce_a_leap_second_where_the_state_is_hidden() {
+    let midnight: Timestamp = "2027-01-01T00:00:00.000000000Z".parse().unwrap();
+    for (flags, kind) in [
+        (0, None),
+        (INS, Some(LeapKind::Inserted)),
+        (DEL, Some(LeapKind::Deleted)),
+        (INS | PLL, Some(LeapKind::Inserted)),
+        // Both at once say nothing.
+        (INS | DEL, None),
+    ] {
+        let (_, notice) = look(&hidden(flags), &mut SourceMemory::default());
+        assert_eq!(
+            pending(notice),
+            kind.map(|kind| (kind, midnight)),
+            "{flags:#x}"
+        );
+    }
+}
+
+#[test]
+fn flags_that_stay_set_over_a_midnight_announce_nothing_any_more_until_they_are_set_anew() {
+    use std::time::Duration;
+    for (flag, other) in [(INS, DEL), (DEL, INS)] {
+        let machine = hidden(flag);
+        let mut memory = SourceMemory::default();
+        let set = |flags: i32| {
+            machine.edit_status(|fields| {
+                fields.state = NtpStatus::TIME_ERROR;
+                fields.status = UNSYNC | flags;
+            });
+        };
+        let mut announced = || pending(look(&machine, &mut memory).1).is_some();
+        assert!(announced());
+        // In the same day it stands.
+        machine.advance(Duration::from_secs(3_600));
+        assert!(announced());
+        machine.advance(Duration::from_secs(16 * 3_600));
+        set(flag);
+        assert!(!announced(), "left set over midnight");
+        machine.advance(Duration::from_secs(3_600));
+        assert!(!announced(), "still left set");
+        set(other);
+        assert!(announced(), "the other one is new");
+        set(0);
+        assert!(!announced());
+        set(flag);
+        assert!(announced(), "set anew");
+    }
+}
+
+#[test]
+fn a_flag_that_was_cleared_over_a_midnight_is_new_when_it_is_set_again() {
+    let machine = hidden(INS);
+    let mut memory = SourceMemory::default();
+    let mut announced = || pending(look(&machine, &mut memory).1).is_some();
+    assert!(announced());
+    machine.edit_status(|fields| fields.status = UNSYNC);
+    machine.advance(std::time::Duration::from_secs(17 * 3_600));
+    assert!(!announced());
+    machine.edit_status(|fields| fields.status = UNSYNC | INS);
+    assert!(announced());
+}
+
+#[test]
+fn the_kernel_speaks_for_the_daemon_and_of_leap_seconds() {
+    let source = KernelSource::new();
+    assert!(source.follows_daemon() && source.asks_kernel() && source.tells_of_leaps());
+}

@@ -1,0 +1,452 @@
+//! PTP hardware clocks that are played: one that fails, is busy, tells no bound, counts TAI, or is wrong.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use epsilon_clock::machine::Machine;
+use epsilon_clock::source::{KernelSource, PhcDevice, PhcReading, PhcRefusal, PhcSource, Refusal};
+use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::time::LeapKind;
+use epsilon_clock::{Clock, ClockError, Disturbance, TimeDelta, Timestamp};
+use proptest::prelude::*;
+
+/// What the device does next.
+#[derive(Debug, Clone, Copy)]
+struct Play {
+    refusal: Option<PhcRefusal>,
+    /// How far off its time is, in ns.
+    off: i64,
+    bound_ns: Option<u64>,
+    ahead_s: i32,
+    /// What passes on each side of its reading.
+    takes: Duration,
+    reversed: bool,
+    suspends: Option<Duration>,
+}
+
+const SOUND: Play = Play {
+    refusal: None,
+    off: 0,
+    bound_ns: Some(2_000),
+    ahead_s: 0,
+    takes: Duration::from_nanos(500),
+    reversed: false,
+    suspends: None,
+};
+
+#[derive(Debug, Clone)]
+struct Played {
+    machine: ScriptedMachine,
+    play: Arc<Mutex<Play>>,
+}
+
+impl PhcDevice for Played {
+    fn read(&self, machine: &dyn Machine) -> Result<PhcReading, PhcRefusal> {
+        let play = *self.play.lock().unwrap();
+        let before = machine.sample().raw;
+        self.machine.advance(play.takes);
+        if let Some(span) = play.suspends {
+            self.machine.suspend(span);
+        }
+        let device = self.machine.true_time().unix_nanos() + play.off;
+        self.machine.advance(play.takes);
+        let after = machine.sample().raw;
+        if let Some(refusal) = play.refusal {
+            return Err(refusal);
+        }
+        let (before, after) = if play.reversed {
+            (after, before)
+        } else {
+            (before, after)
+        };
+        Ok(PhcReading {
+            before,
+            device,
+            after,
+            bound_ns: play.bound_ns,
+            ahead_s: play.ahead_s,
+        })
+    }
+}
+
+struct World {
+    machine: ScriptedMachine,
+    play: Arc<Mutex<Play>>,
+    clock: Clock,
+}
+
+impl World {
+    fn at(
+        start: &str,
+        play: Play,
+        source: impl FnOnce(PhcSource) -> PhcSource,
+        with_kernel: bool,
+    ) -> Self {
+        let machine = ScriptedMachine::new(start.parse().unwrap());
+        let play = Arc::new(Mutex::new(play));
+        let device = Played {
+            machine: machine.clone(),
+            play: Arc::clone(&play),
+        };
+        let mut builder = machine.builder().source(source(PhcSource::of(device)));
+        if with_kernel {
+            machine.write_maxerror(1_003);
+            builder = builder.source(KernelSource::new());
+        }
+        let clock = builder.build().unwrap();
+        Self {
+            machine,
+            play,
+            clock,
+        }
+    }
+
+    fn new(play: Play) -> Self {
+        Self::at(MORNING, play, |source| source, false)
+    }
+
+    fn set(&self, edit: impl FnOnce(&mut Play)) {
+        edit(&mut self.play.lock().unwrap());
+    }
+
+    /// A second goes by, and the device is read.
+    fn second(&self) {
+        self.machine.advance(Duration::from_secs(1));
+        let _ = self.clock.refresh();
+    }
+
+    fn contains_truth(&self) -> bool {
+        self.is_true().unwrap()
+    }
+
+    /// Whether UTC, at some instant of the reading, lies in the interval.
+    fn is_true(&self) -> Result<bool, ClockError> {
+        let before = self.machine.true_time();
+        let now = self.clock.now()?;
+        let after = self.machine.true_time();
+        Ok(now.earliest() <= after && before <= now.latest())
+    }
+
+    fn epsilon_ns(&self) -> u128 {
+        self.clock.now().unwrap().epsilon().as_nanos()
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        self.clock.sources()[0].refusal
+    }
+
+    fn phc_refusal(&self) -> PhcRefusal {
+        match self.refusal() {
+            Some(Refusal::Phc(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const MORNING: &str = "2026-11-20T05:50:00.000000000Z";
+
+#[test]
+fn a_sound_device_serves_from_its_first_reading_as_narrowly_as_it_says() {
+    let world = World::new(SOUND);
+    // Read while the clock was built.
+    assert!(world.contains_truth());
+    // Its bound, the nanosecond, and half a µs on each side of its reading, at the drift of what passed.
+    let epsilon = world.epsilon_ns();
+    assert!((2_501..2_700).contains(&epsilon), "{epsilon}");
+    for _ in 0..100 {
+        world.second();
+        assert!(world.contains_truth());
+        assert!(world.epsilon_ns() < 3_000);
+    }
+    assert_eq!(world.refusal(), None);
+}
+
+#[test]
+fn a_device_at_the_end_of_its_bound_is_contained_and_one_beyond_it_is_not() {
+    for (off, truth) in [
+        (2_000, true),
+        (-2_000, true),
+        (2_600, false),
+        (-2_600, false),
+    ] {
+        let play = Play {
+            off,
+            takes: Duration::ZERO,
+            ..SOUND
+        };
+        let world = World::new(play);
+        assert_eq!(world.contains_truth(), truth, "{off}");
+    }
+}
+
+#[test]
+fn a_device_that_fails_is_carried_on_for_four_intervals_and_then_named() {
+    let world = World::new(Play {
+        refusal: Some(PhcRefusal::Denied),
+        ..SOUND
+    });
+    assert_eq!(world.phc_refusal(), PhcRefusal::Denied);
+    assert!(world.clock.now().is_err());
+    world.set(|play| play.refusal = None);
+    world.second();
+    assert_eq!(world.refusal(), None);
+    world.set(|play| play.refusal = Some(PhcRefusal::Failed { errno: 5 }));
+    for second in 1..=8 {
+        world.second();
+        // What was read before is carried on all the while.
+        assert!(world.contains_truth());
+        let named = (second >= 4).then_some(Refusal::Phc(PhcRefusal::Failed { errno: 5 }));
+        assert_eq!(world.refusal(), named, "{second} s");
+    }
+    world.set(|play| play.refusal = None);
+    world.second();
+    assert_eq!(world.refusal(), None);
+    assert!(world.epsilon_ns() < 3_000);
+}
+
+#[test]
+fn a_busy_device_costs_nothing_but_a_second() {
+    let world = World::new(SOUND);
+    for second in 0..20 {
+        world.set(|play| play.refusal = (second % 2 == 0).then_some(PhcRefusal::Busy));
+        world.second();
+        assert!(world.contains_truth());
+        assert_eq!(world.refusal(), None);
+        assert!(world.epsilon_ns() < 2_700 + 300_000);
+    }
+}
+
+#[test]
+fn a_device_that_is_not_read_any_more_is_silent() {
+    let world = World::new(SOUND);
+    world.machine.advance(Duration::from_secs(9));
+    let _ = world.clock.look();
+    assert_eq!(world.phc_refusal(), PhcRefusal::Silent { for_s: 9 });
+    assert!(world.contains_truth());
+}
+
+#[test]
+fn without_a_bound_the_caller_has_to_vouch_and_the_larger_bound_counts() {
+    let silent = Play {
+        bound_ns: None,
+        ..SOUND
+    };
+    let world = World::new(silent);
+    assert_eq!(world.phc_refusal(), PhcRefusal::NoBound);
+    assert!(world.clock.now().is_err());
+    let micros = Duration::from_micros;
+    let vouched = |source: PhcSource| source.vouch(micros(50)).margin(micros(7));
+    let world = World::at(MORNING, silent, vouched, false);
+    assert!((57_500..57_800).contains(&world.epsilon_ns()));
+    for (told, at_least) in [(10_000, 57_500), (80_000, 87_500)] {
+        world.set(|play| play.bound_ns = Some(told));
+        world.second();
+        let epsilon = world.epsilon_ns();
+        assert!((at_least..at_least + 300).contains(&epsilon), "{epsilon}");
+    }
+}
+
+#[test]
+fn a_device_that_counts_tai_is_told_apart_and_served_where_that_is_said() {
+    let tai = Play {
+        off: 37_000_000_000,
+        ..SOUND
+    };
+    let world = World::at(MORNING, tai, |source| source, true);
+    assert_eq!(
+        world.phc_refusal(),
+        PhcRefusal::LooksLikeTai { ahead_s: 37 }
+    );
+    // The kernel's word stands.
+    assert!(world.contains_truth());
+    assert!(world.epsilon_ns() > 1_000_000);
+    let until: Timestamp = "2027-01-01T00:00:00.000000000Z".parse().unwrap();
+    let said = |source: PhcSource| source.counts_tai(37, until);
+    let world = World::at(MORNING, tai, said, true);
+    assert!(world.contains_truth());
+    assert!(world.epsilon_ns() < 3_000);
+    // One that says so itself needs no word of the caller's.
+    let world = World::at(MORNING, Play { ahead_s: 37, ..tai }, |source| source, true);
+    assert!(world.contains_truth() && world.epsilon_ns() < 3_000);
+}
+
+#[test]
+fn how_far_ahead_tai_is_counts_until_the_midnight_it_was_told_for() {
+    let tai = Play {
+        off: 37_000_000_000,
+        ..SOUND
+    };
+    let until: Timestamp = "2027-01-01T00:00:00.000000000Z".parse().unwrap();
+    let said = |source: PhcSource| source.counts_tai(37, until);
+    let world = World::at("2026-12-31T23:59:50.000000000Z", tai, said, false);
+    for second in 1..=20 {
+        world.second();
+        let refused = second >= 8;
+        assert_eq!(world.refusal().is_some(), refused, "{second}");
+        if refused {
+            assert_eq!(world.phc_refusal(), PhcRefusal::TaiUntold);
+        }
+    }
+}
+
+#[test]
+fn a_device_far_off_that_cannot_be_tais_is_a_contradiction_unless_it_is_a_helper() {
+    for off in [61_000_000_000, -37_000_000_000, 5_000_000] {
+        let wrong = Play { off, ..SOUND };
+        let world = World::at(MORNING, wrong, |source| source, true);
+        world.second();
+        let error = world.clock.now().unwrap_err();
+        assert!(matches!(error, ClockError::Contradicted { .. }), "{error}");
+        let world = World::at(MORNING, wrong, PhcSource::never_vetoes, true);
+        world.second();
+        assert!(world.contains_truth());
+    }
+}
+
+#[test]
+fn a_reading_in_which_the_machine_slept_is_dropped() {
+    let world = World::new(Play {
+        suspends: Some(Duration::from_millis(3)),
+        ..SOUND
+    });
+    assert_eq!(world.phc_refusal(), PhcRefusal::NotRead);
+    assert!(world.clock.now().is_err());
+    world.set(|play| play.suspends = None);
+    world.second();
+    assert!(world.contains_truth());
+}
+
+#[test]
+fn a_reading_from_before_a_disturbance_does_not_count() {
+    type Disturb = fn(&ScriptedMachine);
+    let disturbances: [Disturb; 2] = [
+        |machine| machine.suspend(Duration::from_secs(3)),
+        |machine| machine.pause(Duration::from_secs(3)),
+    ];
+    for disturb in disturbances {
+        let world = World::new(SOUND);
+        // Left unseen: the look before it knows of an earlier one.
+        world.machine.advance(Duration::from_millis(500));
+        world.clock.refresh_sources();
+        disturb(&world.machine);
+        for _ in 0..3 {
+            assert!(world.clock.look().is_err());
+        }
+        world.second();
+        assert!(world.contains_truth());
+    }
+}
+
+#[test]
+fn a_step_of_real_time_moves_nothing() {
+    let world = World::new(SOUND);
+    world.machine.step(TimeDelta::from_nanos(-7_000_000_000));
+    for _ in 0..5 {
+        world.second();
+        match world.clock.now() {
+            Ok(_) => assert!(world.contains_truth()),
+            Err(ClockError::Disturbed {
+                cause: Disturbance::SteppedAway { .. },
+            }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(world.contains_truth());
+}
+
+#[test]
+fn raw_times_out_of_order_are_refused() {
+    let world = World::new(Play {
+        reversed: true,
+        ..SOUND
+    });
+    assert_eq!(world.phc_refusal(), PhcRefusal::Inconsistent);
+    let far = World::new(Play {
+        bound_ns: Some(u64::MAX),
+        ..SOUND
+    });
+    assert_eq!(far.phc_refusal(), PhcRefusal::Inconsistent);
+}
+
+#[test]
+fn no_leap_second_that_the_device_keeps_to_itself_makes_an_interval_false() {
+    for kind in [None, Some(LeapKind::Inserted), Some(LeapKind::Deleted)] {
+        let world = World::at(
+            "2026-12-31T22:59:58.000000000Z",
+            SOUND,
+            |source| source,
+            false,
+        );
+        if let Some(kind) = kind {
+            world.machine.schedule_leap(kind);
+        }
+        let mut narrow = Vec::new();
+        for second in 0..3_700 {
+            world.second();
+            assert_ne!(world.is_true(), Ok(false), "{kind:?}, {second} s");
+            if world
+                .clock
+                .now()
+                .is_ok_and(|now| now.epsilon() < Duration::from_millis(1))
+            {
+                narrow.push(second);
+            }
+        }
+        // Exact up to an hour before, and from a few seconds after.
+        assert!(narrow.first().is_some_and(|second| *second < 3));
+        assert!(!narrow.contains(&100));
+        assert!(narrow.contains(&3_650));
+    }
+}
+
+#[test]
+fn its_refusals_say_what_ends_them_and_have_words_of_their_own() {
+    let all = [
+        PhcRefusal::NotRead,
+        PhcRefusal::Missing,
+        PhcRefusal::Denied,
+        PhcRefusal::Busy,
+        PhcRefusal::Failed { errno: 5 },
+        PhcRefusal::Inconsistent,
+        PhcRefusal::Silent { for_s: 9 },
+        PhcRefusal::NoBound,
+        PhcRefusal::LooksLikeTai { ahead_s: 37 },
+        PhcRefusal::TaiUntold,
+        PhcRefusal::LeapSecond,
+        PhcRefusal::Unsynchronized,
+        PhcRefusal::OtherTimescale,
+        PhcRefusal::NoCounter,
+        PhcRefusal::NoSuspendClock,
+    ];
+    let words: std::collections::BTreeSet<_> = all.iter().map(PhcRefusal::as_str).collect();
+    assert_eq!(words.len(), all.len());
+    for refusal in all {
+        let told = refusal.to_string();
+        assert!(told.contains(": "), "{told}");
+        let mut memory = epsilon_clock::source::SourceMemory::default();
+        memory.store(&Refusal::Phc(refusal));
+        assert_eq!(memory.load(), Some(Refusal::Phc(refusal)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// T1: whatever reads cost, however the oscillator runs, and wherever in its bound the device is.
+    #[test]
+    fn t1_the_interval_contains_utc(
+        drift in -200_000_i32..=200_000,
+        steps in proptest::collection::vec((-2_000_i64..=2_000, 0_u64..3_000_000, 0_u64..2_000), 1..20),
+    ) {
+        let world = World::new(SOUND);
+        world.machine.set_drift_ppb(drift);
+        for (off, takes, ms) in steps {
+            world.set(|play| {
+                play.off = off;
+                play.takes = Duration::from_nanos(takes);
+            });
+            world.machine.advance(Duration::from_millis(ms));
+            let _ = world.clock.refresh();
+            prop_assert_ne!(world.is_true(), Ok(false));
+        }
+    }
+}
