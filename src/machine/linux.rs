@@ -270,7 +270,8 @@ impl Machine for LinuxMachine {
 #[cfg(target_arch = "x86_64")]
 fn possible_in(list: &str) -> Option<u32> {
     let ends = list.trim().split(',').map(|range| {
-        let (_, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        first.parse::<u32>().ok()?;
         last.parse::<u32>().ok()?.checked_add(1)
     });
     // One that cannot be read might be the largest.
