@@ -474,6 +474,10 @@ fn stamp_in(mut control: &[u8]) -> Option<i64> {
 
 /// How the processor's counter is read in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "no other counter is known how to read")
+)]
 pub(crate) enum CountRead {
     /// By the instruction that waits by itself, which not every processor has.
     Ordered,
@@ -549,8 +553,7 @@ fn counter_of(
         return Err(NoCounter::NotInvariant);
     }
     let lfence_waits = || {
-        cpuid(0).ebx == INTEL
-            || (highest >= 0x8000_0021 && cpuid(0x8000_0021).eax & (1 << 2) != 0)
+        cpuid(0).ebx == INTEL || (highest >= 0x8000_0021 && cpuid(0x8000_0021).eax & (1 << 2) != 0)
     };
     let read = if cpuid(0x8000_0001).edx & (1 << 27) != 0 {
         CountRead::Ordered
@@ -769,8 +772,7 @@ pub(crate) fn load_after(word: &core::sync::atomic::AtomicI64, value: i64) -> i6
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let loaded = {
-        let _ = value;
-        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        let _ = zero_after(value);
         word.load(core::sync::atomic::Ordering::Relaxed)
     };
     loaded
