@@ -819,6 +819,7 @@ mod tests {
     use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
     /// Every read that this processor has.
+    #[allow(clippy::print_stdout, reason = "CI looks for which they are")]
     fn reads() -> Vec<CountRead> {
         let chosen = sound_counter();
         let ordered = (chosen == Ok(CountRead::Ordered)).then_some(CountRead::Ordered);
