@@ -210,7 +210,7 @@ pub struct Look {
     ///
     /// Nothing is answered from it. What [`assume_error`](crate::ClockBuilder::assume_error) vouches for serves
     /// at once if this lies within it, as it is then true whoever wrote.
-    pub doubtful: Option<SyncClaim>,
+    pub doubtful: Option<Claim>,
 }
 
 impl Look {

@@ -7,6 +7,7 @@
 
 use super::{Awaiting, Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
 use crate::machine::NtpStatus;
+use crate::time::Claim;
 
 mod fingerprint;
 mod leap;
@@ -114,7 +115,7 @@ fn judge(
     context: &LookContext<'_>,
     observed: &Observation,
     before: &Remembered,
-) -> (Finding, Option<SyncClaim>, Opinion) {
+) -> (Finding, Option<Claim>, Opinion) {
     let status = &observed.status;
     if !status.reports_a_bound() {
         let maxerror_us = status.maxerror;
@@ -136,19 +137,19 @@ fn judge(
         None
     };
     let Some(refusal) = refusal else {
-        return (event.finding(), event.doubtful(), opinion);
+        let doubtful = event.doubtful();
+        return (event.finding(), doubtful, opinion);
     };
     (Finding::Refused(refusal), None, opinion)
 }
 
 /// What a status is in the light of the one before it.
-#[derive(Clone, Copy)]
 enum Event {
     Write(SyncClaim),
     First(SyncClaim),
     Awaiting(Awaiting),
     /// What writers without a bound leave behind, and the claim that it makes if an honest one wrote it.
-    Suspicious(i64, Option<SyncClaim>),
+    Suspicious(i64, Option<Claim>),
     Nothing,
 }
 
@@ -165,9 +166,9 @@ impl Event {
         }
     }
 
-    const fn doubtful(self) -> Option<SyncClaim> {
+    const fn doubtful(&self) -> Option<Claim> {
         match self {
-            Self::Suspicious(_, claim) => claim,
+            Self::Suspicious(_, claim) => *claim,
             Self::Write(_) | Self::First(_) | Self::Awaiting(_) | Self::Nothing => None,
         }
     }
@@ -178,6 +179,8 @@ impl Event {
     }
 }
 
+// Not inlined, nor is the first look: what they unpack would lie on the stack under every other look as well.
+#[inline(never)]
 fn recognise(
     context: &LookContext<'_>,
     observed: &Observation,
@@ -208,7 +211,7 @@ fn recognise(
             (Event::Nothing, Opinion::Refused(writer))
         }
         (Resemblance::Possible(_), Opinion::Fair) => (
-            Event::Suspicious(observed.status.maxerror, claim()),
+            Event::Suspicious(observed.status.maxerror, claim().map(|sync| sync.claim)),
             Opinion::Suspicious,
         ),
     }
@@ -218,6 +221,7 @@ fn still_waiting(before: &Remembered) -> Event {
     before.waiting.map_or(Event::Nothing, Event::Awaiting)
 }
 
+#[inline(never)]
 fn first_look(
     context: &LookContext<'_>,
     observed: &Observation,
@@ -236,7 +240,7 @@ fn first_look(
         Resemblance::Sure(writer) => (Event::Nothing, Opinion::Refused(writer)),
         // Not held against the writer: it was not observed writing.
         Resemblance::Possible(_) => {
-            let inherited = if refusal.is_none() { claim() } else { None };
+            let inherited = claim().filter(|_| refusal.is_none()).map(|sync| sync.claim);
             let event = Event::Suspicious(observed.status.maxerror, inherited);
             (event, opinion)
         }

@@ -481,6 +481,8 @@ impl State {
     /// Returns what is assumed while it is open whether a source reports a bound: true in both cases.
     ///
     /// Not assumed anew at each look: an honest daemon may slew real time out of it, as it tells in its bounds.
+    // Not inlined: what it unpacks would lie on the stack under every other look as well.
+    #[inline(never)]
     fn assumed_either_way(
         &self,
         policy: &Policy,
@@ -508,7 +510,7 @@ impl State {
         let sync = self.assume(policy, clocks)?;
         let assumed = sync.claim.carry(clocks.raw).ok()?;
         let covers = |look: &Look| {
-            let doubtful = look.doubtful?.claim.carry(clocks.raw).ok()?;
+            let doubtful = look.doubtful?.carry(clocks.raw).ok()?;
             Some(assumed.earliest() <= doubtful.earliest() && doubtful.latest() <= assumed.latest())
         };
         let mut heard = self.in_use(policy).enumerate();
