@@ -7,7 +7,10 @@ ran cargo test --locked --package epsilon-clock --features nts --lib source::ntp
 ran cargo test --locked --package epsilon-clock --features nts --doc source::ntp
 export EPSILON_CLOCK_UNPACKED
 EPSILON_CLOCK_UNPACKED=$(realpath -m "$target/unpacked")
-cargo build --locked --package epsilon-clock-cli --no-default-features --features nts --target-dir "$target/nts"
-EPSILON_COMMAND=$(realpath "$target/nts/debug/epsilon")
+# Where TLS was just built for those tests; and kept apart from the command that other tests may build there.
+cargo build --locked --package epsilon-clock-cli --no-default-features --features nts
+mkdir -p "$target/nts"
+cp "$target/debug/epsilon" "$target/nts/epsilon"
+EPSILON_COMMAND=$(realpath "$target/nts/epsilon")
 export EPSILON_COMMAND
 ran cargo test --locked --manifest-path tests/nts/Cargo.toml --target-dir "$target/nts"

@@ -14,7 +14,8 @@ unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"; forget_unpacked' EXIT
 tar -xf "$target/package/epsilon-clock-$version.crate" -C "$unpacked"
 mkdir -p "$target"
-tests_target=$(cd "$target" && pwd)/from_package
+# What they depend on is there already, from the tests of the workspace.
+tests_target=$(cd "$target" && pwd)
 # A package's dev-dependency on itself is left out of it, so the features have to be asked for. All of its
 # tests take minutes more: EPSILON_CLOCK_PACKAGE_TESTS=1.
 (

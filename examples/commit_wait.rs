@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use epsilon_clock::{BuildError, Clock, Timestamp};
+use epsilon_clock::{Clock, Timestamp};
 
 mod support;
 
@@ -45,7 +45,7 @@ fn play(options: &Options, out: &mut Output) -> Result<bool, Fault> {
             )));
         }
     };
-    let clock = clock(options)?;
+    let clock = support::clock(options)?;
     let mut acknowledged: Option<Timestamp> = None;
     for number in 1..=commits {
         let timestamp = commit(&clock, number, replication, out).map_err(no_interval)?;
@@ -98,17 +98,6 @@ fn commit(
 
 fn millis(span: Duration) -> String {
     format!("{:.3} ms", span.as_secs_f64() * 1e3)
-}
-
-fn clock(options: &Options) -> Result<Clock, Fault> {
-    let mut builder = Clock::builder();
-    if let Some(error) = options.span("assume-error")? {
-        builder = builder.assume_error(error);
-    }
-    builder.build().map_err(|error| match error {
-        BuildError::Setting { .. } => Ends::usage(error),
-        _ => Ends::unavailable(error),
-    })
 }
 
 /// Says how to see the example all the same where the clock gives no interval.

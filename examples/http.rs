@@ -31,11 +31,7 @@ const LONGEST: u64 = 8_192;
 
 fn main() -> ExitCode {
     support::run(USAGE, |options, out| {
-        let mut builder = Clock::builder();
-        if let Some(error) = options.span("assume-error")? {
-            builder = builder.assume_error(error);
-        }
-        let clock = builder.build()?;
+        let clock = support::clock(options)?;
         let exporter = PrometheusBuilder::new().install_recorder()?;
         let figures = ClockMetrics::new(clock.clone());
         let mut service = Service {

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use epsilon_clock::Clock;
 use epsilon_clock::log::LogTime;
 use epsilon_clock::metrics::ClockMetrics;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -21,11 +20,7 @@ Usage: metrics [--assume-error=SPAN]   vouch for the machine's clock where no da
 
 fn main() -> ExitCode {
     support::run(USAGE, |options, out| {
-        let mut builder = Clock::builder();
-        if let Some(error) = options.span("assume-error")? {
-            builder = builder.assume_error(error);
-        }
-        let clock = builder.build()?;
+        let clock = support::clock(options)?;
 
         // What a service sets up once: its log, and its exporter.
         let log = tracing_subscriber::fmt()

@@ -6,8 +6,6 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use epsilon_clock::Clock;
-
 mod support;
 
 const USAGE: &str = "\
@@ -17,11 +15,7 @@ Usage: now [--assume-error=SPAN]   vouch for the machine's clock where no daemon
 
 fn main() -> ExitCode {
     support::run(USAGE, |options, out| {
-        let mut builder = Clock::builder();
-        if let Some(error) = options.span("assume-error")? {
-            builder = builder.assume_error(error);
-        }
-        let clock = builder.build()?;
+        let clock = support::clock(options)?;
 
         // For logs and people: never fails, and says ±? where nothing is certain.
         writeln!(out, "it is {}", clock.read())?;

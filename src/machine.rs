@@ -284,6 +284,12 @@ pub trait Machine: fmt::Debug + Send + Sync {
         0
     }
 
+    /// Returns the instructions that [`count`](Self::count) reads the counter by, for reports; by default
+    /// unknown.
+    fn counter_instructions(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Returns true if the machine surely never sleeps, by the word of its kernel; by default false.
     ///
     /// Then a reading need not read coarse real time to find out.

@@ -208,6 +208,11 @@ pub struct Look {
     /// A report of chronyd is a claim anew, but rests on the same samples until its next update. After a
     /// step out of the interval only updates count.
     pub repeats_update: bool,
+    /// The claim that was refused because it may come of a writer without a bound, if an honest one wrote it.
+    ///
+    /// Nothing is answered from it. What [`assume_error`](crate::ClockBuilder::assume_error) vouches for serves
+    /// at once if this lies within it, as it is then true whoever wrote.
+    pub doubtful: Option<Claim>,
 }
 
 impl Look {
@@ -218,6 +223,7 @@ impl Look {
             finding,
             leap: LeapNotice::None,
             repeats_update: false,
+            doubtful: None,
         }
     }
 

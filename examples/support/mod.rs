@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use epsilon_clock::{BuildError, Clock};
 use lexopt::Arg::{Long, Short};
 use lexopt::{Parser, ValueExt};
 
@@ -73,6 +74,18 @@ pub(crate) fn run(
     let message = message.replace(char::is_control, "?");
     let _ = writeln!(io::stderr(), "{message}");
     ExitCode::from(code)
+}
+
+/// Builds the clock of this machine, vouched for as `--assume-error` says.
+pub(crate) fn clock(options: &Options) -> Result<Clock, Fault> {
+    let mut builder = Clock::builder();
+    if let Some(error) = options.span("assume-error")? {
+        builder = builder.assume_error(error);
+    }
+    builder.build().map_err(|error| match error {
+        BuildError::Setting { .. } => Ends::usage(error),
+        _ => Ends::unavailable(error),
+    })
 }
 
 /// Standard output, as if all of it were read where its reader has seen enough.

@@ -220,6 +220,10 @@ impl ClockBuilder {
     /// Above 0 and up to `max_error`; by default nothing is vouched for. It never narrows what an honest
     /// source reports, and is never mixed with it. A step or a suspend breaks the assumption:
     /// readings are errors until [`Clock::vouch`] is called.
+    ///
+    /// Where the kernel's figure may be an honest daemon's or mean nothing
+    /// ([`Awaiting::Suspicious`](crate::source::Awaiting::Suspicious)), it serves if an honest one would lie within
+    /// `error`, or if it served before; otherwise from the next write on.
     pub const fn assume_error(mut self, error: Duration) -> Self {
         self.policy.assume_error = Some(error);
         self

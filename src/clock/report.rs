@@ -93,12 +93,14 @@ impl Shared {
                     path: ReadPath::Vdso {
                         because: self.policy.no_counter().unwrap_or(NoCounter::Uncompared),
                     },
+                    counter_instructions: None,
                     counters,
                 };
             }
         };
         let Answer { raw, interval, .. } = &answer;
         let in_force = state.in_force();
+        let path = self.path(&state);
         Status {
             state: answer.founded_on(),
             interval: *interval,
@@ -123,7 +125,11 @@ impl Shared {
             refusal: state.refusal(&self.policy),
             learned: state.learned(&self.policy),
             vmclock: self.machine.vmclock(),
-            path: self.path(&state),
+            path,
+            counter_instructions: match path {
+                ReadPath::Vdso { .. } => None,
+                _ => self.machine.as_dyn().counter_instructions(),
+            },
             counters,
         }
     }

@@ -169,6 +169,8 @@ pub struct Status {
     pub vmclock: VmClockState,
     /// What a reading reads, and why not less.
     pub path: ReadPath,
+    /// The instructions that read the counter, where the path reads it and the machine names them.
+    pub counter_instructions: Option<&'static str>,
     /// What happened since the clock was built.
     pub counters: Counters,
 }

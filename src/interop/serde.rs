@@ -429,6 +429,7 @@ impl Serialize for Status {
             learned: Option<Learned>,
             vmclock: VmClockState,
             path: ReadPath,
+            counter_instructions: Option<&'static str>,
             counters: Counters,
         }
         #[derive(serde::Serialize)]
@@ -450,6 +451,7 @@ impl Serialize for Status {
             learned,
             vmclock,
             path,
+            counter_instructions,
             counters,
         } = *self;
         let learned = match learned {
@@ -473,6 +475,7 @@ impl Serialize for Status {
             learned,
             vmclock,
             path,
+            counter_instructions,
             counters,
         };
         written.serialize(serializer)

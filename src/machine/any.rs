@@ -73,7 +73,7 @@ impl AnyMachine {
                 target_arch = "x86_64",
                 not(epsilon_clock_portable)
             ))]
-            Self::System(_) => SystemMachine::possible_processors(),
+            Self::System(machine) => machine.possible_processors(),
             _ => Some(slots::SLOTS),
         }
     }

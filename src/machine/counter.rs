@@ -27,7 +27,8 @@ pub enum NoCounter {
     OtherClocksource,
     /// The processor does not promise that the counter keeps its rate and never stops.
     NotInvariant,
-    /// The processor has no ordered read of the counter, or the hypervisor hides it.
+    /// The processor has no ordered read of the counter, or the hypervisor hides it: neither `rdtscp` nor an
+    /// `lfence` that is known to wait.
     Unordered,
     /// Xen moves the counter of its guests and tells their kernels alone.
     Xen,

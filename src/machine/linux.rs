@@ -9,6 +9,7 @@ use std::path::Path;
 #[cfg(target_arch = "x86_64")]
 use super::Striped;
 use super::ntp_status::{NtpStatus, NtpStatusError};
+use super::sys::CountRead;
 use super::vmclock::{VmClock, VmClockState};
 use super::{Disruption, Identity, Machine, NoCounter, Sample, Sandwich, sys};
 
@@ -55,6 +56,8 @@ pub(crate) struct LinuxMachine {
     vmclock: Result<VmClock, VmClockState>,
     /// Whether the processor's counter is one to be read; which one the kernel uses is another matter.
     counter: Result<(), NoCounter>,
+    /// By what it is read; where it is not to be, by what every processor has.
+    read: CountRead,
     never_suspends: bool,
 }
 
@@ -63,25 +66,28 @@ impl LinuxMachine {
     pub(crate) fn new() -> Result<Self, &'static str> {
         match sys::missing_clock() {
             Some(name) => Err(name),
-            None => Ok(Self {
-                coarse_tick: sys::coarse_tick().unwrap_or(LONGEST_TICK),
-                vmclock: Err(VmClockState::Unused),
-                counter: sound_counter(),
-                never_suspends: shows_no_sleep(Path::new(POWER)),
-            }),
+            None => {
+                let counter = sound_counter();
+                Ok(Self {
+                    coarse_tick: sys::coarse_tick().unwrap_or(LONGEST_TICK),
+                    vmclock: Err(VmClockState::Unused),
+                    counter: counter.map(drop),
+                    read: counter.unwrap_or(CountRead::Fenced),
+                    never_suspends: shows_no_sleep(Path::new(POWER)),
+                })
+            }
         }
     }
 
     /// Reads coarse real time, if it is asked for, and then the counter in the place of raw time.
     #[inline]
-    #[allow(clippy::unused_self, reason = "as other machines have it")]
     pub(crate) fn count_sample(&self, with_coarse: bool, after: i64) -> Sample {
         let coarse = if with_coarse {
             sys::realtime_coarse()
         } else {
             0
         };
-        let raw = sys::count(after);
+        let raw = self.read.count(after);
         Sample { coarse, raw }
     }
 
@@ -102,9 +108,13 @@ impl LinuxMachine {
         }
     }
 
-    /// Returns one more than the largest number that a processor can have here.
+    /// Returns one more than the largest number that a processor can have here; `None` where the counter is not
+    /// read by the instruction that tells the processor along with it.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn possible_processors() -> Option<u32> {
+    pub(crate) fn possible_processors(&self) -> Option<u32> {
+        if self.read != CountRead::Ordered {
+            return None;
+        }
         possible_in(&std::fs::read_to_string(POSSIBLE).ok()?)
     }
 
@@ -236,7 +246,11 @@ impl Machine for LinuxMachine {
     }
 
     fn count(&self) -> i64 {
-        sys::count(0)
+        self.read.count(0)
+    }
+
+    fn counter_instructions(&self) -> Option<&'static str> {
+        self.counter.ok().map(|()| self.read.instructions())
     }
 
     fn never_suspends(&self) -> bool {
@@ -285,16 +299,16 @@ fn clocksource_name(name: &mut [u8; 64]) -> &[u8] {
 }
 
 /// Checks what does not change while the machine runs.
-fn sound_counter() -> Result<(), NoCounter> {
-    sys::sound_counter()?;
+fn sound_counter() -> Result<CountRead, NoCounter> {
+    let read = sys::sound_counter()?;
     if std::fs::read_to_string(HYPERVISOR).is_ok_and(|name| name.trim() == "xen") {
         return Err(NoCounter::Xen);
     }
     // Where a read of it is an exit to the hypervisor, or emulated, nothing is won.
-    if cost_of(|| sys::count(0)) > cost_of(sys::monotonic_raw) {
+    if cost_of(|| read.count(0)) > cost_of(sys::monotonic_raw) {
         return Err(NoCounter::Costly);
     }
-    Ok(())
+    Ok(read)
 }
 
 /// Returns what a few reads cost, in ns: the least of a few times.
@@ -366,10 +380,11 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn the_counter_tells_the_processor_that_the_kernel_names() {
-        if sys::sound_counter().is_ok() {
+        let machine = LinuxMachine::new().unwrap();
+        if let Some(possible) = machine.possible_processors() {
             assert!(LinuxMachine::numbers_processors());
             let (_, processor) = sys::count_on_processor();
-            assert!(processor < LinuxMachine::possible_processors().unwrap());
+            assert!(processor < possible);
         }
     }
 

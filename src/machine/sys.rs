@@ -605,68 +605,149 @@ fn stamp_in(mut control: &[u8]) -> Option<i64> {
     }
 }
 
-/// Checks that the processor's counter never stops, keeps its rate and can be read in order.
-///
-/// # References
-///
-/// - Intel SDM volume 3, 19.17.1 "Invariant TSC"; AMD APM volume 3, CPUID `8000_0007h` EDX 8
-/// - Linux `arch/x86/kernel/tsc.c`: what makes `tsc` the clocksource
+/// How the processor's counter is read in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "no other counter is known how to read")
+)]
+pub(crate) enum CountRead {
+    /// By the instruction that waits by itself, which not every processor has.
+    Ordered,
+    /// By a barrier, and then by the instruction that does not wait.
+    Fenced,
+}
+
+impl CountRead {
+    /// Returns the instructions, as an assembler spells them.
+    pub(crate) const fn instructions(self) -> &'static str {
+        match self {
+            _ if cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64"))) => "none",
+            Self::Ordered if cfg!(target_arch = "x86_64") => "rdtscp",
+            Self::Fenced if cfg!(target_arch = "x86_64") => "lfence; rdtsc",
+            Self::Ordered => "mrs cntvctss_el0",
+            Self::Fenced => "isb; mrs cntvct_el0",
+        }
+    }
+
+    /// Reads the counter, after every load before it and after `value` is known.
+    ///
+    /// # References
+    ///
+    /// - Intel SDM volume 2, `RDTSCP`: executes once all that comes before has executed and all loads before
+    ///   are globally visible; `LFENCE`: nothing after it begins before all that comes before has completed
+    /// - Arm ARM D12.2.2: a read of the counter may be done early, unless an `ISB` comes before it; K13.6:
+    ///   what is read after a branch on a loaded value and an `ISB` is read after that load; `CNTVCTSS_EL0`:
+    ///   cannot be read speculatively, so not before the branch either
+    /// - Linux `arch/arm64/include/asm/vdso/gettimeofday.h` and `arch/x86/include/asm/msr.h`, which do so for
+    ///   the vDSO
+    #[inline]
+    pub(crate) fn count(self, value: i64) -> i64 {
+        match self {
+            Self::Ordered => ordered(value),
+            Self::Fenced => fenced(value),
+        }
+    }
+}
+
+/// Checks that the processor's counter never stops and keeps its rate, and finds an ordered read of it.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn sound_counter() -> Result<(), NoCounter> {
-    use core::arch::x86_64::__cpuid;
-
-    /// Where a hypervisor signs; Xen does so a few leaves later if it poses as another one.
-    const SIGNATURES: [u32; 4] = [0x4000_0000, 0x4000_0100, 0x4000_0200, 0x4000_0300];
-    /// `XenV` in the first register of its signature.
-    const XEN: u32 = u32::from_le_bytes(*b"XenV");
-
+pub(crate) fn sound_counter() -> Result<CountRead, NoCounter> {
     // The intrinsic is safe to call since Rust 1.94, and was not at the MSRV.
     #[allow(unused_unsafe, reason = "unsafe at the MSRV")]
     // SAFETY: every x86-64 processor has the instruction; it touches registers alone, and a leaf that
     // does not exist answers with another one's values or zeroes.
-    let cpuid = |leaf| unsafe { __cpuid(leaf) };
+    counter_of(|leaf| unsafe { core::arch::x86_64::__cpuid(leaf) })
+}
+
+/// Returns how the counter of a processor is read that says this of itself.
+///
+/// # References
+///
+/// - Intel SDM volume 3, 19.17.1 "Invariant TSC"; AMD APM volume 3, CPUID `8000_0007h` EDX 8
+/// - Intel SDM volume 2 and AMD APM volume 3, CPUID `8000_0001h` EDX 27: `RDTSCP`
+/// - AMD APM volume 3, CPUID `8000_0021h` EAX 2: `LFENCE` always waits; without it a register of the model
+///   decides, which programs cannot read
+/// - Linux `arch/x86/kernel/tsc.c`: what makes `tsc` the clocksource
+#[cfg(target_arch = "x86_64")]
+fn counter_of(
+    cpuid: impl Fn(u32) -> core::arch::x86_64::CpuidResult,
+) -> Result<CountRead, NoCounter> {
+    /// Where a hypervisor signs; Xen does so a few leaves later if it poses as another one.
+    const SIGNATURES: [u32; 4] = [0x4000_0000, 0x4000_0100, 0x4000_0200, 0x4000_0300];
+    /// `XenV` in the first register of its signature.
+    const XEN: u32 = u32::from_le_bytes(*b"XenV");
+    /// `Genu`, of the one vendor whose `LFENCE` always waits.
+    const INTEL: u32 = u32::from_le_bytes(*b"Genu");
+
     let highest = cpuid(0x8000_0000).eax;
     let invariant = highest >= 0x8000_0007 && cpuid(0x8000_0007).edx & (1 << 8) != 0;
     if !invariant {
         return Err(NoCounter::NotInvariant);
     }
-    if cpuid(0x8000_0001).edx & (1 << 27) == 0 {
+    let lfence_waits = || {
+        cpuid(0).ebx == INTEL || (highest >= 0x8000_0021 && cpuid(0x8000_0021).eax & (1 << 2) != 0)
+    };
+    let read = if cpuid(0x8000_0001).edx & (1 << 27) != 0 {
+        CountRead::Ordered
+    } else if lfence_waits() {
+        CountRead::Fenced
+    } else {
         return Err(NoCounter::Unordered);
-    }
+    };
     let guest = cpuid(1).ecx & (1 << 31) != 0;
     if guest && SIGNATURES.iter().any(|leaf| cpuid(*leaf).ebx == XEN) {
         return Err(NoCounter::Xen);
     }
-    Ok(())
+    Ok(read)
 }
 
-/// Accepts the generic timer: the architecture promises all of it.
-#[cfg(target_arch = "aarch64")]
-pub(crate) const fn sound_counter() -> Result<(), NoCounter> {
-    Ok(())
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) const fn sound_counter() -> Result<(), NoCounter> {
-    Err(NoCounter::Unsupported)
-}
-
-/// Reads the processor's counter, after every load before it and after `value` is known.
+/// Accepts the generic timer, of which the architecture promises all else, and finds how it is read.
 ///
 /// # References
 ///
-/// - Intel SDM volume 2, `RDTSCP`: executes once all that comes before has executed and all loads before
-///   are globally visible
-/// - Arm ARM D12.2.2: a read of the counter may be done early, unless an `ISB` comes before it; K13.6:
-///   what is read after a branch on a loaded value and an `ISB` is read after that load
-/// - Linux `arch/arm64/include/asm/vdso/gettimeofday.h`, which does so for the vDSO
+/// - Linux `Documentation/arch/arm64/cpu-feature-registers.rst`: `HWCAP_CPUID`, under which the kernel
+///   answers reads of identification registers with what all processors have; `ID_AA64MMFR0_EL1`
+/// - Arm ARM D19.2.64, `ID_AA64MMFR0_EL1.ECV`: not zero where `CNTVCTSS_EL0` exists
+#[cfg(target_arch = "aarch64")]
+pub(crate) fn sound_counter() -> Result<CountRead, NoCounter> {
+    // SAFETY: the call looks a number up in what the kernel told the process when it began.
+    let capabilities = unsafe { libc::getauxval(libc::AT_HWCAP) };
+    if capabilities & libc::HWCAP_CPUID == 0 {
+        return Ok(CountRead::Fenced);
+    }
+    let features: u64;
+    // SAFETY: reads an identification register into a register, which the kernel answers for programs, as it
+    // just said. By its number, for the assembler's sake.
+    unsafe {
+        core::arch::asm!(
+            "mrs {features}, S3_0_C0_C7_0",
+            features = out(reg) features,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    Ok(counter_of(features))
+}
+
+/// Returns how the counter is read where `ID_AA64MMFR0_EL1` holds this.
+#[cfg(target_arch = "aarch64")]
+const fn counter_of(features: u64) -> CountRead {
+    // The highest four bits: ECV.
+    if features >> 60 == 0 {
+        CountRead::Fenced
+    } else {
+        CountRead::Ordered
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) const fn sound_counter() -> Result<CountRead, NoCounter> {
+    Err(NoCounter::Unsupported)
+}
+
 #[inline]
 #[cfg(target_arch = "x86_64")]
-#[allow(
-    clippy::cast_possible_wrap,
-    reason = "counts are compared by their differences"
-)]
-pub(crate) fn count(_value: i64) -> i64 {
+fn ordered(_value: i64) -> i64 {
     let (low, high): (u64, u64);
     // SAFETY: reads the counter and the number of the processor into three registers, which are named;
     // `sound_counter` found that the processor has the instruction. Memory is not named as untouched, so
@@ -680,6 +761,35 @@ pub(crate) fn count(_value: i64) -> i64 {
             options(nostack, preserves_flags)
         );
     }
+    whole(low, high)
+}
+
+/// Out of the way: few processors lack the instruction that waits by itself.
+#[cold]
+#[cfg(target_arch = "x86_64")]
+fn fenced(_value: i64) -> i64 {
+    let (low, high): (u64, u64);
+    // SAFETY: a barrier, and a read of the counter into two registers, which are named; every x86-64
+    // processor has both instructions. Memory is not named as untouched, as above.
+    unsafe {
+        core::arch::asm!(
+            "lfence",
+            "rdtsc",
+            out("rax") low,
+            out("rdx") high,
+            options(nostack, preserves_flags)
+        );
+    }
+    whole(low, high)
+}
+
+#[inline]
+#[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::cast_possible_wrap,
+    reason = "counts are compared by their differences"
+)]
+const fn whole(low: u64, high: u64) -> i64 {
     (high << 32 | low) as i64
 }
 
@@ -734,7 +844,28 @@ pub(crate) fn processor() -> Option<u32> {
 
 #[inline]
 #[cfg(target_arch = "aarch64")]
-pub(crate) fn count(value: i64) -> i64 {
+fn ordered(value: i64) -> i64 {
+    let count: i64;
+    // SAFETY: a branch to the next instruction and a read of the self-synchronised view of the virtual counter
+    // (`cntvctss_el0`, by its number, for the assembler's sake) into a register; `sound_counter` found that the
+    // processor has it, and Linux lets programs read it. Memory is not named as untouched, so that the compiler
+    // moves no load over it.
+    unsafe {
+        core::arch::asm!(
+            "cbnz {value}, 2f",
+            "2:",
+            "mrs {count}, S3_3_C14_C0_6",
+            value = in(reg) value,
+            count = lateout(reg) count,
+            options(nostack, preserves_flags)
+        );
+    }
+    count
+}
+
+#[inline]
+#[cfg(target_arch = "aarch64")]
+fn fenced(value: i64) -> i64 {
     let count: i64;
     // SAFETY: a branch to the next instruction, a barrier and a read of the virtual counter into a
     // register, which Linux lets programs do. Memory is not named as untouched, so that the compiler
@@ -755,7 +886,13 @@ pub(crate) fn count(value: i64) -> i64 {
 
 #[inline]
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) const fn count(_value: i64) -> i64 {
+const fn ordered(_value: i64) -> i64 {
+    0
+}
+
+#[inline]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const fn fenced(_value: i64) -> i64 {
     0
 }
 
@@ -871,8 +1008,7 @@ pub(crate) fn load_after(word: &core::sync::atomic::AtomicI64, value: i64) -> i6
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let loaded = {
-        let _ = value;
-        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        let _ = zero_after(value);
         word.load(core::sync::atomic::Ordering::Relaxed)
     };
     loaded
@@ -911,4 +1047,183 @@ pub(crate) fn zero_after(value: i64) -> usize {
     )]
     let zero = zero as usize;
     zero
+}
+
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+    /// Every read that this processor has.
+    #[allow(clippy::print_stdout, reason = "CI looks for which they are")]
+    fn reads() -> Vec<CountRead> {
+        let chosen = sound_counter();
+        let ordered = (chosen == Ok(CountRead::Ordered)).then_some(CountRead::Ordered);
+        let reads: Vec<_> = ordered.into_iter().chain([CountRead::Fenced]).collect();
+        let names = reads.iter().map(|read| read.instructions());
+        println!("{chosen:?}: {}", names.collect::<Vec<_>>().join(", "));
+        reads
+    }
+
+    #[test]
+    fn each_read_of_the_counter_agrees_with_the_others() {
+        let reads = reads();
+        let mut last = CountRead::Fenced.count(0);
+        for _ in 0..100_000 {
+            for read in &reads {
+                let count = read.count(last);
+                assert!(count >= last, "{read:?}: {count} after {last}");
+                last = count;
+            }
+        }
+        // Of one counter, and not of two that both go on: neither read is 10 s away from the other.
+        let raw = monotonic_raw();
+        let first = CountRead::Fenced.count(raw);
+        while monotonic_raw() - raw < 10_000_000 {}
+        let second = reads[0].count(first);
+        assert!((100_000..10_000_000_000).contains(&(second - first)));
+    }
+
+    /// A read that ran before the load in front of it would return less than what was counted for the load.
+    #[test]
+    fn a_read_of_the_counter_is_no_earlier_than_what_another_thread_counted_before() {
+        for read in reads() {
+            let (told, done) = (AtomicI64::new(i64::MIN), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        told.store(read.count(0), Ordering::Release);
+                    }
+                });
+                for _ in 0..200_000 {
+                    let before = told.load(Ordering::Acquire);
+                    let count = read.count(before);
+                    assert!(count >= before, "{read:?}: {count} before {before}");
+                }
+                done.store(true, Ordering::Relaxed);
+            });
+        }
+    }
+
+    /// What a processor says of itself: the vendor, its highest leaf, and bits of four leaves.
+    #[cfg(target_arch = "x86_64")]
+    #[derive(Clone, Copy)]
+    struct Cpu {
+        vendor: &'static [u8; 4],
+        highest: u32,
+        rdtscp: bool,
+        invariant: bool,
+        lfence: bool,
+        hypervisor: Option<(u32, &'static [u8; 4])>,
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    impl Cpu {
+        const PLAIN: Self = Self {
+            vendor: b"Genu",
+            highest: 0x8000_0008,
+            rdtscp: true,
+            invariant: true,
+            lfence: false,
+            hypervisor: None,
+        };
+
+        fn judged(self) -> Result<CountRead, NoCounter> {
+            counter_of(|leaf| {
+                let mut found = core::arch::x86_64::CpuidResult {
+                    eax: 0,
+                    ebx: 0,
+                    ecx: 0,
+                    edx: 0,
+                };
+                match leaf {
+                    0 => found.ebx = u32::from_le_bytes(*self.vendor),
+                    1 => found.ecx = u32::from(self.hypervisor.is_some()) << 31,
+                    0x8000_0000 => found.eax = self.highest,
+                    0x8000_0001 => found.edx = u32::from(self.rdtscp) << 27,
+                    0x8000_0007 => found.edx = u32::from(self.invariant) << 8,
+                    0x8000_0021 => found.eax = u32::from(self.lfence) << 2,
+                    leaf => {
+                        let signs = self.hypervisor.filter(|(at, _)| *at == leaf);
+                        found.ebx = signs.map_or(0, |(_, name)| u32::from_le_bytes(*name));
+                    }
+                }
+                found
+            })
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_processor_without_rdtscp_reads_behind_an_lfence_that_waits() {
+        let plain = Cpu::PLAIN;
+        assert_eq!(plain.judged(), Ok(CountRead::Ordered));
+        let without = Cpu {
+            rdtscp: false,
+            ..plain
+        };
+        assert_eq!(without.judged(), Ok(CountRead::Fenced));
+        // Another vendor's waits where the processor says so, and may not elsewhere.
+        let other = Cpu {
+            vendor: b"Auth",
+            highest: 0x8000_0021,
+            ..without
+        };
+        assert_eq!(other.judged(), Err(NoCounter::Unordered));
+        let waits = Cpu {
+            lfence: true,
+            ..other
+        };
+        assert_eq!(waits.judged(), Ok(CountRead::Fenced));
+        let not_told = Cpu {
+            highest: 0x8000_0020,
+            ..waits
+        };
+        assert_eq!(not_told.judged(), Err(NoCounter::Unordered));
+        assert_eq!(
+            Cpu {
+                rdtscp: true,
+                ..other
+            }
+            .judged(),
+            Ok(CountRead::Ordered)
+        );
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn no_read_makes_up_for_a_counter_that_is_not_invariant_or_that_xen_moves() {
+        for rdtscp in [true, false] {
+            let cpu = Cpu {
+                rdtscp,
+                ..Cpu::PLAIN
+            };
+            let variant = Cpu {
+                invariant: false,
+                ..cpu
+            };
+            assert_eq!(variant.judged(), Err(NoCounter::NotInvariant));
+            let old = Cpu {
+                highest: 0x8000_0006,
+                ..cpu
+            };
+            assert_eq!(old.judged(), Err(NoCounter::NotInvariant));
+            for leaf in [0x4000_0000, 0x4000_0100] {
+                let hypervisor = |name| Cpu {
+                    hypervisor: Some((leaf, name)),
+                    ..cpu
+                };
+                assert_eq!(hypervisor(b"XenV").judged(), Err(NoCounter::Xen));
+                assert!(hypervisor(b"KVMK").judged().is_ok());
+            }
+        }
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn a_processor_with_ecv_reads_the_self_synchronised_view() {
+        assert_eq!(counter_of(0x0fff_ffff_ffff_ffff), CountRead::Fenced);
+        assert_eq!(counter_of(1 << 60), CountRead::Ordered);
+        assert_eq!(counter_of(2 << 60), CountRead::Ordered);
+    }
 }

@@ -7,6 +7,7 @@
 
 use super::{Awaiting, Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
 use crate::machine::NtpStatus;
+use crate::time::Claim;
 
 mod fingerprint;
 mod leap;
@@ -82,7 +83,7 @@ impl Source for KernelSource {
             let finding = Finding::Refused(Refusal::AwaitingWrite { because });
             return Look::new(finding).with_leap(leap);
         }
-        let (finding, opinion) = judge(context, &observed, &before);
+        let (finding, doubtful, opinion) = judge(context, &observed, &before);
         let waiting = match finding {
             Finding::Write(_) | Finding::Inherited(_) => None,
             Finding::Nothing | Finding::Unsettled => before.waiting,
@@ -95,7 +96,10 @@ impl Source for KernelSource {
             waiting,
             leap_flags,
         });
-        Look::new(finding).with_leap(leap)
+        Look {
+            doubtful,
+            ..Look::new(finding).with_leap(leap)
+        }
     }
 
     fn asks_kernel(&self) -> bool {
@@ -111,12 +115,12 @@ fn judge(
     context: &LookContext<'_>,
     observed: &Observation,
     before: &Remembered,
-) -> (Finding, Opinion) {
+) -> (Finding, Option<Claim>, Opinion) {
     let status = &observed.status;
     if !status.reports_a_bound() {
         let maxerror_us = status.maxerror;
         let refusal = Refusal::Unsynchronized { maxerror_us };
-        return (Finding::Refused(refusal), Opinion::Fair);
+        return (Finding::Refused(refusal), None, Opinion::Fair);
     }
     let (event, opinion) = recognise(context, observed, before);
     let refusal = if let Opinion::Refused(writer) = opinion {
@@ -132,8 +136,11 @@ fn judge(
     } else {
         None
     };
-    let finding = refusal.map_or_else(|| event.finding(), Finding::Refused);
-    (finding, opinion)
+    let Some(refusal) = refusal else {
+        let doubtful = event.doubtful();
+        return (event.finding(), doubtful, opinion);
+    };
+    (Finding::Refused(refusal), None, opinion)
 }
 
 /// What a status is in the light of the one before it.
@@ -141,6 +148,8 @@ enum Event {
     Write(SyncClaim),
     First(SyncClaim),
     Awaiting(Awaiting),
+    /// What writers without a bound leave behind, and the claim that it makes if an honest one wrote it.
+    Suspicious(i64, Option<Claim>),
     Nothing,
 }
 
@@ -150,7 +159,17 @@ impl Event {
             Self::Write(claim) => Finding::Write(claim),
             Self::First(claim) => Finding::Inherited(claim),
             Self::Awaiting(because) => Finding::Refused(Refusal::AwaitingWrite { because }),
+            Self::Suspicious(maxerror_us, _) => Finding::Refused(Refusal::AwaitingWrite {
+                because: Awaiting::Suspicious { maxerror_us },
+            }),
             Self::Nothing => Finding::Nothing,
+        }
+    }
+
+    const fn doubtful(&self) -> Option<Claim> {
+        match self {
+            Self::Suspicious(_, claim) => *claim,
+            Self::Write(_) | Self::First(_) | Self::Awaiting(_) | Self::Nothing => None,
         }
     }
 
@@ -160,6 +179,8 @@ impl Event {
     }
 }
 
+// Not inlined, nor is the first look: what they unpack would lie on the stack under every other look as well.
+#[inline(never)]
 fn recognise(
     context: &LookContext<'_>,
     observed: &Observation,
@@ -181,10 +202,8 @@ fn recognise(
     if stands {
         return (still_waiting(before), before.opinion);
     }
-    let accepted = |opinion| {
-        let claim = observed.claim(context, baseline.unseen(context, observed));
-        (Event::claimed(claim, Event::Write), opinion)
-    };
+    let claim = || observed.claim(context, baseline.unseen(context, observed));
+    let accepted = |opinion| (Event::claimed(claim(), Event::Write), opinion);
     match (fingerprint(&observed.status), before.opinion) {
         (Resemblance::None, _) => accepted(Opinion::Fair),
         (Resemblance::Sure(writer), _) => (Event::Nothing, Opinion::Refused(writer)),
@@ -192,9 +211,7 @@ fn recognise(
             (Event::Nothing, Opinion::Refused(writer))
         }
         (Resemblance::Possible(_), Opinion::Fair) => (
-            Event::Awaiting(Awaiting::Suspicious {
-                maxerror_us: observed.status.maxerror,
-            }),
+            Event::Suspicious(observed.status.maxerror, claim().map(|sync| sync.claim)),
             Opinion::Suspicious,
         ),
     }
@@ -204,30 +221,33 @@ fn still_waiting(before: &Remembered) -> Event {
     before.waiting.map_or(Event::Nothing, Event::Awaiting)
 }
 
+#[inline(never)]
 fn first_look(
     context: &LookContext<'_>,
     observed: &Observation,
     opinion: Opinion,
 ) -> (Event, Opinion) {
-    let maxerror_us = observed.status.maxerror;
-    match fingerprint(&observed.status) {
-        Resemblance::Sure(writer) => return (Event::Nothing, Opinion::Refused(writer)),
-        Resemblance::Possible(_) => {
-            // Not held against the writer: it was not observed writing.
-            return (
-                Event::Awaiting(Awaiting::Suspicious { maxerror_us }),
-                opinion,
-            );
-        }
-        Resemblance::None => {}
-    }
-    if !context.may_inherit {
-        return (Event::Awaiting(Awaiting::Disturbance), opinion);
-    }
     let rate_ppb = observed.adjustment_ppb.saturating_abs();
-    if rate_ppb.saturating_add(context.max_drift_ppb.into()) > GROWTH_PPB {
-        return (Event::Awaiting(Awaiting::Slewing { rate_ppb }), opinion);
+    let refusal = if !context.may_inherit {
+        Some(Awaiting::Disturbance)
+    } else if rate_ppb.saturating_add(context.max_drift_ppb.into()) > GROWTH_PPB {
+        Some(Awaiting::Slewing { rate_ppb })
+    } else {
+        None
+    };
+    let claim = || observed.claim(context, INHERITED_UNSEEN);
+    match fingerprint(&observed.status) {
+        Resemblance::Sure(writer) => (Event::Nothing, Opinion::Refused(writer)),
+        // Not held against the writer: it was not observed writing.
+        Resemblance::Possible(_) => {
+            let inherited = claim().filter(|_| refusal.is_none()).map(|sync| sync.claim);
+            let event = Event::Suspicious(observed.status.maxerror, inherited);
+            (event, opinion)
+        }
+        Resemblance::None => {
+            let event =
+                refusal.map_or_else(|| Event::claimed(claim(), Event::First), Event::Awaiting);
+            (event, opinion)
+        }
     }
-    let claim = observed.claim(context, INHERITED_UNSEEN);
-    (Event::claimed(claim, Event::First), opinion)
 }

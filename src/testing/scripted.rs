@@ -901,6 +901,10 @@ impl Machine for ScriptedMachine {
         self.lock().clocksource
     }
 
+    fn counter_instructions(&self) -> Option<&'static str> {
+        Some("scripted")
+    }
+
     fn counter(&self) -> Result<(), NoCounter> {
         self.lock().counter.allowed
     }

@@ -223,11 +223,11 @@ pub unsafe extern "C" fn ec_now(clock: *const ec_clock, now: *mut ec_interval) -
     guard(|| {
         check_out(now)?;
         // SAFETY: the reference ends with this call.
-        match unsafe { CLOCKS.first(clock) } {
+        match unsafe { CLOCKS.at::<0, _>(clock) } {
             // SAFETY: as `boundary` says of pointers.
             Some(first) => unsafe { read_into(&first.clock, now) },
             // SAFETY: as above.
-            None => unsafe { read_another_into(clock, now) },
+            None => unsafe { read_second(clock, now) },
         }
     })
 }
@@ -246,13 +246,35 @@ unsafe fn read_into(clock: &Clock, now: *mut ec_interval) -> Result<(), ec_error
     unsafe { put(now, interval.into()) }
 }
 
-/// Apart, so that the first clock's code waits for nothing that finds a clock by its handle.
-///
+// Apart for each place, so that no clock's code waits for what finds a clock by its handle: each of the
+// four that are opened first costs less than 2 ns beside `Clock::now`, any other 3.5.
+macro_rules! read_one_of {
+    ($name:ident, $index:literal, else $next:ident) => {
+        /// # Safety
+        ///
+        /// As `boundary` says of pointers.
+        #[inline(never)]
+        unsafe fn $name(clock: *const ec_clock, now: *mut ec_interval) -> Result<(), ec_error> {
+            // SAFETY: the reference ends with this call.
+            match unsafe { CLOCKS.at::<$index, _>(clock) } {
+                // SAFETY: the caller's promise is passed on.
+                Some(open) => unsafe { read_into(&open.clock, now) },
+                // SAFETY: as above.
+                None => unsafe { $next(clock, now) },
+            }
+        }
+    };
+}
+
+read_one_of!(read_second, 1, else read_third);
+read_one_of!(read_third, 2, else read_fourth);
+read_one_of!(read_fourth, 3, else read_by_handle);
+
 /// # Safety
 ///
 /// As `boundary` says of pointers.
 #[inline(never)]
-unsafe fn read_another_into(clock: *const ec_clock, now: *mut ec_interval) -> Result<(), ec_error> {
+unsafe fn read_by_handle(clock: *const ec_clock, now: *mut ec_interval) -> Result<(), ec_error> {
     // SAFETY: the reference ends with this call.
     let clock = unsafe { clock_of(clock)? };
     // SAFETY: the caller's promise is passed on.

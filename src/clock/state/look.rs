@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use super::open_step::OpenStep;
 use super::record::{SourceRecord, Trial};
-use super::{Answering, Assumption, Contradiction, Party, State, Why, age, nanos};
+use super::{
+    Answering, Assumption, Contradiction, Party, State, Why, age, nanos, reports_no_bound,
+};
 use crate::clock::counters::{Count, Events};
 use crate::clock::policy::Policy;
 use crate::machine::{Disturbance, Sandwich};
@@ -99,7 +101,7 @@ impl State {
                 events.note(Count::Refusals);
             }
         }
-        self.choose(policy, clocks);
+        self.choose(policy, looks, clocks);
         events
     }
 
@@ -397,7 +399,7 @@ impl State {
             self.step = None;
             self.answering = Answering::nothing(Why::Unheard);
         }
-        self.choose(policy, clocks);
+        self.choose(policy, &[], clocks);
     }
 
     /// Returns true if there is anything that the caller's word would end.
@@ -407,15 +409,15 @@ impl State {
                 && (self.answering.contradiction().is_some() || self.step.is_some()))
     }
 
-    fn choose(&mut self, policy: &Policy, clocks: &Sandwich) {
+    fn choose(&mut self, policy: &Policy, looks: &[Look], clocks: &Sandwich) {
         // The narrowest claim of a source that vouches now serves, else the narrowest of one that
         // did, else what the caller vouched for.
         if self.answering.contradiction().is_none() {
-            self.answering = self.chosen(policy, clocks);
+            self.answering = self.chosen(policy, looks, clocks);
         }
     }
 
-    fn chosen(&self, policy: &Policy, clocks: &Sandwich) -> Answering {
+    fn chosen(&self, policy: &Policy, looks: &[Look], clocks: &Sandwich) -> Answering {
         let usable = |record: &SourceRecord| {
             let claim = record.word.claim()?.claim;
             let precedes = |open: &OpenStep| !open.precedes(&claim);
@@ -455,8 +457,13 @@ impl State {
                     .assume(policy, clocks)
                     .map_or_else(nothing, |sync| Answering::Assumed { sync, floor: None });
             }
+            Assumption::Holds => {
+                if let Some(assumed) = self.assumed_either_way(policy, looks, clocks) {
+                    return assumed;
+                }
+            }
             Assumption::Broken(_) if may_assume => return nothing(),
-            Assumption::NotGiven | Assumption::Holds | Assumption::Broken(_) => {}
+            Assumption::NotGiven | Assumption::Broken(_) => {}
         }
         if self.step.is_some() {
             return nothing();
@@ -469,6 +476,49 @@ impl State {
                 .position(|record| record.word.claim().is_some())
                 .map_or_else(nothing, from),
         }
+    }
+
+    /// Returns what is assumed while it is open whether a source reports a bound: true in both cases.
+    ///
+    /// Not assumed anew at each look: an honest daemon may slew real time out of it, as it tells in its bounds.
+    // Not inlined: what it unpacks would lie on the stack under every other look as well.
+    #[inline(never)]
+    fn assumed_either_way(
+        &self,
+        policy: &Policy,
+        looks: &[Look],
+        clocks: &Sandwich,
+    ) -> Option<Answering> {
+        let is_open = |record: &SourceRecord| match record.refusal {
+            Some(Refusal::AwaitingWrite {
+                because: Awaiting::Suspicious { .. },
+            }) => Some(true),
+            Some(refusal) if reports_no_bound(&refusal) => Some(false),
+            _ => None,
+        };
+        if !self.in_use(policy).all(|record| is_open(record).is_some()) {
+            return None;
+        }
+        // Assumed when no source reported a bound: a claim about raw time, which no later write makes false.
+        if self.answering.is_assumed() {
+            return Some(self.answering);
+        }
+        // While a step is open an honest daemon's bounds may rest on samples from before it.
+        if self.step.is_some() {
+            return None;
+        }
+        let sync = self.assume(policy, clocks)?;
+        let assumed = sync.claim.carry(clocks.raw).ok()?;
+        let covers = |look: &Look| {
+            let doubtful = look.doubtful?.carry(clocks.raw).ok()?;
+            Some(assumed.earliest() <= doubtful.earliest() && doubtful.latest() <= assumed.latest())
+        };
+        let mut heard = self.in_use(policy).enumerate();
+        heard
+            .all(|(index, record)| {
+                is_open(record) == Some(false) || looks.get(index).and_then(covers) == Some(true)
+            })
+            .then_some(Answering::Assumed { sync, floor: None })
     }
 
     /// The claim that the caller vouches for: real time is off by `assume_error` at most.

@@ -84,6 +84,17 @@ fn a_reading_costs_one_read_of_the_counter_or_two_with_coarse_time() {
 }
 
 #[test]
+fn the_status_names_the_instructions_only_where_the_counter_is_read() {
+    for (machine, clock) in [alone(), counting()] {
+        assert_eq!(clock.status().counter_instructions, Some("scripted"));
+        machine.set_counter(Err(NoCounter::OtherClocksource));
+        clock.look().unwrap();
+        assert_eq!(because(&clock), Some(NoCounter::OtherClocksource));
+        assert_eq!(clock.status().counter_instructions, None);
+    }
+}
+
+#[test]
 fn the_counter_waits_for_a_second_of_comparison() {
     let machine = ScriptedMachine::default();
     machine.set_counter(Ok(()));

@@ -156,3 +156,111 @@ fn an_honest_write_between_two_suspicious_ones_resets_the_suspicion() {
     }
     assert_eq!(clock.status().counters.writes, 4);
 }
+
+fn vouched_for(machine: &ScriptedMachine, error_ms: u64) -> Clock {
+    let builder = machine.builder().assume_error(millis(error_ms));
+    builder.build().unwrap()
+}
+
+#[track_caller]
+fn is_assumed(machine: &ScriptedMachine, clock: &Clock) {
+    read_truly(machine, clock).unwrap();
+    assert_eq!(clock.status().state, ClockState::Assumed);
+}
+
+/// timesyncd's zeroes of seconds ago: whoever wrote them, what the caller vouches for holds.
+#[test]
+fn a_figure_that_has_grown_within_what_is_assumed_keeps_no_one_waiting() {
+    for (maxerror, esterror, flags) in [(3_500, 0, PLL), (3_500, 4, 0), (500, 0, 0)] {
+        let machine = ScriptedMachine::default();
+        write(&machine, maxerror, esterror, flags);
+        let clock = vouched_for(&machine, 6);
+        for _ in 0..40 {
+            is_assumed(&machine, &clock);
+            machine.advance(millis(700));
+        }
+        // Whoever vouches is not held up by it, and an honest daemon takes over.
+        machine.write_maxerror(1_003);
+        machine.edit_status(|status| status.status &= !PLL);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+        assert_eq!(clock.status().state, ClockState::Synchronized);
+    }
+}
+
+#[test]
+fn a_figure_that_is_wider_than_what_is_assumed_is_awaited() {
+    // By what it leaves unsaid alone: what the kernel has yet to slew, and the margin of daemons.
+    for (maxerror, pending_us) in [(6_000, 0), (6_500, 0), (3_500, 3_000)] {
+        let machine = ScriptedMachine::default();
+        write(&machine, maxerror, 0, PLL);
+        machine.edit_status(|status| status.offset = pending_us);
+        let clock = vouched_for(&machine, 6);
+        for _ in 0..5 {
+            let refused = clock.now();
+            assert!(
+                matches!(
+                    refused,
+                    Err(ClockError::Unvouched(Refusal::AwaitingWrite {
+                        because: Awaiting::Suspicious { .. }
+                    }))
+                ),
+                "{refused:?}"
+            );
+            machine.advance(secs(3));
+        }
+        // The next write names its writer.
+        write(&machine, 0, 0, PLL);
+        machine.advance(millis(300));
+        is_assumed(&machine, &clock);
+    }
+}
+
+/// The clock of before goes on, however wide the figure; and an honest daemon that only looked like a liar
+/// may slew, as its bounds tell, without making it false.
+#[test]
+fn what_was_assumed_before_goes_on_under_a_suspicious_write_and_an_honest_slew() {
+    for maxerror in [500, 20_000] {
+        let machine = ScriptedMachine::default();
+        machine.edit_status(|status| status.status |= NtpStatus::STA_UNSYNC);
+        machine.edit_status(|status| status.maxerror = NtpStatus::MAXERROR_CAP);
+        let clock = vouched_for(&machine, 6);
+        is_assumed(&machine, &clock);
+        machine.advance(millis(700));
+        is_assumed(&machine, &clock);
+        write(&machine, maxerror, 0, 0);
+        machine.set_slew_ppb(10_000_000);
+        for _ in 0..20 {
+            machine.advance(millis(700));
+            is_assumed(&machine, &clock);
+        }
+        let off = machine.real_time().unix_nanos() - machine.true_time().unix_nanos();
+        assert!(off > 100_000_000, "{off}");
+        machine.set_slew_ppb(0);
+        // 140 ms off by now, and the next write says so.
+        machine.write_maxerror(150_003);
+        machine.advance(millis(300));
+        read_truly(&machine, &clock).unwrap();
+        assert_eq!(clock.status().state, ClockState::Synchronized);
+    }
+}
+
+#[test]
+fn nothing_is_assumed_anew_under_a_suspicious_figure_of_earlier() {
+    let machine = ScriptedMachine::default();
+    write(&machine, 3_500, 0, PLL);
+    let clock = vouched_for(&machine, 6);
+    is_assumed(&machine, &clock);
+    machine.suspend(secs(60));
+    machine.advance(millis(700));
+    assert!(clock.now().is_err());
+    // The caller's word counts for where real time is now; the figure's writer may have slewed it since.
+    let _ = clock.vouch();
+    for _ in 0..5 {
+        assert!(clock.now().is_err(), "{:?}", clock.status());
+        machine.advance(millis(700));
+    }
+    write(&machine, 0, 0, PLL);
+    machine.advance(millis(300));
+    is_assumed(&machine, &clock);
+}

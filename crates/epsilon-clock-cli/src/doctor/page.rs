@@ -84,7 +84,9 @@ fn who(facts: &Facts, seen: &Seen) -> Vec<String> {
         );
     }
     lines.push(format!("{machine}."));
-    lines.push(format!("Readings read {}.", seen.status.path));
+    let instructions = seen.status.counter_instructions;
+    let counter = instructions.map_or(String::new(), |by| format!(" (counter: {by})"));
+    lines.push(format!("Readings read {}{counter}.", seen.status.path));
     lines
 }
 

@@ -610,8 +610,23 @@ static void places(void) {
   o.assume_error_ns = 1000000;
   for (int i = 0; i < MOST; i++) GIVES(EC_OK, ec_open(&o, &open[i]));
   GIVES(EC_ERR_TOO_MANY, ec_open(&o, &more));
-  GIVES(EC_OK, ec_now(open[MOST - 1], &now));
-  for (int i = 0; i < MOST; i++) GIVES(EC_OK, ec_close(open[i]));
+  for (int i = 0; i < MOST; i++) GIVES(EC_OK, ec_now(open[i], &now));
+  for (int i = 0; i < MOST; i++) {
+    /* Those opened first have code of their own, which must not take one for another. */
+    const int told_apart = i < 8;
+    GIVES(EC_OK, ec_close(open[i]));
+    for (int j = 0; told_apart && j < 8; j++) {
+      GIVES(j <= i ? EC_ERR_CLOSED : EC_OK, ec_now(open[j], &now));
+      /* One bit off: a place's next use, a place beside it, another kind. */
+      for (int bit = 0; bit < 24; bit++) {
+        ec_clock *other = (ec_clock *)((uintptr_t)open[j] ^ (uintptr_t)1 << bit);
+        if (ec_now(other, &now) != EC_OK) continue;
+        int is_open = 0;
+        for (int k = i + 1; k < MOST; k++) is_open |= open[k] == other;
+        CHECK(is_open);
+      }
+    }
+  }
   /* Places are used again, their handles are not. */
   for (int i = 0; i < MOST + 10; i++) {
     GIVES(EC_OK, ec_open(&o, &more));

@@ -22,6 +22,7 @@ mod random;
 
 mod commit_wait;
 mod engine_sim;
+mod faults;
 mod fleet;
 mod lease_sim;
 mod ntp_beside_chrony;

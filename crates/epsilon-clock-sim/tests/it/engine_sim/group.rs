@@ -5,11 +5,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::faults::{self, Kind};
 use epsilon_clock::commit::{CommitWaitError, IntervalClock};
 use epsilon_clock::lease::LeaderTerm;
 use epsilon_clock::{Clock, ClockError, Interval, TimeDelta, Timestamp};
 use epsilon_clock_sim::{
-    Daemon, Fault, Node, NodeConfig, Notice, Oscillator, Preemption, Random, Server, Wake, World,
+    Daemon, Fault, Node, NodeConfig, Oscillator, Preemption, Random, Server, World,
 };
 
 pub(crate) const NODES: usize = 3;
@@ -101,35 +102,19 @@ pub(crate) fn config(random: &mut Random) -> NodeConfig {
 /// A suspend, a pause, a step, a slew, or something that befalls the daemon; and for how long the machine is busy
 /// with it.
 pub(crate) fn some_fault(random: &mut Random) -> (Fault, Duration) {
-    let sign = if random.chance(500_000) { 1 } else { -1 };
-    let span = Duration::from_nanos(random.scattered(25 * MS, 3 * SECOND).unsigned_abs());
-    let rate_ppb = sign * random.scattered(10_000, 83_333_000);
-    let fault = match random.between(0, 10) {
-        0 | 1 => Fault::Step {
-            by_ns: sign * random.scattered(1_000, 3_600 * SECOND),
-        },
-        2 => Fault::Suspend {
-            span,
-            wake: Wake::Precise,
-        },
-        3 => Fault::Suspend {
-            span: span + Duration::from_secs(3),
-            wake: Wake::Rtc,
-        },
-        4 | 5 => Fault::Pause {
-            span,
-            notice: Notice::CounterRan,
-        },
-        6 => Fault::Slew { rate_ppb, span },
-        7 => Fault::DaemonTerminated,
-        8 => Fault::DaemonFrozen { span },
-        _ => Fault::Failover { server: 1 },
-    };
-    let busy = match fault {
-        Fault::Suspend { span, .. } | Fault::Pause { span, .. } => span,
-        _ => Duration::ZERO,
-    };
-    (fault, busy)
+    const KINDS: [Kind; 10] = [
+        Kind::Step,
+        Kind::Step,
+        Kind::Suspend,
+        Kind::SuspendByRtc,
+        Kind::Pause,
+        Kind::Pause,
+        Kind::Slew,
+        Kind::DaemonTerminated,
+        Kind::DaemonFrozen,
+        Kind::Failover,
+    ];
+    faults::draw(random, &KINDS, 3 * SECOND)
 }
 
 impl<W: Copy> Group<W> {

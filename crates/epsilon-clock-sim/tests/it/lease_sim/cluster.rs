@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::faults::{self, Kind};
 use epsilon_clock::lease::{FencingToken, Tenure, WorkGuard};
 use epsilon_clock::{Clock, Fence, Interval, Lease, Timestamp};
 use epsilon_clock_sim::{
-    Checker, Daemon, Fault, Manner, Node, NodeConfig, Notice, Oscillator, Preemption, Random,
-    Server, Subject, Wake, World,
+    Checker, Daemon, Fault, Manner, Node, NodeConfig, Oscillator, Preemption, Random, Server,
+    Subject, World,
 };
 
 const US: i64 = 1_000;
@@ -615,44 +616,28 @@ impl<'a> Cluster<'a> {
     // --- what goes wrong -----------------------------------------------------------------------
 
     fn fault(&mut self, node: usize) {
+        const KINDS: [Kind; 11] = [
+            Kind::Step,
+            Kind::Step,
+            Kind::Suspend,
+            Kind::SuspendByRtc,
+            Kind::Slew,
+            Kind::Pause,
+            Kind::DaemonTerminated,
+            Kind::DaemonKilledSlewing,
+            Kind::DaemonFrozen,
+            Kind::StatusRefused,
+            Kind::Failover,
+        ];
         self.played.faults += 1;
-        let sign = if self.random.chance(500_000) { 1 } else { -1 };
-        let nanos = self.random.scattered(25 * MS, 8 * SECOND);
-        let span = Duration::from_nanos(nanos.unsigned_abs());
-        let rate_ppb = sign * self.random.scattered(10_000, 83_333_000);
-        let dead = self.members[node].daemon_dead;
         let kinds = match self.hardship {
-            Hardship::Grudging => 4,
-            Hardship::Rough => 11,
+            Hardship::Grudging => &KINDS[..4],
+            Hardship::Rough => &KINDS,
         };
-        let fault = match self.random.between(0, kinds) {
-            _ if dead => Fault::DaemonStarted,
-            0 | 1 => Fault::Step {
-                by_ns: sign * self.random.scattered(1_000, 3_600 * SECOND),
-            },
-            2 => Fault::Suspend {
-                span,
-                wake: Wake::Precise,
-            },
-            3 => Fault::Suspend {
-                span: span + Duration::from_secs(3),
-                wake: Wake::Rtc,
-            },
-            4 => Fault::Slew { rate_ppb, span },
-            5 => Fault::Pause {
-                span,
-                notice: Notice::CounterRan,
-            },
-            6 => Fault::DaemonTerminated,
-            7 => Fault::DaemonKilledSlewing { rate_ppb },
-            8 => Fault::DaemonFrozen { span },
-            9 => Fault::StatusRefused { span },
-            _ => Fault::Failover { server: 1 },
-        };
-        let stops = match fault {
-            Fault::Suspend { span, .. } | Fault::Pause { span, .. } => span,
-            _ => Duration::ZERO,
-        };
+        let (mut fault, mut stops) = faults::draw(&mut self.random, kinds, 8 * SECOND);
+        if self.members[node].daemon_dead {
+            (fault, stops) = (Fault::DaemonStarted, Duration::ZERO);
+        }
         let now = self.now();
         let member = &mut self.members[node];
         member.daemon_dead = matches!(

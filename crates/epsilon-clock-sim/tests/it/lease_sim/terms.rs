@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::faults::{self, Kind};
 use epsilon_clock::lease::{GrantorClock, LeaseRequest, TermLease};
 use epsilon_clock::time::{LeapKind, LeapSecond};
 use epsilon_clock::{Clock, Timestamp};
 use epsilon_clock_sim::{
-    Checker, Daemon, Fault, Node, NodeConfig, Notice, Oscillator, Preemption, Random, Server,
-    Subject, Wake, World,
+    Checker, Daemon, Node, NodeConfig, Oscillator, Preemption, Random, Server, Subject, World,
 };
 
 const US: i64 = 1_000;
@@ -311,29 +311,12 @@ impl Run<'_> {
     }
 
     fn fault(&mut self, node: usize) {
-        let nanos = self.random.scattered(25 * MS, 5 * SECOND);
-        let span = Duration::from_nanos(nanos.unsigned_abs());
-        let fault = match self.random.between(0, 4) {
-            0 => Fault::Step {
-                by_ns: self.random.between(-3_600 * SECOND, 3_600 * SECOND),
-            },
-            1 => Fault::Suspend {
-                span,
-                wake: Wake::Precise,
-            },
-            2 => Fault::Suspend {
-                span: span + Duration::from_secs(3),
-                wake: Wake::Rtc,
-            },
-            _ => Fault::Pause {
-                span,
-                notice: Notice::CounterRan,
-            },
-        };
-        if let Fault::Suspend { span, .. } | Fault::Pause { span, .. } = fault {
+        const KINDS: [Kind; 4] = [Kind::Step, Kind::Suspend, Kind::SuspendByRtc, Kind::Pause];
+        let (fault, still) = faults::draw(&mut self.random, &KINDS, 5 * SECOND);
+        if !still.is_zero() {
             self.played.suspends += 1;
             let now = self.now();
-            self.members[node].stopped_until = now + i64::try_from(span.as_nanos()).unwrap();
+            self.members[node].stopped_until = now + i64::try_from(still.as_nanos()).unwrap();
         }
         self.members[node].node.strike(fault);
     }
