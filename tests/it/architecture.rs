@@ -208,10 +208,12 @@ impl House {
                     let end = closing(&tokens, open);
                     let attribute = &tokens[open..end];
                     let says = |word: &str| attribute.iter().any(|token| token == word);
+                    // Of all that must hold, that it is a test.
+                    let is_asked_first = attribute.windows(3).any(|w| w == ["all", "(", "test"]);
                     // Not if something else than tests may ask for it as well.
                     for_tests |= says("cfg")
-                        && (says("test") || says("loom"))
-                        && !(says("not") || says("any"));
+                        && (is_asked_first
+                            || (says("test") || says("loom")) && !(says("not") || says("any")));
                     at = end;
                 }
                 "pub" => {
@@ -584,7 +586,8 @@ fn a_climb_is_found_through_what_the_front_exports() {
         ),
         (
             "c.rs",
-            "pub struct X; #[cfg(test)] mod tests { use crate::b::Deep; use super::*; }",
+            "pub struct X; #[cfg(test)] mod tests { use crate::b::Deep; use super::*; }
+             #[cfg(all(test, not(loom)))] mod more { use crate::b::Deep; use super::*; }",
         ),
     ];
     let house = house(&files);

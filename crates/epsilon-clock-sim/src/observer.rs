@@ -415,7 +415,11 @@ impl Observer {
             // Of the terms after the reading: they have only grown since.
             held: epsilon + Duration::from_nanos(2 + rounded) < later.total(),
         };
-        if let Some(earlier) = earlier.filter(|earlier| earlier.key == probe.key && !self.leap) {
+        // What is assumed is assumed anew at looks, which nothing in the key tells.
+        let is_one_claim = |earlier: &Probe| {
+            earlier.key == probe.key && status.state != ClockState::Assumed && !self.leap
+        };
+        if let Some(earlier) = earlier.filter(is_one_claim) {
             let advanced = [probe.raw[0] - earlier.raw[1], probe.raw[1] - earlier.raw[0]];
             let readings = [
                 (earlier.called, earlier.interval),

@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::oscillator::Oscillator;
 use epsilon_clock::clock::ClockBuilder;
 
-pub(crate) static ALL: [Scenario; 17] = [
+pub(crate) static ALL: [Scenario; 18] = [
     Scenario::honest(
         "healthy-near",
         "chrony, polls of 64 s, a server in the same hall",
@@ -241,6 +241,28 @@ pub(crate) static ALL: [Scenario; 17] = [
                 };
                 stage.ordinary(daemon);
             }
+        },
+    ),
+    Scenario::honest(
+        "liars-vouched-for",
+        "the same, and a chrony, under a caller's word of 200 ms that holds",
+        |stage| {
+            stage.span = 300 * SECOND;
+            stage.settings = |builder| builder.assume_error(Duration::from_millis(200));
+            for manner in [
+                Manner::Timesyncd,
+                Manner::PtpOrOpenntpd,
+                Manner::Busybox,
+                Manner::NtpdStarting,
+            ] {
+                let daemon = Daemon {
+                    poll: Duration::from_secs(16),
+                    ..Daemon::of(manner, Server::far())
+                };
+                stage.ordinary(daemon);
+            }
+            let daemon = stage.any_chrony();
+            stage.ordinary(daemon);
         },
     ),
     Scenario::breaking(
