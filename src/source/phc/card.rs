@@ -112,7 +112,9 @@ mod tests {
         let machine = SystemMachine::new().unwrap();
         let read = |path: &str| Card::new(path.into()).read(&machine).unwrap_err();
         assert_eq!(read("/dev/no-such-clock"), PhcRefusal::Missing);
-        // A device that is there and is no clock.
-        assert!(matches!(read("/dev/null"), PhcRefusal::Failed { errno } if errno != 0));
+        // A device that is there and is no clock; elsewhere there are none to be asked.
+        if cfg!(all(target_os = "linux", not(epsilon_clock_portable))) {
+            assert!(matches!(read("/dev/null"), PhcRefusal::Failed { errno } if errno != 0));
+        }
     }
 }
