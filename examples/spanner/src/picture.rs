@@ -57,12 +57,19 @@ pub fn draw(row: &Row) -> String {
             y + 42
         );
     }
-    for step in 0..=10_u32 {
-        let at = (end * f64::from(step) / 10.0) as u64;
+    // A round step, no more than a dozen of which fit.
+    let step = (2..18)
+        .flat_map(|power| [1, 2, 5].map(|times| times * 10_u64.pow(power)))
+        .find(|step| end / *step as f64 <= 12.0)
+        .unwrap_or(u64::MAX);
+    for at in (0..)
+        .map(|index| index * step)
+        .take_while(|at| (*at as f64) < end)
+    {
         let _ = writeln!(
             svg,
             "<path d=\"M{:.1} 196v6\" stroke=\"#555\"/><text x=\"{:.1}\" y=\"216\" fill=\"#555\" \
-             text-anchor=\"middle\">{:.1} ms</text>",
+             text-anchor=\"middle\">{} ms</text>",
             x(at),
             x(at),
             at as f64 / 1_000.0
