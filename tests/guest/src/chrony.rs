@@ -328,6 +328,12 @@ fn grows_with_the_drift(clock: &Clock) {
     assert!(eventually(
         || clock.calm_status().counters.looks >= looks + 3
     ));
+    // And the earliest end of a sharper claim before it is past: it holds up that of a wide one.
+    assert!(eventually(|| {
+        let status = clock.calm_status();
+        let (interval, bound) = (status.interval.expect("an interval"), status.bound);
+        interval.epsilon() + Duration::from_micros(1) >= bound.expect("a bound").total()
+    }));
     let before = (clock.calm_status(), clock.ntp_status().expect("adjtimex"));
     sleep_ms(4_000);
     let after = (clock.calm_status(), clock.ntp_status().expect("adjtimex"));
