@@ -211,7 +211,7 @@ pub struct Look {
     /// The claim that was refused because it may come of a writer without a bound, if an honest one wrote it.
     ///
     /// Nothing is answered from it. What [`assume_error`](crate::ClockBuilder::assume_error) vouches for serves
-    /// at once if this lies within it, as it is then true whoever wrote.
+    /// at once if this lies within it, as it is then true whichever daemon wrote.
     pub doubtful: Option<Claim>,
 }
 

@@ -82,11 +82,7 @@ impl LinuxMachine {
     /// Reads coarse real time, if it is asked for, and then the counter in the place of raw time.
     #[inline]
     pub(crate) fn count_sample(&self, with_coarse: bool, after: i64) -> Sample {
-        let coarse = if with_coarse {
-            sys::realtime_coarse()
-        } else {
-            0
-        };
+        let coarse = coarse_if(with_coarse);
         let raw = self.read.count(after);
         Sample { coarse, raw }
     }
@@ -96,11 +92,7 @@ impl LinuxMachine {
     #[cfg(target_arch = "x86_64")]
     #[allow(clippy::unused_self, reason = "as other machines have it")]
     pub(crate) fn striped_sample(&self, with_coarse: bool, _after: i64) -> Striped {
-        let coarse = if with_coarse {
-            sys::realtime_coarse()
-        } else {
-            0
-        };
+        let coarse = coarse_if(with_coarse);
         let (raw, processor) = sys::count_on_processor();
         Striped {
             sample: Sample { coarse, raw },
@@ -278,6 +270,12 @@ impl Machine for LinuxMachine {
     fn sharpen_sleeps(&self) {
         sys::drop_timer_slack();
     }
+}
+
+/// Reads coarse real time, if it is asked for.
+#[inline]
+fn coarse_if(asked: bool) -> i64 {
+    if asked { sys::realtime_coarse() } else { 0 }
 }
 
 /// Returns one more than the largest number of a list such as `0-3,8-11`.

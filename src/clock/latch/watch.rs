@@ -95,8 +95,7 @@ impl CountWatch {
         reason = "what lies before the check, or strayed below, shall seem huge"
     )]
     pub(in crate::clock) fn is_calm(&self, sample: &Sample, checked: i64) -> bool {
-        let since = sample.raw.wrapping_sub(checked) as u64;
-        if since >= self.window.load(Ordering::Relaxed) {
+        if !self.is_recent(sample.raw, checked) {
             return false;
         }
         if !self.with_coarse {
@@ -110,6 +109,7 @@ impl CountWatch {
     }
 
     /// Returns true if the last check is less than a window before this count.
+    #[inline]
     #[allow(
         clippy::cast_sign_loss,
         reason = "what lies before the check shall seem huge"

@@ -168,7 +168,7 @@ fn is_assumed(machine: &ScriptedMachine, clock: &Clock) {
     assert_eq!(clock.status().state, ClockState::Assumed);
 }
 
-/// timesyncd's zeroes of seconds ago: whoever wrote them, what the caller vouches for holds.
+/// timesyncd's zeroes of seconds ago: whichever daemon wrote them, what the caller vouches for holds.
 #[test]
 fn a_figure_that_has_grown_within_what_is_assumed_keeps_no_one_waiting() {
     for (maxerror, esterror, flags) in [(3_500, 0, PLL), (3_500, 4, 0), (500, 0, 0)] {
@@ -179,7 +179,7 @@ fn a_figure_that_has_grown_within_what_is_assumed_keeps_no_one_waiting() {
             is_assumed(&machine, &clock);
             machine.advance(millis(700));
         }
-        // Whoever vouches is not held up by it, and an honest daemon takes over.
+        // A source that vouches is not held up by it, and an honest daemon takes over.
         machine.write_maxerror(1_003);
         machine.edit_status(|status| status.status &= !PLL);
         machine.advance(millis(300));

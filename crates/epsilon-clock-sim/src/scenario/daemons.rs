@@ -229,18 +229,7 @@ pub(crate) static ALL: [Scenario; 18] = [
         "timesyncd, ptp4l, openntpd, busybox, ntpd without a server: nobody reports a bound",
         |stage| {
             stage.span = 300 * SECOND;
-            for manner in [
-                Manner::Timesyncd,
-                Manner::PtpOrOpenntpd,
-                Manner::Busybox,
-                Manner::NtpdStarting,
-            ] {
-                let daemon = Daemon {
-                    poll: Duration::from_secs(16),
-                    ..Daemon::of(manner, Server::lopsided())
-                };
-                stage.ordinary(daemon);
-            }
+            all_without_a_bound(stage, Server::lopsided());
         },
     ),
     Scenario::honest(
@@ -249,18 +238,7 @@ pub(crate) static ALL: [Scenario; 18] = [
         |stage| {
             stage.span = 300 * SECOND;
             stage.settings = |builder| builder.assume_error(Duration::from_millis(200));
-            for manner in [
-                Manner::Timesyncd,
-                Manner::PtpOrOpenntpd,
-                Manner::Busybox,
-                Manner::NtpdStarting,
-            ] {
-                let daemon = Daemon {
-                    poll: Duration::from_secs(16),
-                    ..Daemon::of(manner, Server::far())
-                };
-                stage.ordinary(daemon);
-            }
+            all_without_a_bound(stage, Server::far());
             let daemon = stage.any_chrony();
             stage.ordinary(daemon);
         },
@@ -296,6 +274,22 @@ pub(crate) static ALL: [Scenario; 18] = [
         },
     ),
 ];
+
+/// A node of each daemon that reports no bound, on such a server.
+fn all_without_a_bound(stage: &mut Stage, server: Server) {
+    for manner in [
+        Manner::Timesyncd,
+        Manner::PtpOrOpenntpd,
+        Manner::Busybox,
+        Manner::NtpdStarting,
+    ] {
+        let daemon = Daemon {
+            poll: Duration::from_secs(16),
+            ..Daemon::of(manner, server)
+        };
+        stage.ordinary(daemon);
+    }
+}
 
 /// A node that turns from a good server to a lopsided one and back; and when, in ns.
 fn failing_over(stage: &mut Stage, times: usize) -> (Node, Vec<i64>) {
