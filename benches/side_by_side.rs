@@ -25,7 +25,7 @@
 )]
 
 use epsilon_clock::clock::RefreshPolicy;
-use epsilon_clock::hlc::Striping;
+use epsilon_clock::clock::Striping;
 use epsilon_clock::lease::GrantorClock;
 use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
 use epsilon_clock::time::{Claim, RateBounds};

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::machine::{Disruption, Identity, NtpStatus, NtpStatusError, Sandwich};
 use crate::time::{Interval, Timestamp};
 
+mod axis;
 mod builder;
+mod commits;
 mod counters;
 mod error;
 mod latch;
@@ -22,7 +24,7 @@ mod state;
 mod state_queue;
 mod state_wait;
 mod status;
-mod striping;
+mod stripes;
 mod threads;
 
 pub use builder::ClockBuilder;
@@ -31,14 +33,13 @@ pub use policy::{DriftLearning, RefreshPolicy};
 pub use state_wait::{StateChanges, StateWait};
 pub use status::{ClockState, Counters, ReadPath, Reading, SourceStatus, Status};
 
-pub(crate) use latch::NotDrawn;
-pub(crate) use reading::{Estimate, HotReading};
+pub(crate) use commits::NotDrawn;
+pub(crate) use reading::{Estimate, Glimpse, HotReading};
 use shared::Shared;
 pub(crate) use sleeper::{Next, Served, Sleeper, wake_all};
 pub(crate) use state::SUSPEND_RESOLUTION;
-#[cfg(all(test, loom))]
-pub(crate) use striping::model;
-pub(crate) use striping::{StampAxis, StripeReading};
+pub use stripes::Striping;
+pub(crate) use stripes::{Exhausted, Scale, StripeLine, StripeReading, Stripes, Word};
 
 /// A clock that says how wrong it may be.
 ///
@@ -370,6 +371,16 @@ impl Clock {
 
     // --- for what is built on top ---------------------------------------------------------------
 
+    /// Returns an interval, if nothing is out of the ordinary.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    pub(crate) fn now_plainly(&self) -> Option<Interval> {
+        self.shared.now_plainly()
+    }
+
     /// One reading of the hot path, if nothing is out of the ordinary.
     #[inline(always)]
     #[allow(
@@ -378,6 +389,16 @@ impl Clock {
     )]
     pub(crate) fn instant_plainly(&self) -> Option<HotReading> {
         self.shared.instant_plainly()
+    }
+
+    /// The middle of one reading of the hot path, by a count that need not wait for what precedes it.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    pub(crate) fn glimpse(&self) -> Option<Glimpse> {
+        self.shared.glimpse()
     }
 
     /// Returns the best estimate there is, whatever is out of the ordinary.
@@ -411,6 +432,11 @@ impl Clock {
         self.shared.machine.as_dyn().boot_id()
     }
 
+    /// Returns how many stripes there can be; `None` where that is not known.
+    pub(crate) fn stripes(&self) -> Option<u32> {
+        self.shared.machine.stripes()
+    }
+
     /// Returns the largest epsilon that counts as an interval.
     pub(crate) fn max_error(&self) -> Duration {
         self.shared.policy.max_error
@@ -433,9 +459,14 @@ impl Clock {
         least: Timestamp,
         most: Timestamp,
     ) -> Result<Timestamp, NotDrawn> {
-        let (least, most) = (least.unix_nanos(), most.unix_nanos());
-        let nanos = self.shared.last_commit.advance(least, most)?;
-        Ok(Timestamp::from_unix_nanos(nanos))
+        self.shared.commits.draw(self, least, most)
+    }
+
+    /// Draws a commit timestamp above `floor` without the word that commits share; `None` where that is not
+    /// possible now.
+    #[inline]
+    pub(crate) fn draw_commit_at_once(&self, floor: Timestamp) -> Option<Timestamp> {
+        self.shared.commits.draw_at_once(self, floor)
     }
 
     /// Returns after how much raw time, in ns, `instant` is surely past by the claim in force;

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::clock::{Clock, ClockError, NotDrawn};
 use crate::machine::Disturbance;
-use crate::time::{Interval, Timestamp};
+use crate::time::{Interval, TimeDelta, Timestamp};
 
 mod group;
 mod interval_clock;
@@ -26,6 +26,14 @@ pub use strategy::WaitStrategy;
 
 /// How often a reading that was merely interrupted is tried again before a wait ends with it.
 const INTERRUPTIONS: usize = 8;
+
+/// How far ahead of `latest` timestamps are drawn without a second thought: [`Clock::MAX_FLOOR_AHEAD`].
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a second"
+)]
+const NEAR: TimeDelta = TimeDelta::from_nanos(Clock::MAX_FLOOR_AHEAD.as_nanos() as i64);
 
 /// How many readings a spinning wait takes between two looks at how long it has been spinning.
 const SPIN_BATCH: usize = 16;
@@ -99,6 +107,20 @@ impl Clock {
     /// ```
     #[inline]
     pub fn begin_commit(&self) -> Result<CommitWait<'_>, CommitError> {
+        if let Some(timestamp) = self.draw_commit_at_once(Timestamp::MIN) {
+            return Ok(self.until_past(timestamp));
+        }
+        if let Some(now) = self.now_plainly() {
+            let near = now.latest().saturating_add_delta(NEAR);
+            if let Ok(timestamp) = self.draw_commit(now.latest(), near) {
+                return Ok(self.until_past(timestamp));
+            }
+        }
+        self.begin_commit_carefully()
+    }
+
+    #[cold]
+    fn begin_commit_carefully(&self) -> Result<CommitWait<'_>, CommitError> {
         let now = self.now()?;
         self.draw(&now, now.latest(), Duration::ZERO)
     }
@@ -147,7 +169,7 @@ impl Clock {
     ) -> Result<CommitWait<'_>, CommitError> {
         // At least `latest`, which true time has not passed (T5), and above all that any thread was
         // given before: two commits of one node never share a timestamp.
-        let near = now.latest().saturating_add(Self::MAX_FLOOR_AHEAD);
+        let near = now.latest().saturating_add_delta(NEAR);
         match self.draw_commit(least, near) {
             Ok(timestamp) => Ok(self.until_past(timestamp)),
             // Under a wider `max_error` honest timestamps may be further ahead: the last claim's
@@ -268,6 +290,10 @@ impl Clock {
         floor: Timestamp,
         limit: Duration,
     ) -> Result<CommitWait<'_>, CommitError> {
+        // What is drawn from time is a few units ahead of `latest`, and so is a floor below it.
+        if let Some(timestamp) = self.draw_commit_at_once(floor) {
+            return Ok(self.until_past(timestamp));
+        }
         let now = self.now()?;
         let latest = now.latest();
         // Checked before anything is drawn: a timestamp drawn from a corrupt row would put every

@@ -3,7 +3,11 @@
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use crate::clock::{Clock, ClockError, Estimate, HotReading, StampAxis, StripeReading};
+use crate::clock::{
+    Clock, ClockError, Estimate, Exhausted, Glimpse, HotReading, StripeLine, StripeReading,
+    Stripes, Word,
+};
+use crate::primitive::{AtomicI64, Ordering};
 use crate::time::{Interval, Timestamp};
 
 mod builder;
@@ -17,11 +21,9 @@ mod node;
 mod record;
 mod remote;
 mod reserve;
-mod stripes;
 mod text;
 mod timestamp;
 mod wide;
-mod word;
 
 pub use builder::HybridClockBuilder;
 pub use commit::HlcCommit;
@@ -30,7 +32,6 @@ pub use limits::{ForwardLimit, RemoteLimit};
 pub use node::{NodeId, NodeStamp};
 pub use record::ReserveRecord;
 pub use remote::RemoteTimestamp;
-pub use stripes::Striping;
 pub use text::ParseHlcError;
 pub use timestamp::HlcTimestamp;
 pub use wide::WideTimestamp;
@@ -38,9 +39,7 @@ pub use wide::WideTimestamp;
 use jump::JumpGuard;
 use limits::{CommitLimit, RemoteCheck};
 use reserve::{Reserve, Used};
-use stripes::Stripes;
-use timestamp::{ceiling_bits, floor_bits};
-use word::{Exhausted, Word};
+use timestamp::{Middle, ceiling_bits, floor_bits};
 
 /// A hybrid logical clock (Kulkarni et al. 2014) over a [`Clock`]: its stamps are close to UTC, and
 /// whatever happened before has the lesser stamp.
@@ -125,7 +124,9 @@ pub struct HybridClock {
 #[derive(Debug)]
 struct Shared {
     word: Word,
-    stripes: Stripes,
+    stripes: Stripes<Middle>,
+    /// The generation of the last line that the forward guard found calm; 0 for none, as the first is 1.
+    calm_line: AtomicI64,
     reserve: Reserve,
     jump: JumpGuard,
     remote: RemoteCheck,
@@ -215,13 +216,24 @@ impl HybridClock {
     #[inline]
     pub fn tick(&self) -> Result<HlcTimestamp, HlcError> {
         if self.shared.stripes.are_drawn() {
-            if let Some((stamp, _)) = self.draw(0, |next| self.shared.admit(next))? {
-                return Ok(stamp);
-            }
+            return self.tick_striped();
         }
-        match self.read_plainly() {
-            Some((best, _)) => self.issue(0, best, |next| self.shared.admit(next)),
-            None => self.tick_carefully(),
+        self.tick_by_word()
+    }
+
+    #[inline(never)]
+    fn tick_striped(&self) -> Result<HlcTimestamp, HlcError> {
+        match self.draw(0, |next| self.shared.admit(next))? {
+            Some((stamp, _)) => Ok(stamp),
+            None => self.tick_by_word(),
+        }
+    }
+
+    #[inline(never)]
+    fn tick_by_word(&self) -> Result<HlcTimestamp, HlcError> {
+        match self.glimpse() {
+            Some(best) => self.issue(0, best, |next| self.shared.admit(next)),
+            None => self.tick_attentively(),
         }
     }
 
@@ -304,6 +316,11 @@ impl HybridClock {
             let drawn = self.draw(remote.to_bits(), |next| self.shared.admit(next))?;
             if let Some((stamp, _)) = drawn {
                 return Ok(stamp);
+            }
+        }
+        if let Some(best) = self.glimpse() {
+            if remote.physical() <= best {
+                return self.issue(remote.to_bits() + 1, best, |next| self.shared.admit(next));
             }
         }
         let (best, reading) = self.read()?;
@@ -480,13 +497,32 @@ impl HybridClock {
         // A jump is looked for at every reading: one stamp of a clock that leapt ahead would take
         // the stamps of all peers along, for ever.
         let calm = self.shared.jump.is_calm(best, instant.raw());
+        if calm {
+            let generation = instant.generation();
+            self.shared.calm_line.store(generation, Ordering::Relaxed);
+        }
         calm.then_some((best, instant))
+    }
+
+    /// Reads the best estimate early, along a line on which no jump was found when it was first read.
+    ///
+    /// Within a line it moves as far as a clock may drift. Too early an estimate breaks none of the invariants: that
+    /// stamps go up is the word's business.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    fn glimpse(&self) -> Option<Timestamp> {
+        let Glimpse { generation, middle } = self.clock.glimpse()?;
+        let is_calm = generation == self.shared.calm_line.load(Ordering::Relaxed);
+        is_calm.then_some(middle)
     }
 
     // A call of its own, so that the usual tick is not merged with this path.
     #[cold]
-    fn tick_carefully(&self) -> Result<HlcTimestamp, HlcError> {
-        let best = self.read_carefully()?.best;
+    fn tick_attentively(&self) -> Result<HlcTimestamp, HlcError> {
+        let (best, _) = self.read()?;
         self.issue(0, best, |next| self.shared.admit(next))
     }
 
@@ -527,8 +563,8 @@ impl HybridClock {
     ) -> Result<Option<(HlcTimestamp, StripeReading)>, E> {
         let Shared { word, stripes, .. } = &*self.shared;
         // A jump is looked for once for each line: within one it moves as far as a clock may drift.
-        let is_calm = |reading: &StripeReading, line: &StampAxis| {
-            let best = reading.middle();
+        let is_calm = |reading: &StripeReading, line: &StripeLine| {
+            let best = reading.interval().map(|interval| interval.midpoint());
             best.is_some_and(|best| self.shared.jump.is_calm(best, line.raw_of(reading)))
         };
         let drawn = stripes.draw(&self.clock, word, above, may, is_calm)?;
@@ -548,36 +584,16 @@ impl HybridClock {
         may: impl Fn(u64) -> Result<(), E>,
     ) -> Result<HlcTimestamp, E> {
         let Shared { word, stripes, .. } = &*self.shared;
-        let last = word.last();
-        if !stripes.is_word_alone() {
-            return self.issue_beside(floor, best, may);
-        }
-        let begun = HlcTimestamp::from_bits(last).physical();
-        // Most stamps of a busy clock fall into the microsecond of the last one. To find that out
-        // takes no division of the time that was just read, only a product of what was known before.
-        let least = if best.unix_nanos() < begun.unix_nanos() + 1_000 {
-            floor
-        } else {
-            floor_bits(best).ok_or(Exhausted)?.max(floor)
+        let least = |last: u64| {
+            // Most stamps of a busy clock fall into the microsecond of the last one. To find that out
+            // takes no division of the time that was just read, only a product of what was known before.
+            let begun = HlcTimestamp::from_bits(last).physical();
+            if best.unix_nanos() < begun.unix_nanos() + 1_000 {
+                return Ok(floor);
+            }
+            Ok(floor_bits(best).ok_or(Exhausted)?.max(floor))
         };
-        let is_alone = |lost| stripes.stays_alone(lost, &self.clock);
-        match word.issue_if(last, least, is_alone, &may)? {
-            Some(issued) => Ok(HlcTimestamp::from_bits(issued)),
-            None => self.issue_beside(floor, best, may),
-        }
-    }
-
-    /// As [`issue`](Self::issue), where stripes are drawn beside the word, or soon will be.
-    #[cold]
-    fn issue_beside<E: From<Exhausted>>(
-        &self,
-        floor: u64,
-        best: Timestamp,
-        may: impl Fn(u64) -> Result<(), E>,
-    ) -> Result<HlcTimestamp, E> {
-        let Shared { word, stripes, .. } = &*self.shared;
-        let floor = floor_bits(best).ok_or(Exhausted)?.max(floor);
-        let issued = stripes.issue_beside(&self.clock, word, floor, may)?;
+        let issued = stripes.issue(&self.clock, word, least, may)?;
         Ok(HlcTimestamp::from_bits(issued))
     }
 }
@@ -585,7 +601,7 @@ impl HybridClock {
 impl Shared {
     fn new(
         floor: HlcTimestamp,
-        stripes: Stripes,
+        stripes: Stripes<Middle>,
         reserve: Reserve,
         jump: JumpGuard,
         remote: RemoteCheck,
@@ -594,6 +610,7 @@ impl Shared {
         Self {
             word: Word::new(floor.to_bits()),
             stripes,
+            calm_line: AtomicI64::new(0),
             reserve,
             jump,
             remote,

@@ -9,6 +9,7 @@ use super::Clock;
 use super::policy::{DriftLearning, Policy, RefreshPolicy};
 use super::shared::Shared;
 use super::state::MAX_SOURCES;
+use super::stripes::Striping;
 use crate::clock::error::BuildError;
 use crate::machine::{AnyMachine, Machine, SystemMachine};
 use crate::source::{ChronySource, KernelSource, Source};
@@ -313,6 +314,26 @@ impl ClockBuilder {
     /// Does without assumption A7, for a tenth to a quarter of a bare clock read.
     pub const fn always_read_coarse(mut self) -> Self {
         self.policy.never_suspends = Some(false);
+        self
+    }
+
+    /// Sets whether threads draw commit timestamps without a shared word.
+    ///
+    /// By default they do not. Where they do, [`begin_commit`](Clock::begin_commit) rounds `latest` up to the next
+    /// 4 to 64 ns, by the number of processors, and adds the processor's number: a timestamp up to 128 ns later. What
+    /// uniqueness and order rest on then is told at [`Striping`].
+    ///
+    /// ```
+    /// # use epsilon_clock::Clock;
+    /// # use epsilon_clock::clock::Striping;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let clock = Clock::builder().striping(Striping::OnContention).build()?;
+    /// # drop(clock);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn striping(mut self, striping: Striping) -> Self {
+        self.policy.striping = striping;
         self
     }
 

@@ -52,13 +52,10 @@ use crate::machine::{Counted, after_stores, load_after};
 use crate::primitive::{AtomicI64, AtomicU64, Ordering, fence};
 
 mod anchor;
-mod last_commit;
 mod line;
 mod watch;
 
 pub(crate) use anchor::{Anchor, Pair};
-pub(in crate::clock) use last_commit::LastCommit;
-pub(crate) use last_commit::NotDrawn;
 pub(crate) use line::{COUNTER_LIMIT, Line};
 pub(in crate::clock) use watch::{CountWatch, Watch};
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::clock::latch::COUNTER_LIMIT;
+use crate::clock::stripes::Striping;
 use crate::machine::NoCounter;
 use crate::source::{DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, Role, Source};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, RateBounds, RateLimits};
@@ -110,6 +111,8 @@ pub(crate) struct Policy {
     pub(crate) never_suspends: Option<bool>,
     /// Whether a step may have been a suspend, on this machine and for one of these sources.
     pub(crate) steps_may_be_suspends: bool,
+    /// How commit timestamps are drawn.
+    pub(crate) striping: Striping,
     /// As they were named; the builder fills in its own where none was.
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
@@ -132,6 +135,7 @@ impl Default for Policy {
             counter: true,
             never_suspends: None,
             steps_may_be_suspends: false,
+            striping: Striping::default(),
             sources: Vec::new(),
         }
     }

@@ -6,8 +6,9 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::commits::Commits;
 use super::counters::CounterCells;
-use super::latch::{CountWatch, Drawn, LastCommit, Latch, Line, Watch};
+use super::latch::{CountWatch, Drawn, Latch, Line, Watch};
 use super::policy::Policy;
 use super::scratch::Scratches;
 use super::sleeper::Sleeper;
@@ -23,9 +24,11 @@ pub(super) struct Shared {
     pub(super) watch: Watch,
     pub(super) count_watch: CountWatch,
     pub(super) machine: AnyMachine,
+    /// Whether a reading along counts takes the counter alone: no coarse time, and no word of a hypervisor.
+    pub(super) by_counter_alone: bool,
     pub(super) policy: Policy,
     pub(super) counters: CounterCells,
-    pub(super) last_commit: LastCommit,
+    pub(super) commits: Commits,
     pub(super) reading_cost: ReadingCost,
     pub(super) state_waits: StateWaits,
 }
@@ -39,7 +42,13 @@ impl Shared {
         // While it is being changed there is nothing to rest on; the first look finds what it is then.
         let disruption = any.disruption().unwrap_or_default();
         let assumption = Assumption::of(&policy);
-        let state = State::new(assumption, &clocks, any.identity(), disruption);
+        let identity = any.identity();
+        let commits = Commits::new(
+            policy.striping,
+            || machine.stripes(),
+            identity.time_namespace,
+        );
+        let state = State::new(assumption, &clocks, identity, disruption);
         let span = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
         let watch = Watch::new(
             span(any.coarse_tick()),
@@ -49,6 +58,7 @@ impl Shared {
         watch.rests_on(disruption);
         let never_suspends = policy.never_suspends;
         let with_coarse = !never_suspends.unwrap_or_else(|| any.never_suspends());
+        let by_counter_alone = !with_coarse && machine.is_read_by_counter_alone();
         let count_watch = CountWatch::new(&watch, with_coarse);
         let mut words = [0; SLOT_WORDS];
         state.store(&mut words);
@@ -58,9 +68,10 @@ impl Shared {
             watch,
             count_watch,
             machine,
+            by_counter_alone,
             policy,
             counters: CounterCells::default(),
-            last_commit: LastCommit::new(),
+            commits,
             reading_cost,
             state_waits: StateWaits::default(),
         }

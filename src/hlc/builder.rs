@@ -8,10 +8,9 @@ use super::jump::JumpGuard;
 use super::limits::{CommitLimit, ForwardLimit, RemoteCheck, RemoteLimit};
 use super::record::{Kept, ReserveRecord};
 use super::reserve::{Reserve, Store};
-use super::stripes::{Stripes, Striping};
-use super::timestamp::{HlcTimestamp, LOGICAL_BITS};
+use super::timestamp::{HlcTimestamp, LOGICAL_BITS, Middle};
 use super::{HybridClock, Shared};
-use crate::clock::{BuildError, Clock};
+use crate::clock::{BuildError, Clock, Stripes, Striping};
 
 /// The longest reserve: a day.
 const LONGEST_RESERVE: Duration = Duration::from_secs(86_400);
@@ -146,7 +145,7 @@ impl HybridClockBuilder {
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};
-    /// # use epsilon_clock::hlc::Striping;
+    /// # use epsilon_clock::clock::Striping;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let hlc = HybridClock::builder(Clock::system()?).striping(Striping::OnContention).build()?;
     /// # drop(hlc);
@@ -297,9 +296,9 @@ impl HybridClockBuilder {
     }
 }
 
-fn stripes(clock: &Clock, striping: Striping) -> Stripes {
+fn stripes(clock: &Clock, striping: Striping) -> Stripes<Middle> {
     let time_namespace = clock.identity().time_namespace;
-    Stripes::new(striping, clock.stripes(), time_namespace)
+    Stripes::new(striping, || clock.stripes(), time_namespace)
 }
 
 /// How far ahead of true time honest peers can lead the stamps.

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::remote::RemoteTimestamp;
 use super::timestamp::HlcTimestamp;
-use super::word::Exhausted;
 use crate::clock::ClockError;
+use crate::clock::Exhausted;
 use crate::time::Timestamp;
 
 /// Why a hybrid clock issued no stamp. It is then as it was before the call.

@@ -8,7 +8,7 @@ use loom::thread;
 
 use super::error::HlcError;
 use super::reserve::{Reserve, Used};
-use super::word::Word;
+use crate::clock::Word;
 
 /// Runs every interleaving with at most `preemptions` involuntary switches; see the latch's model.
 fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {

@@ -34,14 +34,7 @@ impl AnyMachine {
     pub(crate) fn count_sample(&self, with_coarse: bool, after: i64) -> Sample {
         match self {
             Self::System(machine) => machine.count_sample(with_coarse, after),
-            Self::Other(machine) => Sample {
-                coarse: if with_coarse {
-                    machine.sample().coarse
-                } else {
-                    0
-                },
-                raw: machine.count(),
-            },
+            Self::Other(machine) => count_sample_of(machine.as_ref(), with_coarse),
         }
     }
 
@@ -58,10 +51,15 @@ impl AnyMachine {
                 not(epsilon_clock_portable)
             ))]
             Self::System(machine) => machine.striped_sample(with_coarse, after),
-            _ => Striped {
-                stripe: slots::of_thread(),
-                sample: self.count_sample(with_coarse, after),
-            },
+            _ => self.striped_by_thread(with_coarse, after),
+        }
+    }
+
+    #[inline(never)]
+    fn striped_by_thread(&self, with_coarse: bool, after: i64) -> Striped {
+        Striped {
+            stripe: slots::of_thread(),
+            sample: self.count_sample(with_coarse, after),
         }
     }
 
@@ -91,6 +89,15 @@ impl AnyMachine {
         }
     }
 
+    /// Returns true if a reading needs nothing of this machine but its counter, by the instruction that waits by
+    /// itself: then [`SystemMachine::count_in_order`] serves, which asks nothing first.
+    pub(crate) fn is_read_by_counter_alone(&self) -> bool {
+        match self {
+            Self::System(machine) => machine.is_read_by_counter_alone(),
+            Self::Other(_) => false,
+        }
+    }
+
     /// Reads the counter alone; `after` is what was loaded before.
     #[inline]
     pub(crate) fn count(&self, after: i64) -> i64 {
@@ -103,7 +110,7 @@ impl AnyMachine {
     pub(crate) fn count_early(&self) -> i64 {
         match self {
             Self::System(_) => SystemMachine::count_early(),
-            Self::Other(machine) => machine.count(),
+            Self::Other(machine) => count_of(machine.as_ref()),
         }
     }
 
@@ -132,7 +139,7 @@ impl AnyMachine {
     pub(crate) fn is_undisrupted(&self, known: Disruption, raw: i64) -> bool {
         match self {
             Self::System(machine) => machine.is_undisrupted(known, raw),
-            Self::Other(machine) => machine.disruption() == Some(known),
+            Self::Other(machine) => is_undisrupted_in(machine.as_ref(), known),
         }
     }
 
@@ -150,4 +157,31 @@ impl AnyMachine {
             Self::Other(machine) => machine.as_ref(),
         }
     }
+}
+
+// Calls of their own, so that the readings that they are not part of keep what they know in registers.
+
+#[cold]
+#[inline(never)]
+fn count_sample_of(machine: &dyn Machine, with_coarse: bool) -> Sample {
+    Sample {
+        coarse: if with_coarse {
+            machine.sample().coarse
+        } else {
+            0
+        },
+        raw: machine.count(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn count_of(machine: &dyn Machine) -> i64 {
+    machine.count()
+}
+
+#[cold]
+#[inline(never)]
+fn is_undisrupted_in(machine: &dyn Machine, known: Disruption) -> bool {
+    machine.disruption() == Some(known)
 }

@@ -151,6 +151,32 @@ impl LinuxMachine {
         sys::realtime()
     }
 
+    /// Returns true if no vmclock is watched, and the counter's own instruction waits.
+    pub(crate) fn is_read_by_counter_alone(&self) -> bool {
+        self.vmclock.is_err() && self.read == CountRead::Ordered
+    }
+
+    /// Whether that instruction tells the processor along with the count.
+    pub(crate) const TELLS_PROCESSOR: bool = cfg!(target_arch = "x86_64");
+
+    /// Reads the counter as [`count_in_order`](Self::count_in_order) does, with the processor that it was read on, if
+    /// the instruction [tells](Self::TELLS_PROCESSOR).
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `sys::count_early` is")]
+    pub(crate) fn count_on_processor() -> (i64, u32) {
+        #[cfg(target_arch = "x86_64")]
+        return sys::count_on_processor();
+        #[cfg(not(target_arch = "x86_64"))]
+        (0, 0)
+    }
+
+    /// Reads the counter by the instruction that waits by itself; `after` is what was loaded before.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `sys::count_early` is")]
+    pub(crate) fn count_in_order(after: i64) -> i64 {
+        CountRead::Ordered.count(after)
+    }
+
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as `sys::count_early` is")]
     pub(crate) fn count_early() -> i64 {

@@ -60,6 +60,23 @@ impl PortableMachine {
         i64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(UNREADABLE)
     }
 
+    #[allow(clippy::unused_self, reason = "as the machine of Linux has it")]
+    pub(crate) const fn is_read_by_counter_alone(&self) -> bool {
+        false
+    }
+
+    pub(crate) const TELLS_PROCESSOR: bool = false;
+
+    /// Nothing here is counted.
+    pub(crate) const fn count_on_processor() -> (i64, u32) {
+        (0, 0)
+    }
+
+    /// Nothing here is counted.
+    pub(crate) const fn count_in_order(_after: i64) -> i64 {
+        0
+    }
+
     /// Nothing here is counted.
     pub(crate) const fn count_early() -> i64 {
         0

@@ -7,6 +7,7 @@ use epsilon_clock::testing::ScriptedMachine;
 
 mod begins;
 mod external_consistency;
+mod striping;
 mod waits;
 mod world;
 

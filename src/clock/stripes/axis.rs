@@ -1,10 +1,8 @@
 //! What stamps are drawn from without a shared word: a line through counts, and the stripe that counted.
 
-use super::Clock;
-use super::latch::{Anchor, Line, Pair};
-use super::shared::Shared;
-use crate::machine::{Counted, Striped};
-use crate::time::{Interval, Timestamp};
+use crate::clock::latch::{Anchor, Line, Pair};
+use crate::machine::Counted;
+use crate::time::Interval;
 
 /// How much longer than raw time says a reader may have counted on before a counter that departed was
 /// found out, in ns: it is checked each millisecond, and twice that leaves room for the rounding.
@@ -13,10 +11,11 @@ const UNCHECKED: i64 = 2_000_000;
 /// A reading of an open line through counts, and the stripe that it was counted on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StripeReading {
-    generation: i64,
-    line: Line,
-    elapsed: i64,
-    stripe: u32,
+    pub(in crate::clock) generation: i64,
+    pub(in crate::clock) line: Line,
+    pub(in crate::clock) elapsed: i64,
+    pub(in crate::clock) stripe: u32,
+    pub(in crate::clock) later: i64,
 }
 
 impl StripeReading {
@@ -37,26 +36,49 @@ impl StripeReading {
         self.line.at(self.elapsed)
     }
 
+    /// Returns another count, read after the first one.
+    ///
+    /// It need not wait for what precedes it: whenever it was read, what it shows to be over was over by then,
+    /// and no other thread learns of the stamp before.
     #[inline]
-    pub(crate) fn middle(&self) -> Option<Timestamp> {
-        Some(self.interval()?.midpoint())
+    pub(super) const fn later(&self) -> i64 {
+        self.later
     }
 
-    /// Returns the middle at a count, `None` where the line does not answer.
+    /// Returns the interval at a count, `None` where the line does not answer.
     #[inline]
-    pub(crate) fn middle_at(&self, count: i64) -> Option<Timestamp> {
-        middle_at(&self.line, count)
+    pub(super) fn interval_at(&self, count: i64) -> Option<Interval> {
+        interval_at(&self.line, count)
     }
+}
+
+/// What stripes are counted by: a clock, or the model of one.
+pub(crate) trait Axis {
+    /// Reads a line through counts under its open gate, the stripe, and a second count.
+    fn read(&self) -> Option<StripeReading>;
+    /// Returns the line of this generation, if it is in force.
+    fn line_of(&self, generation: i64) -> Option<StripeLine>;
+    /// Reads the counter, perhaps before what precedes it has been done, but not after what follows it is seen.
+    fn count_early(&self) -> i64;
+    /// Reads the counter, if it was found where raw time is a moment ago.
+    fn checked_count(&self) -> Option<i64>;
+    /// Returns the interval at the last place of a line that can have been drawn from by now; raw time tells it
+    /// only in this time namespace.
+    fn reached(&self, line: &StripeLine, time_namespace: u64) -> Option<Interval>;
+    /// Returns the generation of the line in force.
+    fn generation(&self) -> i64;
+    /// Returns false if stripes have other numbers than the processors that they are of.
+    fn numbers_stripes(&self) -> bool;
 }
 
 /// A line that stamps were drawn from, to be asked how far once it is closed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StampAxis {
-    line: Line,
-    anchor: Anchor,
+pub(crate) struct StripeLine {
+    pub(in crate::clock) line: Line,
+    pub(in crate::clock) anchor: Anchor,
 }
 
-impl StampAxis {
+impl StripeLine {
     pub(crate) const WORDS: usize = Line::WORDS + Anchor::WORDS;
 
     /// Returns the raw instant of a reading of it, or up to 0.4 µs more.
@@ -64,13 +86,12 @@ impl StampAxis {
         self.anchor.raw_most(reading.elapsed)
     }
 
-    /// Returns the middle at a count, `None` where the line does not answer.
-    #[inline]
-    pub(crate) fn middle_at(&self, count: i64) -> Option<Timestamp> {
-        middle_at(&self.line, count)
+    /// Returns the interval at a count, `None` where the line does not answer.
+    pub(super) fn interval_at(&self, count: i64) -> Option<Interval> {
+        interval_at(&self.line, count)
     }
 
-    /// Returns the latest middle that can have been drawn from it before both clocks were read.
+    /// Returns the interval at the last place that can have been drawn from before both clocks were read.
     ///
     /// Where raw time is not where the counter says, the counter jumped, and raw time tells how far the line
     /// can have been counted, if it is `comparable`. Nothing was drawn from it beyond its end.
@@ -78,7 +99,7 @@ impl StampAxis {
         &self,
         counted: &Counted,
         comparable: impl FnOnce() -> bool,
-    ) -> Option<Timestamp> {
+    ) -> Option<Interval> {
         let agrees = self.anchor.agrees(&Pair::from(*counted));
         let counts = if agrees || !comparable() {
             counted.after.saturating_sub(self.line.base())
@@ -92,7 +113,7 @@ impl StampAxis {
         if last < 0 {
             return None;
         }
-        Some(self.line.at(counts.clamp(0, last))?.midpoint())
+        self.line.at(counts.clamp(0, last))
     }
 
     pub(crate) fn to_words(self) -> [i64; Self::WORDS] {
@@ -118,89 +139,8 @@ impl StampAxis {
 }
 
 #[inline]
-fn middle_at(line: &Line, count: i64) -> Option<Timestamp> {
-    Some(line.at(line.elapsed(count)?)?.midpoint())
-}
-
-impl Shared {
-    #[inline]
-    fn read_striped(&self) -> Option<StripeReading> {
-        // As in `line_plainly`.
-        let disruption = self.watch.disruption();
-        let checked = self.count_watch.checked();
-        let glance = self.latch.glance()?;
-        let line = *glance.line();
-        if !line.counts() {
-            return None;
-        }
-        let with_coarse = self.count_watch.with_coarse();
-        let Striped { sample, stripe } = self.machine.striped_sample(with_coarse, line.base());
-        let calm = self.count_watch.is_calm(&sample, checked)
-            && self.machine.is_undisrupted(disruption, sample.raw);
-        if !calm || !glance.holds_at(sample.raw) {
-            return None;
-        }
-        Some(StripeReading {
-            generation: glance.generation(),
-            elapsed: line.elapsed(sample.raw)?,
-            line,
-            stripe: stripe?,
-        })
-    }
-}
-
-/// What stamps without a shared word are counted by.
-impl Clock {
-    /// Reads the line in force, and the stripe; `None` if anything is out of the ordinary, or there is no
-    /// line through counts.
-    #[inline]
-    pub(crate) fn read_striped(&self) -> Option<StripeReading> {
-        self.shared.read_striped()
-    }
-
-    /// Returns the line of this generation, to be kept, if it is in force.
-    pub(crate) fn axis_of(&self, generation: i64) -> Option<StampAxis> {
-        let drawn = self.shared.latch.drawn_of(generation)?;
-        Some(StampAxis {
-            line: drawn.line,
-            anchor: drawn.anchor,
-        })
-    }
-
-    /// Reads the counter, to find out whether a time is over before anything that follows can be seen.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "a call costs as much as the reading")]
-    pub(crate) fn count_early(&self) -> i64 {
-        self.shared.machine.count_early()
-    }
-
-    /// Reads the counter, if that was checked lately.
-    pub(crate) fn checked_count(&self) -> Option<i64> {
-        let checked = self.shared.count_watch.checked();
-        let count = self.shared.machine.count(checked);
-        let is_recent = self.shared.count_watch.is_recent(count, checked);
-        is_recent.then_some(count)
-    }
-
-    /// Reads raw time between two readings of the counter.
-    pub(crate) fn counted(&self) -> Counted {
-        self.shared.machine.counted()
-    }
-
-    /// Returns the generation of the line in force.
-    pub(crate) fn generation(&self) -> i64 {
-        self.shared.latch.generation()
-    }
-
-    /// Returns how many stripes there can be; `None` where that is not known.
-    pub(crate) fn stripes(&self) -> Option<u32> {
-        self.shared.machine.stripes()
-    }
-
-    /// Returns false if stripes have other numbers than the processors that they are of.
-    pub(crate) fn numbers_stripes(&self) -> bool {
-        self.shared.machine.numbers_stripes()
-    }
+fn interval_at(line: &Line, count: i64) -> Option<Interval> {
+    line.at(line.elapsed(count)?)
 }
 
 /// A clock for loom: the latch itself, lines that move a nanosecond with each count, and a counter that moves on
@@ -211,12 +151,12 @@ impl Clock {
 /// finds the last one, which is A6.
 #[cfg(all(test, loom))]
 pub(crate) mod model {
-    use super::super::latch::{Drawn, Latch};
-    use super::super::status::ClockState;
     use super::*;
+    use crate::clock::latch::{Drawn, Latch};
+    use crate::clock::status::ClockState;
     use crate::machine::Sample;
     use crate::primitive::{AtomicI64, Ordering};
-    use crate::time::{Claim, RateBounds};
+    use crate::time::{Claim, RateBounds, Timestamp};
 
     /// What the counter shows when raw time is 0.
     const COUNT_OF_ZERO: i64 = 7_000_000_000_000_000;
@@ -290,12 +230,13 @@ pub(crate) mod model {
                 elapsed: line.elapsed(count)?,
                 line,
                 stripe,
+                later: self.count(),
             })
         }
 
-        pub(crate) fn axis_of(&self, generation: i64) -> Option<StampAxis> {
+        pub(crate) fn line_of(&self, generation: i64) -> Option<StripeLine> {
             let drawn = self.latch.drawn_of(generation)?;
-            Some(StampAxis {
+            Some(StripeLine {
                 line: drawn.line,
                 anchor: drawn.anchor,
             })
@@ -305,8 +246,8 @@ pub(crate) mod model {
             self.tick(Ordering::Relaxed)
         }
 
-        pub(crate) fn reached(&self, axis: &StampAxis) -> Option<Timestamp> {
-            axis.reached(&counted_at(self.count()), || true)
+        pub(crate) fn reached(&self, line: &StripeLine) -> Option<Interval> {
+            line.reached(&counted_at(self.count()), || true)
         }
 
         pub(crate) fn generation(&self) -> i64 {

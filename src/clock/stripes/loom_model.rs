@@ -6,13 +6,10 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use super::{Axis, Judged, Stripes, Striping};
-use crate::clock::model::ModelClock;
-use crate::clock::{StampAxis, StripeReading};
-use crate::hlc::error::HlcError;
-use crate::hlc::timestamp::fine_bits;
-use crate::hlc::word::Word;
-use crate::time::Timestamp;
+use super::axis::model::ModelClock;
+use super::{Axis, Exhausted, Judged, Scale, StripeLine, StripeReading, Stripes, Striping, Word};
+use crate::clock::commits::Latest;
+use crate::time::{Interval, Timestamp};
 
 /// Where lines are when the model begins, in ns.
 const BEGUN: i64 = 1_000_000;
@@ -37,10 +34,17 @@ fn model_begun(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
+/// The bits of a number within a unit.
+const MASK: u64 = 15;
+
+fn position(instant: Timestamp) -> u64 {
+    Latest::position(instant, MASK).unwrap()
+}
+
 struct World {
     clock: ModelClock,
     word: Word,
-    stripes: Stripes,
+    stripes: Stripes<Latest>,
 }
 
 /// The clock as one processor sees it.
@@ -51,8 +55,8 @@ impl Axis for Processor<'_> {
         self.0.read(self.1)
     }
 
-    fn axis_of(&self, generation: i64) -> Option<StampAxis> {
-        self.0.axis_of(generation)
+    fn line_of(&self, generation: i64) -> Option<StripeLine> {
+        self.0.line_of(generation)
     }
 
     fn count_early(&self) -> i64 {
@@ -63,8 +67,8 @@ impl Axis for Processor<'_> {
         Some(self.0.count())
     }
 
-    fn reached(&self, axis: &StampAxis, _time_namespace: u64) -> Option<Timestamp> {
-        self.0.reached(axis)
+    fn reached(&self, line: &StripeLine, _time_namespace: u64) -> Option<Interval> {
+        self.0.reached(line)
     }
 
     fn generation(&self) -> i64 {
@@ -85,8 +89,8 @@ impl World {
         Arc::new(Self {
             clock: ModelClock::new(BEGUN, end),
             word: Word::new(100),
-            // As many as make of a unit more than the model's counter moves with a reading.
-            stripes: Stripes::new(striping, Some(56), 0),
+            // As many as make of a unit more than the model's counter moves with a reading: 16 ns.
+            stripes: Stripes::new(striping, || Some(14), 0),
         })
     }
 
@@ -94,35 +98,26 @@ impl World {
     fn observe(&self, processor: u32, above: u64) -> u64 {
         let axis = Processor(&self.clock, processor);
         if self.stripes.are_drawn() {
-            let drawn: Result<_, HlcError> =
+            let drawn: Result<_, Exhausted> =
                 self.stripes
                     .draw(&axis, &self.word, above, |_| Ok(()), |_, _| true);
             if let Some((number, _)) = drawn.unwrap() {
                 return number;
             }
         }
-        let last = self.word.last();
-        if self.stripes.is_word_alone() {
-            let is_alone = |lost| self.stripes.stays_alone(lost, &axis);
-            let issued: Result<_, HlcError> =
-                self.word.issue_if(last, above + 1, is_alone, |_| Ok(()));
-            if let Some(number) = issued.unwrap() {
-                return number;
-            }
-        }
-        self.beside(processor, above)
+        self.by_word(processor, above)
     }
 
     fn tick(&self, processor: u32) -> u64 {
         self.observe(processor, 0)
     }
 
-    /// By the word, as commits are. It knows nothing of the time: the estimate is far behind.
-    fn beside(&self, processor: u32, above: u64) -> u64 {
+    /// By the word, as what is behind a floor is. It knows nothing of the time: the estimate is far behind.
+    fn by_word(&self, processor: u32, above: u64) -> u64 {
         let axis = Processor(&self.clock, processor);
-        let issued: Result<_, HlcError> =
+        let issued: Result<_, Exhausted> =
             self.stripes
-                .issue_beside(&axis, &self.word, above + 1, |_| Ok(()));
+                .issue(&axis, &self.word, |_| Ok(above + 1), |_| Ok(()));
         issued.unwrap()
     }
 
@@ -183,7 +178,7 @@ fn two_processors(
         "H1: {theirs:x} and {one:x}, then {two:x}"
     );
     let last = world.last();
-    let three = world.beside(0, 0);
+    let three = world.by_word(0, 0);
     assert!(
         last >= two && three > two,
         "H1: {two:x}, then {three:x} and {last:x}"
@@ -208,7 +203,7 @@ fn loom_stripes_and_the_word_mix() {
         two_processors(
             &world,
             World::tick,
-            |world, on| world.beside(on, 0),
+            |world, on| world.by_word(on, 0),
             begin,
             |_| {},
         );
@@ -222,7 +217,7 @@ fn loom_stripes_follow_what_was_observed() {
     model(3, |begin| {
         let world = World::new(Striping::Always);
         let observe = |world: &World, on| {
-            let ahead = fine_bits(Timestamp::from_unix_nanos(BEGUN + AHEAD)).unwrap();
+            let ahead = position(Timestamp::from_unix_nanos(BEGUN + AHEAD));
             let stamp = world.observe(on, ahead);
             assert!(stamp > ahead);
             stamp
@@ -280,8 +275,8 @@ fn loom_a_clock_turns_to_stripes_while_it_is_used() {
                 // As far as the time, and rounded down as the microseconds of a real one are: this is the number of
                 // the first stripe, which the word may take as well.
                 let axis = Processor(&world.clock, 1);
-                let best = axis.read().and_then(|reading| fine_bits(reading.middle()?));
-                let unit = best.unwrap() >> 6 << 6;
+                let latest = axis.read().unwrap().interval().unwrap().latest();
+                let unit = position(latest) & !MASK;
                 world.observe(1, unit - 1)
             })
         };
@@ -309,17 +304,17 @@ fn loom_a_line_that_is_kept_is_never_torn() {
             thread::spawn(move || world.stripes.kept.load())
         };
         begin();
-        let axis = |on: i64| {
+        let line = |on: i64| {
             let reading = world.clock.read(0).unwrap();
-            let axis = world.clock.axis_of(reading.generation());
+            let line = world.clock.line_of(reading.generation());
             assert!(world.clock.replace(Some(BEGUN + on)));
-            (reading.generation(), axis)
+            (reading.generation(), line)
         };
-        for (generation, axis) in [axis(1), axis(2)] {
-            world.stripes.kept.store(Judged { generation, axis });
+        for (generation, line) in [line(1), line(2)] {
+            world.stripes.kept.store(Judged { generation, line });
         }
-        let Judged { generation, axis } = reader.join().unwrap();
-        let words = axis.map(StampAxis::to_words);
+        let Judged { generation, line } = reader.join().unwrap();
+        let words = line.map(StripeLine::to_words);
         match generation {
             0 => assert_eq!(words, None),
             generation => {

@@ -1,35 +1,38 @@
 //! Stamps without a shared word: each processor draws its own from time itself.
 //!
-//! Threads that tick one clock take turns at its word, and each turn costs a transfer of a cache line. Where
+//! Threads that draw stamps of one clock take turns at its word, and each turn costs a transfer of a cache line. Where
 //! the clock goes through counts of the processor's counter (A6: the counts of all processors agree, never stand
 //! still and never run back) stamps can be told apart by the time, and by the processor that counted.
 //!
 //! # Numbers
 //!
-//! *Fine* is the middle of an interval in 1/4096 µs, which is the unit of a stamp, rounded down. A *unit* is
-//! 2ᵇ of them, with 4 <= b <= 9: 3.9 ns to 125 ns. Of the 2ᵇ numbers of a unit the first are the
+//! A stamp is a number, by the [`Scale`] of its kind: a hybrid clock's tells the middle of an interval in 1/4096 µs,
+//! rounded down, and a commit's the latest end in ns, rounded up to where the next unit begins. A *unit* is
+//! 2ᵇ numbers: 3.9 to 125 ns of the former, 4 to 64 ns of the latter. Of the numbers of a unit the first are the
 //! *stripes*', one for each processor that there can be; the others, an eighth or more, are the *word*'s. (Where
 //! no instruction reads the processor's number along with the count, a stripe is a thread's, of up to 56 at a
 //! time.) So the two never issue one number, and may be mixed at any time.
 //!
+//! The *position* of a line at a count is, below, the number of its middle there, or of its latest end.
+//!
 //! # Two ways to a stamp
 //!
 //! A **stripe** reads, under an open gate of the latch, a line through counts, a count `n` and the
-//! processor's number, and takes that processor's number in the unit of the line's middle at `n`. It needs that to be
-//! above the word, and waits until the middle at another count lies in a later unit. Then it returns the
+//! processor's number, and takes that processor's number in the unit of the line's position at `n`. It needs that to be
+//! above the word, and waits until the position at another count lies in a later unit. Then it returns the
 //! stamp. It writes nothing that another processor reads. The other count need not wait for what precedes it:
 //! whenever it was read, the unit was over by then, and no other thread learns of the stamp before.
 //!
 //! The **word** takes its next number that is above the last one, above a remote stamp or a commit's floor, and not
 //! below the *reach*: the unit, on the line that stripes were last drawn from, of a count read in this very
-//! call. It is for everything else: where the word is ahead, where there is no line, for commits, for remote
-//! stamps that time has not passed yet, for a thread without a number, and after a wait in vain.
+//! call. It is for everything else: where the word is ahead, where there is no line, for a hybrid clock's commits, for
+//! remote stamps and floors that time has not passed yet, for a thread without a number, and after a wait in vain.
 //!
 //! # Lines that change
 //!
 //! The next line may lie lower, so before stripes are drawn from a line it is *judged*, once: the word is raised
 //! to the end of the unit that the line before it had come to, by a count read after that line was closed;
-//! the forward guard compares the line's middle with raw time; and the processor's number is compared with
+//! a hybrid clock's forward guard compares the line's middle with raw time; and the processor's number is compared with
 //! the kernel's. What was drawn from a line stays covered whatever becomes of it: it is kept here until the word was
 //! raised above it, through voids, contradictions and times without any claim.
 //!
@@ -38,7 +41,7 @@
 //!
 //! # Proof
 //!
-//! *Stripes of one line.* The middle never falls back from one count to a later one. If stripe `a` was returned
+//! *Stripes of one line.* The position never falls back from one count to a later one. If stripe `a` was returned
 //! before `b` was asked for, then `b` counted after the last count of `a`'s wait (A6), which is in a later unit
 //! than `a`: `a < b`. If neither was, and they are of two processors, they have two numbers in a unit. On
 //! one processor two threads are a switch apart, and a handler and its thread the delivery of a signal, each
@@ -59,6 +62,9 @@
 //!
 //! *Uniqueness of the word's* is that of one atomic that only grows.
 //!
+//! *A commit's is not below the latest end* of a reading made by its own call (T5): a stripe's, as that end was
+//! rounded up to where a unit begins; the word's, as it is given the end for a floor.
+//!
 //! # The turn
 //!
 //! A clock may begin with the word alone, which then takes every number, and turn to stripes later, once. `mode`
@@ -68,24 +74,36 @@
 //! releases what its thread found before, and all changes of the word are exchanges). So its own exchange comes before, and
 //! its number is below every stripe; or it fails.
 
-use super::timestamp::{fine_bits, instant_of_fine};
-use super::word::{Exhausted, Word};
-use crate::clock::{Clock, StampAxis, StripeReading};
-use crate::primitive::{AtomicI64, AtomicU64, Ordering, fence};
+use core::marker::PhantomData;
+
+use crate::primitive::{AtomicI64, AtomicU64, Ordering};
 use crate::time::Timestamp;
 
+mod axis;
+mod kept;
 #[cfg(all(test, loom))]
 mod loom_model;
+mod numbers;
+mod word;
 
-/// Whether stamps are drawn without a shared word, by [`HybridClockBuilder::striping`].
+pub(crate) use axis::Axis;
+pub(crate) use axis::{StripeLine, StripeReading};
+use kept::{Judged, Kept};
+use numbers::Numbers;
+pub(crate) use numbers::Scale;
+pub(crate) use word::{Exhausted, Word};
+
+/// Whether stamps are drawn without a shared word.
 ///
-/// Threads that tick one clock take turns at one word, and each turn costs the transfer of a cache line: some
+/// By [`HybridClockBuilder::striping`] those of a hybrid clock, by [`ClockBuilder::striping`] commit timestamps.
+///
+/// Threads that draw from one clock take turns at one word, and each turn costs the transfer of a cache line: some
 /// 60 ns between two processors, and more the more there are. *Stripes* are stamps that each processor draws from
 /// its own counter, without writing anything that another one reads: what they cost does not grow with the
 /// number of threads. They have the layout of all stamps, and the two kinds mix at any time.
 ///
 /// What it takes: the machine's time is counted by a counter that programs may read
-/// ([`ReadPath`](crate::clock::ReadPath)), a source vouches for the clock, and there are up to 448 processors.
+/// ([`ReadPath`](crate::clock::ReadPath)), a source vouches for the clock, and there are up to 448 processors, or 56 for commit timestamps.
 /// Elsewhere, and for the time that this does not hold, the word serves.
 ///
 /// # What is assumed
@@ -95,7 +113,8 @@ mod loom_model;
 /// processors agree, and never stand still or run back, up to the next look even where the kernel leaves the
 /// counter. So they are drawn only where you ask for them.
 ///
-/// [`HybridClockBuilder::striping`]: super::HybridClockBuilder::striping
+/// [`HybridClockBuilder::striping`]: crate::hlc::HybridClockBuilder::striping
+/// [`ClockBuilder::striping`]: super::ClockBuilder::striping
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Striping {
@@ -108,12 +127,6 @@ pub enum Striping {
     Never,
 }
 
-/// How many bits of a stamp are within a unit, at least: 3.9 ns, less than two readings of a counter take.
-const LEAST_BITS: u32 = 4;
-
-/// And at most: 125 ns, less than the switch from one thread to another takes.
-const MOST_BITS: u32 = 9;
-
 /// How often the counter is read in vain before the word serves: it stands still, as no real one does.
 const LONGEST_WAIT: usize = 1_000;
 
@@ -124,115 +137,12 @@ const WORD_ALONE: u64 = 0;
 const TURNING: u64 = 1;
 const DRAWN: u64 = 2;
 
-/// Which numbers of a unit are whose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Numbers {
-    /// The bits of a stamp within a unit.
-    mask: u64,
-    stripes: u64,
-}
-
-impl Numbers {
-    /// Shares a unit among so many stripes and the word; `None` for more than there is room for.
-    pub(super) fn among(stripes: u32) -> Option<Self> {
-        let stripes = u64::from(stripes);
-        (LEAST_BITS..=MOST_BITS)
-            .map(|bits| 1_u64 << bits)
-            .find(|unit| stripes <= unit - unit / 8)
-            .map(|unit| Self {
-                mask: unit - 1,
-                stripes,
-            })
-    }
-
-    #[inline]
-    fn of_stripe(self, fine: u64, stripe: u32) -> Option<u64> {
-        let stripe = u64::from(stripe);
-        // A processor that was not possible when the clock was built: there is no number for it.
-        (stripe < self.stripes).then_some(self.begin(fine) | stripe)
-    }
-
-    /// Returns the word's first number from `least` on.
-    const fn of_word(self, least: u64) -> u64 {
-        let within = least & self.mask;
-        if within < self.stripes {
-            // No carry: the last number of each unit is the word's.
-            least - within + self.stripes
-        } else {
-            least
-        }
-    }
-
-    /// Returns the first number of the unit.
-    const fn begin(self, fine: u64) -> u64 {
-        fine & !self.mask
-    }
-
-    /// Returns the last number of the unit.
-    const fn end(self, fine: u64) -> u64 {
-        fine | self.mask
-    }
-}
-
-/// What stripes are counted by: a clock, or the model of one.
-pub(super) trait Axis {
-    /// Reads a line through counts under its open gate, and the stripe.
-    fn read(&self) -> Option<StripeReading>;
-    /// Returns the line of this generation, if it is in force.
-    fn axis_of(&self, generation: i64) -> Option<StampAxis>;
-    /// Reads the counter, perhaps before what precedes it has been done, but not after what follows it is seen.
-    fn count_early(&self) -> i64;
-    /// Reads the counter, if it was found where raw time is a moment ago.
-    fn checked_count(&self) -> Option<i64>;
-    /// Returns the latest middle that can have been drawn from a line by now; raw time tells it only in this
-    /// time namespace.
-    fn reached(&self, axis: &StampAxis, time_namespace: u64) -> Option<Timestamp>;
-    /// Returns the generation of the line in force.
-    fn generation(&self) -> i64;
-    /// Returns false if stripes have other numbers than the processors that they are of.
-    fn numbers_stripes(&self) -> bool;
-}
-
-impl Axis for Clock {
-    #[inline]
-    fn read(&self) -> Option<StripeReading> {
-        self.read_striped()
-    }
-
-    fn axis_of(&self, generation: i64) -> Option<StampAxis> {
-        Self::axis_of(self, generation)
-    }
-
-    #[inline]
-    fn count_early(&self) -> i64 {
-        Self::count_early(self)
-    }
-
-    fn checked_count(&self) -> Option<i64> {
-        Self::checked_count(self)
-    }
-
-    fn reached(&self, axis: &StampAxis, time_namespace: u64) -> Option<Timestamp> {
-        axis.reached(&self.counted(), || {
-            self.identity().time_namespace == time_namespace
-        })
-    }
-
-    fn generation(&self) -> i64 {
-        Self::generation(self)
-    }
-
-    fn numbers_stripes(&self) -> bool {
-        Self::numbers_stripes(self)
-    }
-}
-
 /// How stamps are drawn beside the word; see the module's documentation.
 ///
 /// The first three are read by every stamp and hardly ever written, so they share no cache line with the word.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Stripes {
+pub(crate) struct Stripes<S> {
     /// `None` where stripes are forbidden, or there are too many processors.
     numbers: Option<Numbers>,
     mode: AtomicU64,
@@ -243,76 +153,19 @@ pub(super) struct Stripes {
     judging: AtomicU64,
     /// In which raw time is what the lines were drawn by.
     time_namespace: u64,
+    scale: PhantomData<S>,
 }
 
-/// The line that stripes were last drawn from, kept until the word was raised above them.
+/// Returns true if the unit of an instant was over when the reading's second count was read.
 ///
-/// Two slots: one is current, and the next is written to the other. A reader that finds the same one
-/// current afterwards has copied it whole.
-#[derive(Debug)]
-struct Kept {
-    current: AtomicU64,
-    slots: [[AtomicI64; Judged::WORDS]; 2],
-}
-
-/// The last line that was judged, and whether stripes from it may be above the word still.
-#[derive(Clone, Copy, Debug)]
-struct Judged {
-    generation: i64,
-    axis: Option<StampAxis>,
-}
-
-impl Judged {
-    const WORDS: usize = 2 + StampAxis::WORDS;
-}
-
-impl Kept {
-    fn new() -> Self {
-        Self {
-            current: AtomicU64::new(0),
-            slots: core::array::from_fn(|_| core::array::from_fn(|_| AtomicI64::new(0))),
-        }
-    }
-
-    const fn slot(&self, current: u64) -> &[AtomicI64; Judged::WORDS] {
-        let [even, odd] = &self.slots;
-        if current % 2 == 0 { even } else { odd }
-    }
-
-    fn load(&self) -> Judged {
-        loop {
-            // Acquire: a reader that finds a line kept, or let go, finds the word raised above the one before.
-            let current = self.current.load(Ordering::Acquire);
-            let [generation, has_axis, axis @ ..] = self.slot(current);
-            let load = |word: &AtomicI64| word.load(Ordering::Relaxed);
-            let judged = Judged {
-                generation: load(generation),
-                axis: (load(has_axis) != 0)
-                    .then(|| StampAxis::from_words(axis.each_ref().map(load))),
-            };
-            // Pairs with the release fence in `store`: a copy with a word of the next but one finds that
-            // `current` has moved on.
-            fence(Ordering::Acquire);
-            if self.current.load(Ordering::Relaxed) == current {
-                return judged;
-            }
-        }
-    }
-
-    /// Keeps another one; by one thread at a time.
-    fn store(&self, judged: Judged) {
-        let next = self.current.load(Ordering::Relaxed).wrapping_add(1);
-        fence(Ordering::Release);
-        let has_axis = i64::from(judged.axis.is_some());
-        let axis = judged
-            .axis
-            .map_or([0; StampAxis::WORDS], StampAxis::to_words);
-        let words = [judged.generation, has_axis].into_iter().chain(axis);
-        for (word, value) in self.slot(next).iter().zip(words) {
-            word.store(value, Ordering::Relaxed);
-        }
-        self.current.store(next, Ordering::Release);
-    }
+/// Told by the time between the two, as it can be in nearly every call: the position there would take a division.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "as `draw` is")]
+fn is_over<S: Scale>(numbers: &Numbers, reading: &StripeReading, here: Timestamp) -> bool {
+    reading.interval_at(reading.later()).is_some_and(|later| {
+        let passed = S::instant(&later).saturating_since(here);
+        passed.nanos() >= numbers.lasts()
+    })
 }
 
 /// The right to judge, given back when dropped.
@@ -324,12 +177,16 @@ impl Drop for Judge<'_> {
     }
 }
 
-impl Stripes {
+impl<S: Scale> Stripes<S> {
     /// Creates stripes as the settings have them; the word takes every number where there can be none.
-    pub(super) fn new(striping: Striping, stripes: Option<u32>, time_namespace: u64) -> Self {
+    pub(crate) fn new(
+        striping: Striping,
+        stripes: impl FnOnce() -> Option<u32>,
+        time_namespace: u64,
+    ) -> Self {
         let numbers = match striping {
             Striping::Never => None,
-            Striping::OnContention | Striping::Always => stripes.and_then(Numbers::among),
+            Striping::OnContention | Striping::Always => stripes().and_then(Numbers::among::<S>),
         };
         let mode = match striping {
             Striping::Always if numbers.is_some() => DRAWN,
@@ -342,17 +199,20 @@ impl Stripes {
             kept: Kept::new(),
             judging: AtomicU64::new(0),
             time_namespace,
+            scale: PhantomData,
         }
     }
 
     /// Returns true if the word takes every number; to be asked after the word was loaded.
     #[inline]
-    pub(super) fn is_word_alone(&self) -> bool {
+    pub(crate) fn is_word_alone(&self) -> bool {
         self.mode.load(Ordering::Acquire) == WORD_ALONE
     }
 
     /// As [`is_word_alone`](Self::is_word_alone), after so many exchanges were lost in a row.
-    pub(super) fn stays_alone(&self, lost: u32, axis: &impl Axis) -> bool {
+    #[cold]
+    #[inline(never)]
+    fn stays_alone(&self, lost: u32, axis: &impl Axis) -> bool {
         // Where stripes cannot be drawn the word had better keep all numbers.
         if lost >= LOST_IN_A_ROW && self.numbers.is_some() && axis.read().is_some() {
             self.turn();
@@ -362,7 +222,7 @@ impl Stripes {
 
     /// Returns true if stripes are drawn.
     #[inline]
-    pub(super) fn are_drawn(&self) -> bool {
+    pub(crate) fn are_drawn(&self) -> bool {
         self.mode.load(Ordering::Acquire) == DRAWN
     }
 
@@ -392,21 +252,29 @@ impl Stripes {
     ///
     /// Nothing is changed that another call could see, unless `may` changes it. `is_calm` is asked of the first
     /// reading of each line.
-    #[inline]
-    pub(super) fn draw<E>(
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a reading that is handed on in memory costs a third of its time"
+    )]
+    pub(crate) fn draw<E>(
         &self,
         axis: &impl Axis,
         word: &Word,
         above: u64,
         may: impl Fn(u64) -> Result<(), E>,
-        is_calm: impl Fn(&StripeReading, &StampAxis) -> bool,
+        is_calm: impl Fn(&StripeReading, &StripeLine) -> bool,
     ) -> Result<Option<(u64, StripeReading)>, E> {
-        let Some(reading) = axis.read() else {
+        let (Some(numbers), Some(mut reading)) = (&self.numbers, axis.read()) else {
             return Ok(None);
         };
-        // Already here, for it takes longer than all that follows, and mostly lies in a later unit.
-        let mut count = axis.count_early();
-        let Some((number, due)) = self.number(axis, word, reading, is_calm) else {
+        if self.open.load(Ordering::Acquire) != reading.generation() {
+            match self.judge(numbers, axis, word, is_calm) {
+                Some(judged) => reading = judged,
+                None => return Ok(None),
+            }
+        }
+        let Some((number, here)) = Self::number(numbers, &reading) else {
             return Ok(None);
         };
         // Loaded after the line was found judged, so that what was drawn from the ones before it is below.
@@ -415,36 +283,40 @@ impl Stripes {
         }
         // Asked before the wait: what it may take to store a bound shall not come on top.
         may(number)?;
-        for _ in 0..LONGEST_WAIT {
-            match reading.middle_at(count) {
-                Some(middle) if middle >= due => return Ok(Some((number, reading))),
-                Some(_) => count = axis.count_early(),
-                // The line ended in this very moment. The number is no one's then.
-                None => return Ok(None),
-            }
-        }
-        self.give_up(reading.generation());
-        Ok(None)
+        let is_over = is_over::<S>(numbers, &reading, here)
+            || self.wait(numbers, axis, reading.generation(), number);
+        Ok(is_over.then_some((number, reading)))
     }
 
-    /// Returns this stripe's number at a reading, and when its unit is over.
-    #[inline]
-    fn number(
-        &self,
-        axis: &impl Axis,
-        word: &Word,
-        reading: StripeReading,
-        is_calm: impl Fn(&StripeReading, &StampAxis) -> bool,
-    ) -> Option<(u64, Timestamp)> {
-        let numbers = self.numbers?;
-        let is_open = self.open.load(Ordering::Acquire) == reading.generation();
-        if !is_open && !self.judge(numbers, axis, word, reading, is_calm) {
-            return None;
+    /// Returns this stripe's number at a reading, and the instant that it numbers.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `draw` is")]
+    fn number(numbers: &Numbers, reading: &StripeReading) -> Option<(u64, Timestamp)> {
+        let here = S::instant(&reading.interval()?);
+        let position = S::position(here, numbers.mask())?;
+        Some((numbers.of_stripe(position, reading.stripe())?, here))
+    }
+
+    /// Waits until a number's unit is over; returns false where the number is to be no one's.
+    #[inline(never)]
+    fn wait(&self, numbers: &Numbers, axis: &impl Axis, generation: i64, number: u64) -> bool {
+        // Copied anew: a reader that hands its copy on has to keep it in memory, for a case that is rare.
+        let Some(line) = axis.line_of(generation) else {
+            return false;
+        };
+        for _ in 0..LONGEST_WAIT {
+            let position = line
+                .interval_at(axis.count_early())
+                .and_then(|now| S::position(S::instant(&now), numbers.mask()));
+            match position {
+                Some(position) if numbers.begin(position) > number => return true,
+                Some(_) => {}
+                // The line ended in this very moment.
+                None => return false,
+            }
         }
-        let fine = fine_bits(reading.middle()?)?;
-        let number = numbers.of_stripe(fine, reading.stripe())?;
-        let due = instant_of_fine(numbers.end(fine).checked_add(1)?);
-        Some((number, due))
+        self.give_up(generation);
+        false
     }
 
     /// Draws no more from this line: the counter stands still.
@@ -454,39 +326,36 @@ impl Stripes {
         let _ = self.open.compare_exchange(generation, 0, order, failed);
     }
 
-    /// Finds out, once for each line, whether stripes may be drawn from it.
+    /// Finds out, once for each line, whether stripes may be drawn from it; returns a reading of one that may be.
     #[cold]
     #[inline(never)]
     fn judge(
         &self,
-        numbers: Numbers,
+        numbers: &Numbers,
         axis: &impl Axis,
         word: &Word,
-        reading: StripeReading,
-        is_calm: impl Fn(&StripeReading, &StampAxis) -> bool,
-    ) -> bool {
-        let Some(_judge) = self.begin_judging() else {
-            return false;
-        };
+        is_calm: impl Fn(&StripeReading, &StripeLine) -> bool,
+    ) -> Option<StripeReading> {
+        let reading = axis.read()?;
+        let _judge = self.begin_judging()?;
         let before = self.kept.load();
         if reading.generation() <= before.generation {
             // Judged by another thread meanwhile; or an old reading, or a line that was given up.
-            return self.open.load(Ordering::Acquire) == reading.generation();
+            let is_open = self.open.load(Ordering::Acquire) == reading.generation();
+            return is_open.then_some(reading);
         }
-        let Some(line) = axis.axis_of(reading.generation()) else {
-            return false;
-        };
+        let line = axis.line_of(reading.generation())?;
         if !is_calm(&reading, &line) || !axis.numbers_stripes() {
-            return false;
+            return None;
         }
         self.raise(numbers, axis, word, &before);
         self.kept.store(Judged {
             generation: reading.generation(),
-            axis: Some(line),
+            line: Some(line),
         });
         // Release: a stripe of this line finds the word raised above those of the line before.
         self.open.store(reading.generation(), Ordering::Release);
-        true
+        Some(reading)
     }
 
     fn begin_judging(&self) -> Option<Judge<'_>> {
@@ -498,31 +367,60 @@ impl Stripes {
     }
 
     /// Raises the word to the end of what was drawn from a line that is closed.
-    fn raise(&self, numbers: Numbers, axis: &impl Axis, word: &Word, judged: &Judged) {
+    fn raise(&self, numbers: &Numbers, axis: &impl Axis, word: &Word, judged: &Judged) {
         if let Some(end) = self.end_of(numbers, axis, judged) {
             word.raise(end);
         }
     }
 
     /// Returns the last number of the last unit that was drawn from a line, up to now.
-    fn end_of(&self, numbers: Numbers, axis: &impl Axis, judged: &Judged) -> Option<u64> {
-        let reached = axis.reached(judged.axis.as_ref()?, self.time_namespace)?;
-        if reached < Timestamp::UNIX_EPOCH {
+    fn end_of(&self, numbers: &Numbers, axis: &impl Axis, judged: &Judged) -> Option<u64> {
+        let reached = axis.reached(judged.line.as_ref()?, self.time_namespace)?;
+        let reached = S::instant(&reached);
+        if reached < S::FIRST {
             return None;
         }
         // Past the end of the range no stripe was drawn; those before it are below.
-        Some(fine_bits(reached).map_or(u64::MAX, |fine| numbers.end(fine)))
+        let position = S::position(reached, numbers.mask());
+        Some(position.map_or(u64::MAX, |position| numbers.end(position)))
     }
 
     /// Issues the word's next number, which is above all that this call can know of, if `may` permits it.
-    pub(super) fn issue_beside<E: From<Exhausted>>(
+    ///
+    /// It is at least the `floor` above the last one, which it is given, or above 0.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call and its result in memory cost a nanosecond"
+    )]
+    pub(crate) fn issue<E: From<Exhausted>>(
+        &self,
+        axis: &impl Axis,
+        word: &Word,
+        floor: impl Fn(u64) -> Result<u64, E>,
+        may: impl Fn(u64) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let last = word.last();
+        if self.is_word_alone() {
+            let is_alone = |lost| self.stays_alone(lost, axis);
+            let issued = word.issue_if(last, floor(last)?, is_alone, &may)?;
+            if let Some(issued) = issued {
+                return Ok(issued);
+            }
+        }
+        self.issue_beside(axis, word, floor(0)?, may)
+    }
+
+    /// As [`issue`](Self::issue), where stripes are drawn beside the word, or soon will be.
+    #[inline(never)]
+    fn issue_beside<E: From<Exhausted>>(
         &self,
         axis: &impl Axis,
         word: &Word,
         floor: u64,
         may: impl Fn(u64) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let Some(numbers) = self.numbers else {
+        let Some(numbers) = &self.numbers else {
             return Err(Exhausted.into());
         };
         let floor = floor.max(self.reach(numbers, axis, word));
@@ -532,17 +430,19 @@ impl Stripes {
     }
 
     /// Returns a number that is above every stripe's that this call can know of, or the word is.
-    fn reach(&self, numbers: Numbers, axis: &impl Axis, word: &Word) -> u64 {
+    fn reach(&self, numbers: &Numbers, axis: &impl Axis, word: &Word) -> u64 {
         let judged = self.kept.load();
-        let Some(last) = judged.axis else {
+        let Some(last) = judged.line else {
             return 0;
         };
         if axis.generation() != judged.generation && self.let_go(numbers, axis, word) {
             return 0;
         }
-        let now = axis.checked_count().and_then(|count| last.middle_at(count));
-        if let Some(fine) = now.and_then(fine_bits) {
-            return numbers.begin(fine);
+        let now = axis
+            .checked_count()
+            .and_then(|count| last.interval_at(count));
+        if let Some(position) = now.and_then(|now| S::position(S::instant(&now), numbers.mask())) {
+            return numbers.begin(position);
         }
         self.end_of(numbers, axis, &judged)
             .map_or(0, |end| end.saturating_add(1))
@@ -552,18 +452,18 @@ impl Stripes {
     /// there is none, or another thread is at it.
     #[cold]
     #[inline(never)]
-    fn let_go(&self, numbers: Numbers, axis: &impl Axis, word: &Word) -> bool {
+    fn let_go(&self, numbers: &Numbers, axis: &impl Axis, word: &Word) -> bool {
         let Some(_judge) = self.begin_judging() else {
             return false;
         };
         let judged = self.kept.load();
-        if judged.axis.is_some() {
+        if judged.line.is_some() {
             if axis.generation() == judged.generation {
                 return false;
             }
             self.raise(numbers, axis, word, &judged);
             self.kept.store(Judged {
-                axis: None,
+                line: None,
                 ..judged
             });
         }
@@ -571,9 +471,9 @@ impl Stripes {
     }
 
     /// Returns a number that no stamp issued so far is above.
-    pub(super) fn last(&self, axis: &impl Axis, word: &Word) -> u64 {
+    pub(crate) fn last(&self, axis: &impl Axis, word: &Word) -> u64 {
         // Before the word, which is raised before a line is let go.
-        let drawn = self.numbers.and_then(|numbers| {
+        let drawn = self.numbers.as_ref().and_then(|numbers| {
             let judged = self.kept.load();
             self.end_of(numbers, axis, &judged)
         });
@@ -584,10 +484,11 @@ impl Stripes {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::clock::commits::Latest;
 
     #[test]
     fn a_right_to_judge_that_is_taken_stays_with_its_owner() {
-        let stripes = Stripes::new(Striping::Always, Some(2), 0);
+        let stripes = Stripes::<Latest>::new(Striping::Always, || Some(2), 0);
         let owned = stripes.begin_judging();
         assert!(owned.is_some());
         for _ in 0..2 {

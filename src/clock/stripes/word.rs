@@ -1,4 +1,4 @@
-//! The one word that a hybrid clock is: the latest stamp issued or seen.
+//! The one word that stamps are drawn from: the latest one issued or seen.
 
 use crate::primitive::{AtomicU64, Ordering, step_aside};
 
@@ -6,19 +6,19 @@ use crate::primitive::{AtomicU64, Ordering, step_aside};
 ///
 /// Relaxed order is enough for uniqueness and for what follows it: all changes of one atomic have one
 /// order, every change makes the word larger, and a thread that learned of a stamp finds its change made.
-/// What the word says about the persisted bound is the reserve's business. Acquire and release are for the turn
+/// What the word says about a persisted bound is a reserve's business. Acquire and release are for the turn
 /// to stripes, whose module tells why.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Word(AtomicU64);
+pub(crate) struct Word(AtomicU64);
 
 impl Word {
-    pub(super) fn new(floor: u64) -> Self {
+    pub(crate) fn new(floor: u64) -> Self {
         Self(AtomicU64::new(floor))
     }
 
     #[inline]
-    pub(super) fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 
@@ -32,7 +32,7 @@ impl Word {
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    pub(super) fn issue_if<E: From<Exhausted>>(
+    pub(crate) fn issue_if<E: From<Exhausted>>(
         &self,
         mut last: u64,
         floor: u64,
@@ -66,7 +66,7 @@ impl Word {
     }
 
     /// Issues the word's first number that is above all others and not below `floor`, if `may` permits it.
-    pub(super) fn issue_from<E: From<Exhausted>>(
+    pub(crate) fn issue_from<E: From<Exhausted>>(
         &self,
         floor: u64,
         number: impl Fn(u64) -> u64,
@@ -90,7 +90,7 @@ impl Word {
     }
 
     /// Raises the word, without issuing a stamp.
-    pub(super) fn raise(&self, to: u64) {
+    pub(crate) fn raise(&self, to: u64) {
         self.0.fetch_max(to, Ordering::AcqRel);
     }
 
@@ -108,4 +108,5 @@ impl Word {
 }
 
 /// Nothing is left to issue: of the range, or of what the caller permits.
-pub(super) struct Exhausted;
+#[derive(Debug)]
+pub(crate) struct Exhausted;
