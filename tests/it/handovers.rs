@@ -145,7 +145,6 @@ impl Stress<'_> {
                 self.handed[index].store(bits, Ordering::Release);
             }
         }
-        self.together.wait();
         drawn
     }
 }
