@@ -248,16 +248,24 @@ pub(crate) fn is_long() -> bool {
 
 /// Looks at the clock all the time while something is done.
 pub(crate) fn while_looking<T>(clock: &Clock, work: impl FnOnce() -> T) -> T {
-    let stop = AtomicBool::new(false);
+    /// Also where the work fails: the looker would be waited for otherwise.
+    struct Stop<'a>(&'a AtomicBool);
+
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let stopped = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stop = Stop(&stopped);
         scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 let _ = clock.look();
                 thread::sleep(Duration::from_micros(700));
             }
         });
-        let done = work();
-        stop.store(true, Ordering::Relaxed);
-        done
+        work()
     })
 }
