@@ -129,6 +129,7 @@ fn main() -> ExitCode {
             "hlc tick(), word",
             "hlc tick(), striped",
             "hlc observe(), old, striped",
+            "begin_commit(), striped",
         ] {
             let ratio = row(&rows, what, threads).ratio;
             eprintln!("{what} with {threads} thread(s): {ratio:.3} times the bare read");
@@ -151,6 +152,16 @@ fn cases(clock: &Clock) -> Vec<Case<'_>> {
         }
     }));
     cases.push(begin_commit("begin_commit()", clock));
+    let striped = Clock::builder()
+        .assume_error(Duration::from_millis(5))
+        .striping(Striping::Always)
+        .build()
+        .expect("a clock of this machine");
+    paths::settle(&striped);
+    cases.push(Case::new("begin_commit(), striped", move || {
+        let clock = striped.clone();
+        move || clock.begin_commit().expect("an interval").timestamp()
+    }));
     cases.push(read("read()", clock));
     cases.push(Case::new("look()", || {
         let clock = clock.clone();

@@ -84,8 +84,11 @@ impl Clock {
     /// It is above all that this clock gave out.
     ///
     /// It is the `latest` end of a reading, or a nanosecond above the last timestamp that this clock
-    /// or a clone of it gave out, in whichever thread. A forked child gives out timestamps of its
-    /// own, as another node does.
+    /// or a clone of it gave out, in whichever thread. Where [`ClockBuilder::striping`] asks for that it is up to
+    /// 128 ns later, and tells who drew it, instead of the last one being looked up. A forked child gives out
+    /// timestamps of its own, as another node does.
+    ///
+    /// [`ClockBuilder::striping`]: crate::ClockBuilder::striping
     ///
     /// # Errors
     ///

@@ -68,7 +68,10 @@ use timestamp::{Middle, ceiling_bits, floor_bits};
 /// # What holds
 ///
 /// With `l` the physical part of the last stamp, `pt` the clock's best estimate (the middle of its
-/// interval) in whole microseconds, and `e` its epsilon:
+/// interval) in whole microseconds, and `e` its epsilon. (A tick, and an `observe` of what is not ahead, take `pt` as of
+/// a moment that may lie before the call, by as much as a processor runs ahead of itself: less than half of a
+/// microsecond. What orders stamps is the word.)
+///
 ///
 /// - **H1** Happened-before implies strictly less: a tick is above every stamp that this clock issued
 ///   or observed before, and `observe` returns a stamp above the remote one as well.

@@ -7,6 +7,7 @@
 //! * `REALTIME and one shared word` reads a clock and adds one to a word, which makes no clock at all:
 //!   the least that any clock can cost that all threads share.
 
+use epsilon_clock::clock::Striping;
 use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,9 @@ use std::sync::{Arc, Mutex};
 use crate::harness::{Case, Effort, measure, print_table, realtime, row, thread_counts};
 
 const TICK: &str = "epsilon-clock tick()";
+const STRIPED: &str = "epsilon-clock tick(), striped";
 const OBSERVE: &str = "epsilon-clock observe(), old";
+const OBSERVE_STRIPED: &str = "epsilon-clock observe(), old, striped";
 const TICKS: [&str; 3] = [
     "uhlc 0.9.0 new_timestamp()",
     "hlc-gen 2.0.0 next_timestamp()",
@@ -39,7 +42,12 @@ pub(crate) fn compare(effort: Effort, clock: &Clock) {
     print_table(&rows);
     println!();
     for threads in thread_counts() {
-        for (ours, peers) in [(TICK, &TICKS[..]), (OBSERVE, &OBSERVES[..])] {
+        for (ours, peers) in [
+            (TICK, &TICKS[..]),
+            (STRIPED, &TICKS[..]),
+            (OBSERVE, &OBSERVES[..]),
+            (OBSERVE_STRIPED, &OBSERVES[..]),
+        ] {
             let mine = row(&rows, ours, threads).ns;
             for peer in peers {
                 let ratio = mine / row(&rows, peer, threads).ns;
@@ -52,6 +60,11 @@ pub(crate) fn compare(effort: Effort, clock: &Clock) {
 fn cases(clock: &Clock) -> Vec<Case<'static>> {
     let hlc = HybridClock::new(clock.clone());
     let observer = HybridClock::new(clock.clone());
+    let striped = HybridClock::builder(clock.clone())
+        .striping(Striping::Always)
+        .build()
+        .expect("no reserve has to be stored");
+    let striped_observer = striped.clone();
     let word = Arc::new(Word::default());
     let uhlc = Arc::new(uhlc::HLC::default());
     let uhlc_observer = Arc::new(uhlc::HLC::default());
@@ -72,6 +85,10 @@ fn cases(clock: &Clock) -> Vec<Case<'static>> {
         }),
         Case::new(TICK, move || {
             let hlc = hlc.clone();
+            move || hlc.tick().expect("a stamp")
+        }),
+        Case::new(STRIPED, move || {
+            let hlc = striped.clone();
             move || hlc.tick().expect("a stamp")
         }),
         Case::new(TICKS[0], move || {
@@ -97,6 +114,13 @@ fn cases(clock: &Clock) -> Vec<Case<'static>> {
         }),
         Case::new(OBSERVE, move || {
             let hlc = observer.clone();
+            move || {
+                let old = RemoteTimestamp::from_bits(black_box(1));
+                hlc.observe(old).expect("a stamp")
+            }
+        }),
+        Case::new(OBSERVE_STRIPED, move || {
+            let hlc = striped_observer.clone();
             move || {
                 let old = RemoteTimestamp::from_bits(black_box(1));
                 hlc.observe(old).expect("a stamp")
