@@ -15,7 +15,7 @@ use crate::time::{Interval, Timestamp};
 const BEGUN: i64 = 1_000_000;
 
 /// How far below the first line the next one lies: several units.
-const LOWER: i64 = BEGUN - 60;
+const LOWER: i64 = BEGUN - 120;
 
 /// Runs every interleaving with at most `preemptions` involuntary switches; see the latch's model.
 ///
@@ -35,7 +35,7 @@ fn model_begun(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
 }
 
 /// The bits of a number within a unit.
-const MASK: u64 = 15;
+const MASK: u64 = 31;
 
 fn position(instant: Timestamp) -> u64 {
     Latest::position(instant, MASK).unwrap()
@@ -89,8 +89,8 @@ impl World {
         Arc::new(Self {
             clock: ModelClock::new(BEGUN, end),
             word: Word::new(100),
-            // As many as make of a unit more than the model's counter moves with a reading: 16 ns.
-            stripes: Stripes::new(striping, || Some(14), 0),
+            // As many as make of a unit more than the model's counter moves with two readings: 32 ns.
+            stripes: Stripes::new(striping, || Some(28), 0),
         })
     }
 
@@ -213,7 +213,7 @@ fn loom_stripes_and_the_word_mix() {
 /// Tick against observe, of a stamp that time has not come to yet.
 #[test]
 fn loom_stripes_follow_what_was_observed() {
-    const AHEAD: i64 = 40;
+    const AHEAD: i64 = 80;
     model(3, |begin| {
         let world = World::new(Striping::Always);
         let observe = |world: &World, on| {
