@@ -6,6 +6,7 @@
     scripts/mutants.py try [FILE…]       tries the mutants of these files, or of all; goes on where it stopped
     scripts/mutants.py again             forgets the verdict on survivors, to try them with newer tests
     scripts/mutants.py table             tells the results, as docs/mutants.md has them
+    scripts/mutants.py sum               adds up the rows of docs/mutants.md, and writes the sums there
 
 Which mutants there are, cargo-mutants says; scripts/mutants/ writes them into the copy. Everything is kept in
 target/mutants, or in the folder that EPSILON_CLOCK_MUTANTS names. `build` begins anew, and keeps the verdicts
@@ -296,7 +297,33 @@ def table():
         print(f"{100 * (tried - total['missed']) / tried:.1f} % caught")
 
 
-COMMANDS = {"build": build, "cover": cover, "try": attempts, "again": again, "table": table}
+def add_up():
+    """Writes the sums of the rows into docs/mutants.md, which must list as many mutants as the rows count."""
+    path = ROOT / "docs" / "mutants.md"
+    text = path.read_text()
+    rows = re.findall(r"^\| `src/[^`]*` \|((?: \d+ \|){7})$", text, re.M)
+    sums = [sum(column) for column in zip(*([int(n) for n in re.findall(r"\d+", row)] for row in rows))]
+    tried, caught, endless, equivalent, is_open, _, _ = sums
+    if tried != caught + endless + equivalent + is_open:
+        sys.exit("the columns do not add up to what was tried")
+    listed = text.partition("\n# Equivalent\n")[2].partition("\n# Open\n")
+    for part, count in ((listed[0], equivalent), (listed[2], is_open)):
+        found = len(re.findall(r"^\| `src/", part, re.M))
+        if found != count:
+            sys.exit(f"the rows count {count} where {found} are listed")
+    text = re.sub(r"^\| all \|.*$", f"| all | {' | '.join(map(str, sums))} |", text, flags=re.M)
+    told = (
+        f"**{tried}\nmutants, {caught + endless} caught ({endless} of them by never ending), {equivalent} "
+        f"equivalent, {is_open} open.** That is {100 * (caught + endless) / tried:.1f} % of all,\n"
+        f"and {100 * (caught + endless) / (tried - equivalent):.1f} % of those that change what the library does."
+    )
+    text, found = re.subn(r"\*\*\d+\s+mutants,.*? library does\.", lambda _: told, text, flags=re.S)
+    if found != 1:
+        sys.exit("the sentence with the sums is not there")
+    path.write_text(text)
+
+
+COMMANDS = {"build": build, "cover": cover, "try": attempts, "again": again, "table": table, "sum": add_up}
 
 if __name__ == "__main__":
     # So that a test which runs is ended, too.

@@ -24,6 +24,8 @@ mod open_step;
 mod record;
 #[cfg(test)]
 mod round_trip;
+#[cfg(test)]
+mod samples;
 mod step;
 
 use open_step::OpenStep;

@@ -40,7 +40,7 @@ const PAIR_SPAN: i64 = 60 * SECOND;
 /// Of the claims in one stretch of this length one is kept: fifteen stretches make the window.
 const STRETCH: i64 = WINDOW / 15;
 
-/// How many claims are kept: one for each stretch that the window touches.
+/// How many claims are kept: one for each stretch that the window touches, except where it touches a seventeenth.
 const CAPACITY: usize = 16;
 
 /// Wider claims teach nothing: it may not be clear on which side of a leap second they lie.
@@ -226,7 +226,7 @@ impl RateHistory {
                 return;
             }
         }
-        // Cannot happen while stretches and capacity fit each other; the oldest goes then.
+        // Fifteen stretches are 5 ns shorter than the window, so that it touches a seventeenth now and then.
         if self.len == CAPACITY {
             self.claims.rotate_left(1);
             self.len -= 1;
@@ -595,6 +595,122 @@ mod tests {
             history.learn(each, &LIMITS).unwrap();
         }
         assert_eq!(history.kept(), [exact(10, 0)]);
+    }
+
+    #[test]
+    fn of_a_stretch_only_a_claim_less_than_half_as_wide_replaces_the_first() {
+        let wide = claim(0, START - 40_000_000, START + 40_000_000);
+        for (width, replaced) in [(40_000_000, false), (39_999_999, true)] {
+            let mut history = RateHistory::EMPTY;
+            let narrower = claim(10 * SECOND, START, START + width);
+            history.keep(wide);
+            history.keep(narrower);
+            let kept = if replaced { narrower } else { wide };
+            assert_eq!(history.kept(), [kept], "{width}");
+        }
+    }
+
+    #[test]
+    fn a_claim_as_old_as_the_window_is_long_is_the_oldest_that_teaches() {
+        for (later, window) in [
+            (WINDOW, Duration::from_secs(2_000)),
+            (WINDOW + 1, Duration::ZERO),
+        ] {
+            let mut history = RateHistory::EMPTY;
+            let first = claim(0, START, START);
+            let second = claim(later, START + later, START + later);
+            let bounds = [first, second].map(|each| history.learn(each, &LIMITS).unwrap());
+            assert_eq!(bounds[1].is_some(), window > Duration::ZERO);
+            assert_eq!(
+                history.kept().len(),
+                if bounds[1].is_some() { 2 } else { 1 }
+            );
+            let learned = history.learned().map(|learned| learned.window);
+            assert_eq!(learned, bounds[1].map(|_| window));
+        }
+    }
+
+    #[test]
+    fn a_claim_of_a_second_teaches_and_a_wider_one_does_not() {
+        for (width, teaches) in [(SECOND, true), (SECOND + 1, false)] {
+            let mut history = RateHistory::EMPTY;
+            history
+                .learn(claim(0, START, START + width), &LIMITS)
+                .unwrap();
+            assert_eq!(!history.is_empty(), teaches, "{width}");
+        }
+    }
+
+    /// The window is 5 ns longer than fifteen stretches, so that it may touch a seventeenth.
+    #[test]
+    fn where_the_window_touches_a_stretch_too_many_its_oldest_claim_goes() {
+        let count = i64::try_from(CAPACITY).unwrap();
+        let at_raw = |raw| claim(raw, START + raw, START + raw);
+        // The last instant of the first stretch, then one in each, then the window's end.
+        let raws: Vec<i64> = (0..count)
+            .map(|stretch| (stretch * STRETCH).max(STRETCH - 1))
+            .chain([STRETCH - 1 + WINDOW])
+            .collect();
+        let mut history = RateHistory::EMPTY;
+        for raw in &raws {
+            history.learn(at_raw(*raw), &LIMITS).unwrap();
+        }
+        let kept: Vec<i64> = history.kept().iter().map(Claim::raw).collect();
+        assert_eq!(kept, raws[raws.len() - CAPACITY..]);
+    }
+
+    #[test]
+    fn what_was_learned_holds_for_max_age_after_the_last_claim() {
+        let mut history = RateHistory::EMPTY;
+        let max_age = Duration::from_secs(3_600);
+        assert_eq!(history.bounds_at(0, max_age), None);
+        history.learn(exact(0, 30_000), &LIMITS).unwrap();
+        let bounds = history.learn(exact(600, 30_000), &LIMITS).unwrap();
+        assert!(bounds.is_some());
+        let last = 600 * SECOND + MAX_AGE;
+        for raw in [0, 600 * SECOND, last] {
+            assert_eq!(history.bounds_at(raw, max_age), bounds, "{raw}");
+        }
+        assert_eq!(history.bounds_at(last + 1, max_age), None);
+    }
+
+    #[test]
+    fn each_time_that_everything_is_forgotten_counts() {
+        let mut history = RateHistory::EMPTY;
+        for resets in 0..3 {
+            assert_eq!(history.resets(), resets);
+            history.learn(exact(0, 0), &LIMITS).unwrap();
+            assert_eq!(history.resets(), resets);
+            history.learn(exact(600, 300_000), &LIMITS).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_leap_second_announced_after_a_claim_is_taken_out_of_what_that_one_teaches() {
+        let leap = LeapSecond {
+            boundary: at(START + 500 * SECOND),
+            kind: LeapKind::Inserted,
+        };
+        let truth = START + 999 * SECOND;
+        let after = claim(1_000 * SECOND, truth, truth);
+        let mut history = RateHistory::EMPTY;
+        history.learn(claim(0, START, START), &LIMITS).unwrap();
+        history.revise(|claim| claim.with_leap(Some(leap)));
+        let learned = history.learn(after, &LIMITS).unwrap().unwrap();
+        assert_eq!(learned, RateBounds::symmetric(50_000));
+    }
+
+    #[test]
+    fn a_claim_at_the_boundary_lies_behind_the_leap_second() {
+        let boundary = START + 500 * SECOND;
+        let leap = LeapSecond {
+            boundary: at(boundary),
+            kind: LeapKind::Inserted,
+        };
+        let first = claim(0, boundary, boundary).with_leap(Some(leap));
+        let later = boundary + 100 * SECOND;
+        let learned = learn_all(&[first, claim(100 * SECOND, later, later)]);
+        assert_eq!(learned, Ok(Some(RateBounds::symmetric(50_000))));
     }
 
     /// A claim of ±4 s made 3 s after a leap second, true at its very edge.

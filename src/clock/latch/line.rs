@@ -526,6 +526,118 @@ mod tests {
         assert_eq!(ClockState::from_word(5), None);
     }
 
+    /// A claim of no width at this raw instant, by an oscillator that is exact.
+    fn exact_claim(raw: i64) -> Claim {
+        Claim::new(
+            raw,
+            Interval::point(Timestamp::UNIX_EPOCH),
+            RateBounds::symmetric(0),
+        )
+    }
+
+    /// An anchor at count 500 and raw time 2000 s: one count takes a nanosecond, or 2⁻²⁰ of it less.
+    fn anchor_of(slack: i64, blurred: bool) -> Anchor {
+        let one = 1_i64 << FRACTION;
+        let least = one - (i64::from(blurred) << (FRACTION - 20));
+        Anchor::from_words([500, 2_000_000_000_000, slack, least, one])
+    }
+
+    #[test]
+    fn a_line_through_counts_ends_where_its_source_falls_silent() {
+        use ClockState::{Assumed, Holdover, Inherited, Synchronized};
+        let anchor = anchor_of(0, false);
+        let end = 9_000_000_000_000;
+        let silence = ClockState::silent_after();
+        for (claimed_at, state, told, ends_at) in [
+            (
+                1_999_000_000_000,
+                Synchronized,
+                Synchronized,
+                1_999_000_000_000 + silence,
+            ),
+            (
+                1_999_000_000_000,
+                Inherited,
+                Inherited,
+                1_999_000_000_000 + silence,
+            ),
+            (1_999_000_000_000, Holdover, Holdover, end),
+            (1_999_000_000_000, Assumed, Assumed, end),
+            // Silent before the first count: nothing changes any more.
+            (1_999_000_000_000 - silence, Synchronized, Holdover, end),
+        ] {
+            let line = Line::counting(&exact_claim(claimed_at), &anchor, None, end, state);
+            assert_eq!(line.state(0), Some(told), "{state}");
+            assert_eq!(
+                line.last(),
+                ((ends_at - 2_000_000_000_000) & !LOW) - 1,
+                "{state}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_through_counts_ends_where_the_counter_could_add_a_fifth_of_a_microsecond() {
+        // Both ends may be off by 400 ns in all, of which 7 are for the rounding of the line's two products,
+        // 2 for that of the anchor's, and 1 is the anchor's slack. One more is open every 2²⁰ counts.
+        let anchor = anchor_of(1, true);
+        let claim = exact_claim(1_999_000_000_000);
+        let line = Line::counting(&claim, &anchor, None, i64::MAX, ClockState::Assumed);
+        assert_eq!(line.last(), (390 << 20) - 1);
+        assert_eq!(Line::counter_term(&claim, &anchor, line.last()), 198);
+    }
+
+    #[test]
+    fn the_counter_adds_half_of_what_it_leaves_open_and_three_for_rounding() {
+        let claim = exact_claim(0);
+        for (slack, elapsed, term) in [(0, 0, 3), (1, 0, 3), (2, 0, 4), (2, 100 << 20, 54)] {
+            let anchor = anchor_of(slack, true);
+            let told = Line::counter_term(&claim, &anchor, elapsed);
+            assert_eq!(told, term, "{slack} after {elapsed}");
+        }
+    }
+
+    #[test]
+    fn a_gate_tells_how_long_after_the_base_it_was_closed() {
+        let plain = Line::new(&exact_claim(1_000), None, 1 << 20, ClockState::Assumed);
+        let anchor = anchor_of(0, false);
+        let counting = Line::counting(
+            &exact_claim(0),
+            &anchor,
+            None,
+            i64::MAX,
+            ClockState::Assumed,
+        );
+        for (line, position, mark, elapsed) in [
+            (plain, 1_300, 1_300, 300),
+            (plain, 1_000, 1_000, 0),
+            (counting, 800, 300, 300),
+            (counting, 500, 0, 0),
+            // A count of before the first: held where the line begins.
+            (counting, 400, 0, 0),
+        ] {
+            assert_eq!(line.mark(position), mark, "{position}");
+            assert_eq!(line.elapsed_at(mark), elapsed, "{position}");
+        }
+    }
+
+    #[test]
+    fn so_many_counts_last_so_many_nanoseconds() {
+        // Two counts a nanosecond.
+        let half = 1 << (FRACTION - 1);
+        let anchor = Anchor::from_words([0, 1, 0, half, half]);
+        let line = Line::counting(
+            &exact_claim(-5),
+            &anchor,
+            None,
+            i64::MAX,
+            ClockState::Assumed,
+        );
+        for (counts, nanos) in [(0, 0), (1, 0), (2, 1), (2_001, 1_000), (-2, 0)] {
+            assert_eq!(line.lasting(counts), nanos, "{counts}");
+        }
+    }
+
     #[test]
     fn a_raw_time_before_the_claim_is_not_answered() {
         let claim = Claim::new(

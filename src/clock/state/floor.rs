@@ -111,76 +111,11 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Trial;
-    use super::super::{Assumption, Why};
+    use super::super::Why;
+    use super::super::samples::{assumed, policy, served, sync};
     use super::*;
-    use crate::machine::{Disruption, Identity, Sandwich};
-    use crate::source::{Finding, Look};
-    use crate::time::{ErrorBound, Interval, RateBounds};
 
     const SECOND: i64 = 1_000_000_000;
-
-    /// Two sources, both claims of which count.
-    fn policy() -> Policy {
-        Policy {
-            sources: vec![
-                std::sync::Arc::new(crate::source::KernelSource::new()),
-                std::sync::Arc::new(crate::source::KernelSource::new()),
-            ],
-            assume_error: Some(Duration::from_secs(1)),
-            ..Policy::default()
-        }
-    }
-
-    fn clocks(raw: i64) -> Sandwich {
-        Sandwich {
-            mono_before: raw,
-            boot: raw,
-            real: raw,
-            raw,
-            mono_after: raw,
-        }
-    }
-
-    fn sync(raw: i64, earliest: i64, latest: i64) -> SyncClaim {
-        let at = Timestamp::from_unix_nanos;
-        SyncClaim {
-            claim: Claim::new(
-                raw,
-                Interval::new(at(earliest), at(latest)).unwrap(),
-                RateBounds::symmetric(0),
-            ),
-            bound: ErrorBound::default(),
-        }
-    }
-
-    fn unheard() -> State {
-        let disruption = Disruption::default();
-        State::new(
-            Assumption::Holds,
-            &clocks(0),
-            Identity::default(),
-            disruption,
-        )
-    }
-
-    /// A state in which the source with this index serves.
-    fn served(source: usize, sync: SyncClaim) -> State {
-        let mut state = unheard();
-        let _ = state.sources[source]
-            .hear(&Look::new(Finding::Write(sync)), Trial::ordinary(&policy()));
-        state.answering = Answering::From {
-            source,
-            floor: None,
-        };
-        state
-    }
-
-    fn assumed(sync: SyncClaim) -> State {
-        let mut state = unheard();
-        state.answering = Answering::Assumed { sync, floor: None };
-        state
-    }
 
     fn floor_of(state: &State) -> Option<i64> {
         state.answering.floor().map(Timestamp::unix_nanos)

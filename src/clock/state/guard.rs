@@ -195,3 +195,118 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{assumed, clocks, policy, sync, unheard};
+    use super::super::{Assumption, Why};
+    use super::*;
+    use crate::source::{Awaiting, Refusal};
+    use crate::time::Timestamp;
+
+    const MILLI: i64 = 1_000_000;
+
+    #[test]
+    fn a_jump_is_the_leap_second_if_it_is_about_one_second_long_and_within_two_of_the_boundary() {
+        let boundary = 10_000 * SECOND;
+        let (inserted, deleted) = (LeapKind::Inserted, LeapKind::Deleted);
+        // The jump, and real time before it and after it against the boundary.
+        for (kind, jump, before, after, is_it) in [
+            (inserted, -SECOND, 0, -SECOND, true),
+            (deleted, SECOND, -SECOND, 0, true),
+            // Half a second off one second is another step.
+            (inserted, -SECOND / 2, 0, -SECOND, false),
+            (inserted, -SECOND / 2 - 1, 0, -SECOND, true),
+            (inserted, -3 * SECOND / 2, 0, -SECOND, false),
+            (inserted, -8 * SECOND / 5, 0, -SECOND, false),
+            (inserted, -3 * SECOND, 0, -SECOND, false),
+            (inserted, SECOND, 0, SECOND, false),
+            // Two seconds early, or late.
+            (inserted, -SECOND, -SECOND, -2 * SECOND, true),
+            (inserted, -SECOND, -SECOND, -2 * SECOND - 1, false),
+            (inserted, -SECOND, 2 * SECOND - 1, SECOND, true),
+            (inserted, -SECOND, 2 * SECOND, SECOND, false),
+        ] {
+            let mut state = unheard();
+            state.seen_real = boundary + before;
+            let leap = LeapSecond {
+                boundary: Timestamp::from_unix_nanos(boundary),
+                kind,
+            };
+            let told = state.is_that_leap(jump, boundary + after, &leap);
+            assert_eq!(told, is_it, "{jump} from {before} to {after}");
+            state.leapt = Some(leap.boundary);
+            assert!(!state.is_that_leap(jump, boundary + after, &leap), "once");
+        }
+    }
+
+    #[test]
+    fn a_slew_moves_real_time_by_a_two_thousandth_of_what_passed_and_no_further() {
+        let state = unheard();
+        for (moved, beyond) in [(500, false), (-500, false), (501, true), (-501, true)] {
+            let told = state.is_beyond_slew(moved, &clocks(MILLI));
+            assert_eq!(told, beyond, "{moved}");
+        }
+    }
+
+    /// A state that the caller vouched for to ±1 s at raw time 0, with such a refusal of both sources.
+    fn vouched_for(refusal: Refusal) -> State {
+        let mut state = assumed(sync(0, -SECOND, SECOND));
+        for record in &mut state.sources {
+            record.refusal = Some(refusal);
+        }
+        state
+    }
+
+    /// Ten seconds later real time is so far ahead.
+    fn step(state: &mut State, by: i64) {
+        let now = Sandwich {
+            real: 10 * SECOND + by,
+            ..clocks(10 * SECOND)
+        };
+        let _ = state.stepped(&policy(), by, &now, Identity::default());
+    }
+
+    fn in_force(state: &State) -> Option<[i64; 2]> {
+        let ends = state.in_force()?.claim.interval();
+        Some([ends.earliest(), ends.latest()].map(Timestamp::unix_nanos))
+    }
+
+    #[test]
+    fn under_an_assumption_real_time_is_vouched_for_where_it_was_stepped_to() {
+        let no_bound = Refusal::UnsyncFlag { maxerror_us: 1 };
+        let mut state = vouched_for(no_bound);
+        step(&mut state, SECOND / 2);
+        let around = 10 * SECOND + SECOND / 2;
+        assert_eq!(in_force(&state), Some([around - SECOND, around + SECOND]));
+        assert!(state.answering.is_assumed());
+        // A daemon that may be honest may have stepped: what was assumed is about raw time, and goes on.
+        let suspicious = Refusal::AwaitingWrite {
+            because: Awaiting::Suspicious { maxerror_us: 1 },
+        };
+        let mut state = vouched_for(suspicious);
+        step(&mut state, SECOND / 2);
+        assert_eq!(in_force(&state), Some([-SECOND, SECOND]));
+        // Both are true while they meet, and not beyond.
+        let broken = Why::AssumptionBroken(Disturbance::Stepped);
+        for (by, holds) in [(2 * SECOND, true), (2 * SECOND + MILLI, false)] {
+            let mut state = vouched_for(no_bound);
+            step(&mut state, by);
+            assert_eq!(state.answering.is_assumed(), holds, "{by}");
+            assert_eq!(state.answering == Answering::nothing(broken), !holds);
+        }
+    }
+
+    #[test]
+    fn a_step_to_where_what_is_assumed_excludes_it_breaks_the_assumption() {
+        let mut state = vouched_for(Refusal::UnsyncFlag { maxerror_us: 1 });
+        state.answering = Answering::Assumed {
+            sync: sync(0, -1, 1),
+            floor: None,
+        };
+        // No further than from one edge of ±1 s to the other, but out of what came of it.
+        step(&mut state, SECOND + SECOND / 2);
+        assert_eq!(in_force(&state), None);
+        assert_eq!(state.assumption, Assumption::Broken(Disturbance::Stepped));
+    }
+}

@@ -299,3 +299,165 @@ impl SourceRecord {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{assumed, policy, served, sync, unheard};
+    use super::*;
+    use crate::time::{LeapKind, LeapSecond, Timestamp};
+
+    const SECOND: i64 = 1_000_000_000;
+    const MILLI: i64 = 1_000_000;
+
+    /// Heard after so many seconds: real time is between so many ms ahead of raw time.
+    fn at(secs: i64, ends: [i64; 2]) -> SyncClaim {
+        let raw = secs * SECOND;
+        sync(raw, raw + ends[0] * MILLI, raw + ends[1] * MILLI)
+    }
+
+    fn write(record: &mut SourceRecord, sync: SyncClaim, contradicted: bool) -> Option<Duration> {
+        let policy = policy();
+        let trial = Trial {
+            contradicted,
+            policy: &policy,
+        };
+        record.hear(&Look::new(Finding::Write(sync)), trial)
+    }
+
+    /// One that wrote after 0, 61 and 122 s: of the last two pairs can be made.
+    fn of_two_minutes() -> SourceRecord {
+        let mut record = SourceRecord::default();
+        for secs in [0, 61, 122] {
+            assert_eq!(write(&mut record, at(secs, [0, 10]), false), None);
+        }
+        record
+    }
+
+    fn compared(record: &SourceRecord) -> [Option<i64>; 2] {
+        let Consistency { older, younger, .. } = &record.consistency;
+        [older, younger].map(|claim| claim.map(|claim| claim.raw() / SECOND))
+    }
+
+    #[test]
+    fn what_is_unsound_is_dropped_and_what_is_sound_stays() {
+        for (sound_from, word, left) in [
+            (0, true, [Some(61), Some(122)]),
+            (100, true, [None, Some(122)]),
+            (200, false, [None, None]),
+        ] {
+            let mut record = of_two_minutes();
+            record.drop_if(|claim| claim.raw() < sound_from * SECOND);
+            assert_eq!(record.word.claim().is_some(), word, "{sound_from}");
+            assert_eq!(compared(&record), left, "{sound_from}");
+        }
+    }
+
+    #[test]
+    fn only_what_excludes_the_claim_that_ended_a_contradiction_is_dropped() {
+        let mut record = of_two_minutes();
+        record.drop_what_excludes(&at(130, [10, 20]).claim);
+        assert_eq!(compared(&record), [Some(61), Some(122)]);
+        record.drop_what_excludes(&at(130, [11, 20]).claim);
+        assert_eq!(compared(&record), [None, None]);
+        // Its own word stands all the same, and is judged by what comes.
+        assert!(record.word.claim().is_some());
+    }
+
+    #[test]
+    fn a_source_that_nothing_confirmed_is_forgotten_when_a_contradiction_ends() {
+        let mut record = of_two_minutes();
+        assert!(record.agrees());
+        record.drop_unconfirmed();
+        assert_eq!(record, of_two_minutes());
+        record.start_over();
+        record.drop_unconfirmed();
+        assert_eq!(record.word, Word::Voided);
+        assert_eq!(compared(&record), [None, None]);
+    }
+
+    /// Two neighbours missed each other, and the third agrees with the second: that the first was false
+    /// is settled where a contradiction lasts, and is still evidence where none does.
+    #[test]
+    fn what_the_newest_two_exclude_is_dropped_under_a_contradiction_alone() {
+        for (contradicted, missed_by) in [(false, Some(Duration::from_millis(9))), (true, None)] {
+            let mut record = SourceRecord::default();
+            write(&mut record, at(0, [0, 1]), contradicted);
+            let missed = write(&mut record, at(10, [10, 11]), contradicted);
+            assert_eq!(missed, Some(Duration::from_millis(9)));
+            let after = write(&mut record, at(70, [10, 11]), contradicted);
+            assert_eq!(after, missed_by);
+        }
+    }
+
+    /// The first is excluded by one of the newest two, and the other is wide enough for it.
+    #[test]
+    fn under_a_contradiction_a_claim_stands_only_by_both_of_the_newest_two() {
+        for (second, third, last) in [([20, 30], [8, 22], [21, 22]), ([8, 22], [20, 30], [21, 22])]
+        {
+            let mut record = SourceRecord::default();
+            write(&mut record, at(0, [0, 10]), true);
+            // So that neighbours missed each other, and nothing of this one is left to compare with.
+            assert!(write(&mut record, at(5, [50, 60]), true).is_some());
+            let _ = write(&mut record, at(10, second), true);
+            assert_eq!(write(&mut record, at(20, third), true), None);
+            assert_eq!(write(&mut record, at(80, last), true), None);
+        }
+    }
+
+    #[test]
+    fn an_unsettled_look_refuses_only_where_nothing_is_claimed_or_refused_yet() {
+        let unsettled = Some(Refusal::AwaitingWrite {
+            because: Awaiting::Unsettled,
+        });
+        let other = Some(Refusal::UnsyncFlag { maxerror_us: 1 });
+        for (wrote, refusal, then) in [
+            (false, None, unsettled),
+            (false, other, other),
+            (true, None, None),
+            (true, other, other),
+        ] {
+            let mut record = SourceRecord::default();
+            if wrote {
+                write(&mut record, at(0, [0, 1]), false);
+            }
+            record.refusal = refusal;
+            let _ = record.hear(&Look::new(Finding::Unsettled), Trial::ordinary(&policy()));
+            assert_eq!(record.refusal, then, "{wrote} {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_on_the_scale_of_the_leap_second_that_its_look_tells_of() {
+        let leap = LeapSecond {
+            boundary: Timestamp::from_unix_nanos(1_000 * SECOND),
+            kind: LeapKind::Inserted,
+        };
+        let claim = at(0, [0, 1]);
+        for finding in [Finding::Write(claim), Finding::Inherited(claim)] {
+            for (notice, on_scale) in [
+                (LeapNotice::Pending(leap), Some(leap)),
+                (LeapNotice::Passed(leap), None),
+                (LeapNotice::None, None),
+            ] {
+                let mut record = SourceRecord::default();
+                let look = Look::new(finding).with_leap(notice);
+                assert_eq!(record.hear(&look, Trial::ordinary(&policy())), None);
+                let heard = record.word.claim().map(|sync| sync.claim);
+                assert_eq!(heard, Some(claim.claim.with_leap(on_scale)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_is_told_of_the_claim_in_force() {
+        let claim = at(0, [0, 1]);
+        for (state, told) in [
+            (served(1, claim), Some(claim.claim)),
+            (assumed(claim), Some(claim.claim)),
+            (unheard(), None),
+        ] {
+            assert_eq!(state.claim_to_tell(), told.as_ref());
+            assert_eq!(state.in_force().map(|sync| sync.claim), told);
+        }
+    }
+}

@@ -213,3 +213,177 @@ fn unannounced_leap(by: i64, seen_real: i64, real: i64) -> Option<LeapSecond> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{clocks, policy, served, sync};
+    use super::*;
+
+    const MILLI: i64 = 1_000_000;
+    const HOUR: i64 = 3_600 * SECOND;
+
+    fn leap_at(boundary: i64) -> LeapSecond {
+        LeapSecond {
+            boundary: Timestamp::from_unix_nanos(boundary),
+            kind: LeapKind::Inserted,
+        }
+    }
+
+    /// A second after the claim, which was in force, real time was stepped out of it.
+    fn stepped_out_of(before: SyncClaim, leap: Option<LeapSecond>) -> State {
+        let mut state = served(0, before);
+        let cause = Disturbance::SteppedAway {
+            by: Duration::from_secs(1),
+        };
+        let at = before.claim.raw() + SECOND;
+        state.step = Some(OpenStep {
+            cause,
+            at,
+            before,
+            leap,
+            common: None,
+            since: at,
+            updates: 0,
+        });
+        state.answering = Answering::nothing(Why::Disturbed(cause));
+        state
+    }
+
+    fn weigh(state: &mut State, look: &Look) -> bool {
+        state.weigh_write(&policy(), 0, look)
+    }
+
+    fn write(sync: SyncClaim) -> Look {
+        Look::new(Finding::Write(sync))
+    }
+
+    /// UTC between so many ms ahead of raw time.
+    fn ahead(raw: i64, ends: [i64; 2]) -> SyncClaim {
+        sync(raw, raw + ends[0] * MILLI, raw + ends[1] * MILLI)
+    }
+
+    #[test]
+    fn a_step_is_as_far_away_as_from_the_widest_claim_that_is_not_too_old() {
+        let policy = policy();
+        assert_eq!(policy.max_age, Duration::from_secs(3_600));
+        let mut state = served(0, ahead(0, [0, 10]));
+        for (raw, away) in [
+            (HOUR - 1, Some(Duration::from_millis(90))),
+            (HOUR, Some(Duration::from_millis(90))),
+            (HOUR + 1, None),
+        ] {
+            let real = Timestamp::from_unix_nanos(raw + 100 * MILLI);
+            assert_eq!(state.distance(&policy, real, raw), away, "{raw}");
+        }
+        state.sources[1] = served(1, ahead(0, [0, 70])).sources[1];
+        let real = Timestamp::from_unix_nanos(HOUR + 100 * MILLI);
+        let away = state.distance(&policy, real, HOUR);
+        assert_eq!(away, Some(Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn real_time_stepped_again_keeps_the_updates_that_still_hold_it() {
+        let common = ahead(2 * SECOND, [1_000, 1_010]).claim;
+        // How many ms ahead of raw time real time is stepped to.
+        for (to, kept) in [(1_000, true), (1_010, true), (999, false), (1_011, false)] {
+            let mut state = stepped_out_of(ahead(0, [0, 10]), None);
+            if let Some(open) = &mut state.step {
+                (open.common, open.updates) = (Some(common), 3);
+            }
+            let raw = 10 * SECOND;
+            let now = Sandwich {
+                real: raw + to * MILLI,
+                ..clocks(raw)
+            };
+            state.step_out(&policy(), MILLI, raw, &now);
+            let left = state.step.map(|open| (open.common, open.updates));
+            let expected = if kept { (Some(common), 3) } else { (None, 0) };
+            assert_eq!(left, Some(expected), "{to}");
+        }
+    }
+
+    #[test]
+    fn four_updates_that_agree_over_two_minutes_count_by_themselves_and_repeats_do_not() {
+        for repeats_update in [false, true] {
+            let mut state = stepped_out_of(ahead(0, [0, 10]), None);
+            let epoch = state.epoch;
+            let mut settled = Vec::new();
+            for secs in [40, 80, 120, 160] {
+                let update = ahead(secs * SECOND, [1_000, 1_010]);
+                let look = Look {
+                    repeats_update,
+                    ..write(update)
+                };
+                settled.push(weigh(&mut state, &look));
+            }
+            assert_eq!(settled, [false, false, false, !repeats_update]);
+            assert_eq!(state.step.is_none(), !repeats_update);
+            assert_eq!(state.epoch != epoch, !repeats_update);
+        }
+    }
+
+    #[test]
+    fn a_claim_that_was_too_old_to_answer_is_refuted_by_nothing() {
+        for (raw, too_old) in [(HOUR - 1, false), (HOUR, false), (HOUR + 1, true)] {
+            let mut state = stepped_out_of(ahead(0, [0, 10]), None);
+            let other = ahead(raw, [1_000, 1_010]);
+            assert_eq!(weigh(&mut state, &write(other)), too_old, "{raw}");
+            assert_eq!(state.step.is_none(), too_old, "{raw}");
+            let word = if too_old {
+                Word::Own(other)
+            } else {
+                Word::Voided
+            };
+            assert_eq!(state.sources[0].word, word, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_wider_write_serves_with_the_claim_from_before_and_a_narrower_one_alone() {
+        let mut state = stepped_out_of(ahead(0, [0, 10]), None);
+        let raw = 60 * SECOND;
+        assert!(!weigh(&mut state, &write(ahead(raw, [5, 25]))));
+        let hull = state.sources[0].word.claim().map(|sync| sync.claim);
+        assert_eq!(hull, Some(ahead(raw, [0, 25]).claim));
+        assert!(state.step.is_some());
+        let narrower = ahead(2 * raw, [6, 9]);
+        assert!(weigh(&mut state, &write(narrower)));
+        assert_eq!(state.sources[0].word, Word::Own(narrower));
+        assert_eq!(state.step, None);
+    }
+
+    #[test]
+    fn a_write_under_a_step_is_on_the_scale_of_the_leap_second_that_its_look_tells_of() {
+        let leap = leap_at(10_000 * SECOND);
+        let mut state = stepped_out_of(ahead(0, [0, 10]), None);
+        let narrower = ahead(60 * SECOND, [6, 9]);
+        let look = write(narrower).with_leap(LeapNotice::Pending(leap));
+        assert!(weigh(&mut state, &look));
+        let claim = state.sources[0].word.claim().map(|sync| sync.claim);
+        assert_eq!(claim, Some(narrower.claim.with_leap(Some(leap))));
+    }
+
+    /// Real time fell back by a second at a midnight that no source had announced as a leap second's.
+    #[test]
+    fn a_write_that_fits_only_with_a_leap_second_tells_that_it_took_place() {
+        let boundary = 100 * SECOND;
+        for (ends, leapt) in [([-998, -993], true), ([2, 7], false)] {
+            let mut state = stepped_out_of(ahead(0, [0, 10]), Some(leap_at(boundary)));
+            let after = ahead(200 * SECOND, ends);
+            assert!(weigh(&mut state, &write(after)), "{ends:?}");
+            assert_eq!(state.sources[0].word, Word::Own(after));
+            let seen = leapt.then(|| leap_at(boundary).boundary);
+            assert_eq!(state.leapt, seen, "{ends:?}");
+        }
+        // One that was announced is none that a step was taken for.
+        let announced = leap_at(HOUR);
+        let before = ahead(0, [0, 10]);
+        let before = SyncClaim {
+            claim: before.claim.with_leap(Some(announced)),
+            ..before
+        };
+        let mut state = stepped_out_of(before, None);
+        assert!(weigh(&mut state, &write(ahead(200 * SECOND, [2, 7]))));
+        assert_eq!(state.leapt, None);
+    }
+}
