@@ -214,7 +214,10 @@ impl Policy {
     /// Returns what the source of this index is refused with where it is a helper and so far off.
     pub(crate) fn overruled(&self, index: usize, by: Duration) -> Refusal {
         let by_us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        let named = self.sources.get(index).map(|source| source.overruled(by_us));
+        let named = self
+            .sources
+            .get(index)
+            .map(|source| source.overruled(by_us));
         named.unwrap_or(Refusal::Ntp(NtpRefusal::Contradicts { by_us }))
     }
 

@@ -318,7 +318,12 @@ fn a_helper_that_contradicts_the_kernel_is_refused_in_words_of_the_device() {
     // The kernel's bound of 1.003 ms and what it grows by are taken off.
     let refusal = world.phc_refusal();
     assert!(
-        matches!(refusal, PhcRefusal::Contradicts { by_us: 3_000..4_000 }),
+        matches!(
+            refusal,
+            PhcRefusal::Contradicts {
+                by_us: 3_000..4_000
+            }
+        ),
         "{refusal:?}"
     );
     let told = refusal.to_string();

@@ -3,9 +3,7 @@
 use core::time::Duration;
 
 use crate::clock::policy::Policy;
-use crate::source::{
-    Awaiting, Finding, LeapNotice, Look, Refusal, SourceMemory, SyncClaim,
-};
+use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SourceMemory, SyncClaim};
 use crate::time::Claim;
 use crate::words::{words_enum, words_struct};
 
