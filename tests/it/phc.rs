@@ -1,5 +1,12 @@
 //! PTP hardware clocks that are played: one that fails, is busy, tells no bound, counts TAI, or is wrong.
 
+mod looks;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod page;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -174,3 +174,21 @@ words_enum!(PhcRefusal {
     NoSuspendClock = 15,
     Contradicts { by_us } = 16,
 });
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_is_told_by_what_ends_it() {
+        let of = |kind: ErrorKind| PhcRefusal::of(&kind.into());
+        assert_eq!(of(ErrorKind::NotFound), PhcRefusal::Missing);
+        assert_eq!(of(ErrorKind::PermissionDenied), PhcRefusal::Denied);
+        assert_eq!(of(ErrorKind::ResourceBusy), PhcRefusal::Busy);
+        assert_eq!(of(ErrorKind::InvalidData), PhcRefusal::Failed { errno: 0 });
+        let error = Error::from_raw_os_error(5);
+        assert_eq!(PhcRefusal::of(&error), PhcRefusal::Failed { errno: 5 });
+    }
+}
