@@ -172,7 +172,8 @@ fn run(mut data: &[u8]) -> Option<()> {
         machine: machine.clone(),
         play: Arc::clone(&play),
     };
-    let mut source = PhcSource::of(device);
+    // No thread reads it beside this one: what happens follows from the bytes alone.
+    let mut source = PhcSource::of(device).manual();
     if flags & 4 != 0 {
         source = source.vouch(Duration::from_micros(50));
     }
