@@ -111,6 +111,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn role(&self) -> Role {
         Role::Judge
     }
+
+    /// Returns what it is refused with as a helper that is so many µs off what a judge vouches for, or off
+    /// what it said itself; by default [`NtpRefusal::Contradicts`], whose text speaks of servers.
+    fn overruled(&self, by_us: i64) -> Refusal {
+        NtpRefusal::Contradicts { by_us }.into()
+    }
 }
 
 /// What a source may do to the claims of others.

@@ -49,7 +49,8 @@ pub enum ClockError {
     /// Two claims cannot both be true: an assumption is false.
     #[error(
         "claims about the time contradict each other by {by:?} (the later one from the {from} \
-         source): a server or the daemon was wrong, or the oscillator runs faster than max_drift; \
+         source): a daemon, a server or a hardware clock was wrong, or the oscillator runs faster than \
+         max_drift; \
          intervals resume once two successive claims agree"
     )]
     Contradicted {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::clock::latch::COUNTER_LIMIT;
 use crate::clock::stripes::Striping;
 use crate::machine::NoCounter;
-use crate::source::{DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, Role, Source};
+use crate::source::{
+    DEFAULT_DAEMON_MARGIN, DEFAULT_REPORT_WANDER_PPB, NtpRefusal, Refusal, Role, Source,
+};
 use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, RateBounds, RateLimits};
 
 /// Default of `max_wander_ppb`: 50 ppm. See [`ClockBuilder::max_wander_ppb`] for what crystals do.
@@ -211,6 +213,16 @@ impl Policy {
 
     pub(crate) fn source_count(&self) -> usize {
         self.sources.len()
+    }
+
+    /// Returns what the source of this index is refused with where it is a helper and so far off.
+    pub(crate) fn overruled(&self, index: usize, by: Duration) -> Refusal {
+        let by_us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        let named = self
+            .sources
+            .get(index)
+            .map(|source| source.overruled(by_us));
+        named.unwrap_or(Refusal::Ntp(NtpRefusal::Contradicts { by_us }))
     }
 
     pub(crate) fn source_name(&self, index: usize) -> &'static str {

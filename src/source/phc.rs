@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Look, LookContext, Role, Source, SourceMemory};
+use super::{Look, LookContext, Refusal, Role, Source, SourceMemory};
 use crate::machine::Machine;
 use crate::time::Timestamp;
 
@@ -169,8 +169,7 @@ impl PhcSource {
     /// Makes it a helper ([`Role::Helper`]): it serves while no judge does, and is refused where it
     /// contradicts one.
     ///
-    /// The refusal is then [`NtpRefusal::Contradicts`](super::NtpRefusal::Contradicts), whose text speaks of
-    /// servers: it is what every helper is refused with.
+    /// The refusal is then [`PhcRefusal::Contradicts`].
     #[must_use]
     pub fn never_vetoes(self) -> Self {
         Self {
@@ -228,5 +227,9 @@ impl Source for PhcSource {
         } else {
             Role::Judge
         }
+    }
+
+    fn overruled(&self, by_us: i64) -> Refusal {
+        PhcRefusal::Contradicts { by_us }.into()
     }
 }

@@ -1,5 +1,12 @@
 //! PTP hardware clocks that are played: one that fails, is busy, tells no bound, counts TAI, or is wrong.
 
+mod looks;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod page;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -297,10 +304,50 @@ fn a_device_far_off_that_cannot_be_tais_is_a_contradiction_unless_it_is_a_helper
         world.second();
         let error = world.clock.now().unwrap_err();
         assert!(matches!(error, ClockError::Contradicted { .. }), "{error}");
+        // In words that name the devices that may be wrong, not servers alone.
+        let told = error.to_string();
+        assert!(told.contains("the phc source"), "{told}");
+        assert!(told.contains("a hardware clock was wrong"), "{told}");
         let world = World::at(MORNING, wrong, PhcSource::never_vetoes, true);
         world.second();
         assert!(world.contains_truth());
     }
+}
+
+#[test]
+fn a_helper_that_contradicts_the_kernel_is_refused_in_words_of_the_device() {
+    let wrong = Play {
+        off: 5_000_000,
+        ..SOUND
+    };
+    let world = World::at(MORNING, wrong, PhcSource::never_vetoes, true);
+    world.second();
+    // The kernel's bound of 1.003 ms and what it grows by are taken off.
+    let refusal = world.phc_refusal();
+    assert!(
+        matches!(
+            refusal,
+            PhcRefusal::Contradicts {
+                by_us: 3_000..4_000
+            }
+        ),
+        "{refusal:?}"
+    );
+    let told = refusal.to_string();
+    assert!(told.starts_with("the PTP hardware clock is 3"), "{told}");
+    assert!(!told.contains("server"), "{told}");
+    // Set right, it serves again.
+    world.set(|play| play.off = 0);
+    world.second();
+    assert_eq!(world.refusal(), None);
+    // One that contradicts itself is told of in words of its own as well.
+    world.set(|play| play.off = 400_000);
+    world.second();
+    let refusal = world.phc_refusal();
+    assert!(
+        matches!(refusal, PhcRefusal::Contradicts { by_us: 100..400 }),
+        "{refusal:?}"
+    );
 }
 
 #[test]
@@ -417,6 +464,7 @@ fn its_refusals_say_what_ends_them_and_have_words_of_their_own() {
         PhcRefusal::OtherTimescale,
         PhcRefusal::NoCounter,
         PhcRefusal::NoSuspendClock,
+        PhcRefusal::Contradicts { by_us: 5_000 },
     ];
     let words: std::collections::BTreeSet<_> = all.iter().map(PhcRefusal::as_str).collect();
     assert_eq!(words.len(), all.len());

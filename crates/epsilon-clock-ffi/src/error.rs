@@ -218,8 +218,8 @@ const TEXTS: &[(ec_error, &CStr)] = &[
     ),
     (
         E::EC_ERR_CONTRADICTED,
-        c"claims about the time contradict each other: a server or the daemon was wrong, or the \
-          oscillator runs faster than max_drift_ppb; intervals resume once two successive claims agree",
+        c"claims about the time contradict each other: a daemon, a server or a hardware clock was wrong, \
+          or the oscillator runs faster than max_drift_ppb; intervals resume once two successive claims agree",
     ),
     (
         E::EC_ERR_DISTURBED,

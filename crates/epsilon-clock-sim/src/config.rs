@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::counter::Counter;
 use crate::daemon::Daemon;
+use crate::hardware::HardwareClock;
 use crate::kernel::Adjustment;
 use crate::oscillator::Oscillator;
 
@@ -39,6 +40,8 @@ pub struct NodeConfig {
     pub hypervisor: Hypervisor,
     /// Whether its programs may read the counter that raw time is counted by; by default they may not.
     pub counter: Counter,
+    /// Its PTP hardware clock; none by default.
+    pub hardware: Option<HardwareClock>,
 }
 
 /// Whom the clocks of a node ask.
@@ -56,6 +59,10 @@ pub enum Sources {
     Ntp,
     /// The kernel's NTP status, and the world's NTP servers.
     KernelAndNtp,
+    /// The node's PTP hardware clock alone; see [`Node::phc`](crate::Node::phc).
+    Hardware,
+    /// The kernel's NTP status, and the node's PTP hardware clock.
+    KernelAndHardware,
 }
 
 /// What a hypervisor tells its guests.
@@ -92,6 +99,7 @@ impl Default for NodeConfig {
             sources: Sources::default(),
             hypervisor: Hypervisor::default(),
             counter: Counter::default(),
+            hardware: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::config::{Hook, Hypervisor, NodeConfig, Sources};
 use crate::counter::{CounterFault, RunningCounter};
 use crate::daemon::{Daemon, Errand, Host, RunningDaemon, Write, rate_adjustment};
 use crate::fault::{Fault, Notice, Wake};
+use crate::hardware::HardwareClock;
 use crate::kernel::{Adjustment, Kernel, SECOND};
 use crate::network::{Server, ns};
 use crate::oscillator::Running;
@@ -277,6 +278,7 @@ pub(crate) struct Machinery {
     asleep_since: i64,
     /// What may still be asked of NTP servers, whatever clock asks.
     pub(crate) budget: Arc<Budget>,
+    pub(crate) hardware: Option<HardwareClock>,
 }
 
 /// Everything in a world.
@@ -339,6 +341,7 @@ impl Core {
             counter: RunningCounter::new(config.counter),
             asleep_since: 0,
             budget: Arc::default(),
+            hardware: config.hardware,
         });
         self.plan_count(index);
         self.start_daemon(index);

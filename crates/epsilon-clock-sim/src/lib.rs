@@ -59,6 +59,7 @@
 //! | kernel | counts `maxerror` up each second, a tick or two late; caps it at 16 s; forgets its NTP state on a step; slews by tick, frequency, PLL and `adjtime`, which never touch raw time; leaps a tick late; stops raw and monotonic time in a suspend; coarse time lags a tick |
 //! | [`Counter`] | counts raw time in units of its own; it jumps, stops, disagrees and is left by its kernel as it is told to, and what becomes of it in a suspend is another thing each time |
 //! | [`Daemon`] | measures its offset over a network with asymmetric random delay, jitter and loss, and writes what it can vouch for, or what a liar would |
+//! | [`HardwareClock`] | drifts within the bound that it tells; is busy, fails, tells none, counts TAI, or jumps out of it |
 //! | [`Fault`] | steps, slews, suspends, pauses, dead and frozen daemons, failovers, refused calls |
 //! | [`Preemption`] | interrupts readers between any two reads of a clock, often across the next fault, and lets another thread read or look meanwhile |
 //!
@@ -92,7 +93,9 @@ mod chronyd;
 mod config;
 mod counter;
 mod daemon;
+mod device;
 mod fault;
+mod hardware;
 mod histogram;
 mod hub;
 mod kernel;
@@ -118,6 +121,7 @@ pub use config::{Hypervisor, NodeConfig, Sources};
 pub use counter::{Counter, CounterFault};
 pub use daemon::{Daemon, Manner};
 pub use fault::{Fault, Notice, Wake};
+pub use hardware::{Counts, HardwareClock, Shows};
 pub use hub::Preemption;
 pub use kernel::Adjustment;
 pub use network::Server;

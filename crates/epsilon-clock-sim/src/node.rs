@@ -8,8 +8,10 @@ use crate::chronyd::SimulatedTransport;
 
 use crate::config::Sources;
 use crate::counter::{Counter, RunningCounter};
+use crate::device::SimulatedDevice;
 use crate::fault::Fault;
-use crate::kernel::{Adjustment, Kernel};
+use crate::hardware::{Counts, TAI_AHEAD_S};
+use crate::kernel::{Adjustment, DAY_SECS, Kernel, SECOND};
 use crate::network::ns;
 
 use crate::asking::SimulatedServers;
@@ -19,7 +21,11 @@ use epsilon_clock::clock::{BuildError, Clock, ClockBuilder};
 use epsilon_clock::machine::{
     Disruption, Identity, Machine, NoCounter, NtpStatus, NtpStatusError, Sample, Sandwich,
 };
-use epsilon_clock::source::{ChronySource, KernelSource, NtpServer, NtpSource};
+use epsilon_clock::source::{ChronySource, KernelSource, NtpServer, NtpSource, PhcSource};
+use epsilon_clock::time::Timestamp;
+
+/// For how long TAI is told ahead of UTC, in ns.
+const HALF_A_YEAR: i64 = 180 * DAY_SECS * SECOND;
 
 /// A machine in a [`World`](crate::World), whose clocks an ordinary [`Clock`] can read.
 ///
@@ -101,6 +107,8 @@ impl Node {
             Sources::Chrony => builder.source(self.chrony()),
             Sources::Ntp => builder.source(self.ntp()),
             Sources::KernelAndNtp => builder.source(KernelSource::new()).source(self.ntp()),
+            Sources::Hardware => builder.source(self.phc()),
+            Sources::KernelAndHardware => builder.source(KernelSource::new()).source(self.phc()),
             Sources::KernelAndChrony => builder.source(KernelSource::new()).source(self.chrony()),
         }
         .build()
@@ -114,6 +122,35 @@ impl Node {
             node: self.machine.node,
         };
         ChronySource::new().transport(transport).manual()
+    }
+
+    /// Returns its PTP hardware clock as a source of claims, read by [`Clock::refresh`]; it never serves where the
+    /// node has none.
+    #[must_use]
+    pub fn phc(&self) -> PhcSource {
+        let core = self.machine.hub.lock();
+        let hardware = core
+            .machinery(self.index())
+            .and_then(|machine| machine.hardware.as_ref());
+        let counts = hardware.map_or(Counts::Utc, |hardware| hardware.counts);
+        let judges = hardware.is_none_or(|hardware| hardware.judges);
+        // No leap second is announced for longer.
+        let until = core.axis.start.saturating_add(HALF_A_YEAR);
+        drop(core);
+        let device = SimulatedDevice {
+            hub: Arc::clone(&self.machine.hub),
+            node: self.machine.node,
+        };
+        let source = PhcSource::of(device).manual();
+        let source = match counts {
+            Counts::TaiByWord => source.counts_tai(TAI_AHEAD_S, Timestamp::from_unix_nanos(until)),
+            Counts::Utc | Counts::Tai => source,
+        };
+        if judges {
+            source
+        } else {
+            source.never_vetoes()
+        }
     }
 
     /// The world's NTP servers, eight at most, as a source of claims, asked by [`Clock::refresh`].

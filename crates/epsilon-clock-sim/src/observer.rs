@@ -448,6 +448,7 @@ fn reason(error: &ClockError) -> &'static str {
             Refusal::Status(_) => "status refused",
             Refusal::Chrony(_) => "chrony refused",
             Refusal::Ntp(_) => "ntp refused",
+            Refusal::Phc(_) => "phc refused",
             _ => "refused",
         },
         ClockError::TooOld { .. } => "too old",

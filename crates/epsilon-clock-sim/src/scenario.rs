@@ -19,6 +19,7 @@ mod all;
 mod counters;
 mod daemons;
 mod forecasts;
+mod hardware;
 mod leaps;
 mod machines;
 mod oscillators;

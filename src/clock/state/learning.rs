@@ -52,7 +52,7 @@ impl State {
             } else {
                 // Its own affair, as any contradiction of a helper with itself.
                 rate.reset();
-                record.overrule(missed_by);
+                record.overrule(policy.overruled(index, missed_by));
             }
         }
         evidence

@@ -125,7 +125,7 @@ impl State {
                 Some(by) if policy.is_judge(index) => evidence = evidence.max(Some((by, index))),
                 // A helper that excludes itself is its own affair.
                 Some(by) => {
-                    record.overrule(by);
+                    record.overrule(policy.overruled(index, by));
                     if let Some(rate) = self.rates.get_mut(policy.rate_of(index)) {
                         rate.reset();
                     }
@@ -273,7 +273,7 @@ impl State {
                 .filter_map(|judge| self.usable_at(policy, judge, raw)?.gap(&theirs))
                 .max();
             if let (Some(by), Some(record)) = (missed_by, self.sources.get_mut(helper)) {
-                record.overrule(by);
+                record.overrule(policy.overruled(helper, by));
                 if let Some(rate) = self.rates.get_mut(policy.rate_of(helper)) {
                     rate.reset();
                 }

@@ -3,9 +3,7 @@
 use core::time::Duration;
 
 use crate::clock::policy::Policy;
-use crate::source::{
-    Awaiting, Finding, LeapNotice, Look, NtpRefusal, Refusal, SourceMemory, SyncClaim,
-};
+use crate::source::{Awaiting, Finding, LeapNotice, Look, Refusal, SourceMemory, SyncClaim};
 use crate::time::Claim;
 use crate::words::{words_enum, words_struct};
 
@@ -261,10 +259,9 @@ impl SourceRecord {
     }
 
     /// Drops what a helper claims where it excludes what counts more.
-    pub(super) fn overrule(&mut self, by: Duration) {
-        let by_us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    pub(super) fn overrule(&mut self, refusal: Refusal) {
         self.forget();
-        self.refusal = Some(NtpRefusal::Contradicts { by_us }.into());
+        self.refusal = Some(refusal);
     }
 
     /// Forgets what was claimed, but not what the source itself remembers.

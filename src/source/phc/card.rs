@@ -60,19 +60,21 @@ impl PhcDevice for Card {
         let before = bound();
         let samples = clock.read(READS).map_err(|error| PhcRefusal::of(&error))?;
         let sharpest = sharpest(&samples).ok_or(PhcRefusal::Inconsistent)?;
-        // It is of the last read, which may have been another program's: the larger of two that enclose ours.
-        let bound_ns = match (before, bound()) {
-            (Some(before), Some(after)) => Some(before.max(after)),
-            _ => None,
-        };
         Ok(PhcReading {
             before: sharpest.before,
             device: sharpest.device,
             after: sharpest.after,
-            bound_ns,
+            bound_ns: enclosing(before, bound()),
             ahead_s: 0,
         })
     }
+}
+
+/// Returns the larger of two bounds, of before and after a reading.
+///
+/// Each is of the last read of the device, which may have been another program's.
+fn enclosing(before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    before.zip(after).map(|(before, after)| before.max(after))
 }
 
 /// Returns the narrowest sample of those that are in order.
@@ -105,6 +107,25 @@ mod tests {
         ];
         assert_eq!(sharpest(&samples), Some(sample(100, 110)));
         assert_eq!(sharpest(&[sample(200, 190)]), None);
+    }
+
+    #[test]
+    fn the_larger_of_the_bounds_around_a_reading_counts_and_one_alone_does_not() {
+        assert_eq!(enclosing(Some(700), Some(900)), Some(900));
+        assert_eq!(enclosing(Some(900), Some(700)), Some(900));
+        assert_eq!(enclosing(Some(900), None), None);
+        assert_eq!(enclosing(None, Some(900)), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_bound_is_in_the_folder_of_the_device_that_a_link_leads_to() {
+        let link = std::env::temp_dir().join(format!("ptp-link-{}", std::process::id()));
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        let file = Card::new(link.clone()).bound_file();
+        std::fs::remove_file(link).unwrap();
+        let folder = Path::new("/sys/class/ptp/null/device");
+        assert_eq!(file, Some(folder.join("phc_error_bound")));
     }
 
     #[test]

@@ -263,6 +263,14 @@ mod tests {
         };
         let (mailbox, mut memory) = (Mailbox::default(), SourceMemory::default());
         let opened = machine.sample().raw - LOCKED_FOR_GOOD;
+        // Open long ago, and once more just now.
+        memory.store(&Remembered {
+            barrier: 0,
+            opened: opened - SECOND,
+            claimed: 0,
+        });
+        let finding = look(&context, &mut memory, &mailbox, &rules);
+        assert_eq!(finding, refused(PhcRefusal::NotRead));
         let held = mailbox.hold();
         assert_eq!(
             look(&context, &mut memory, &mailbox, &rules),

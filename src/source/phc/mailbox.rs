@@ -123,3 +123,46 @@ fn read(device: &dyn PhcDevice, machine: &dyn Machine) -> Result<Read, Option<Ph
         surroundings,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::machine::SystemMachine;
+
+    /// Says when it is read, right after which the mailbox is tried.
+    #[derive(Debug)]
+    struct Missing(Barrier);
+
+    impl PhcDevice for Missing {
+        fn read(&self, _machine: &dyn Machine) -> Result<PhcReading, PhcRefusal> {
+            self.0.wait();
+            Err(PhcRefusal::Missing)
+        }
+    }
+
+    #[test]
+    fn a_reading_waits_a_little_for_a_mailbox_that_is_shut() {
+        let machine = SystemMachine::new().unwrap();
+        if !machine.tells_suspends() {
+            return;
+        }
+        let device = Missing(Barrier::new(2));
+        let put_in = || {
+            let mailbox = Mailbox::default();
+            std::thread::scope(|scope| {
+                let held = mailbox.hold();
+                let reader = scope.spawn(|| mailbox.refresh(&device, &machine));
+                device.0.wait();
+                std::thread::sleep(Duration::from_millis(1));
+                drop(held);
+                reader.join().unwrap();
+            });
+            mailbox.open().and_then(|contents| contents.refusal)
+        };
+        // A busy machine may sleep for longer than the reader tries.
+        let refusal = (0..5).find_map(|_| put_in());
+        assert_eq!(refusal, Some(PhcRefusal::Missing));
+    }
+}

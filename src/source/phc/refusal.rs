@@ -99,6 +99,17 @@ pub enum PhcRefusal {
          Linux, or name another source"
     )]
     NoSuspendClock,
+    /// As a helper ([`never_vetoes`](super::PhcSource::never_vetoes)), it is off what counts more, or off
+    /// what it said itself.
+    #[error(
+        "the PTP hardware clock is {by_us} µs off what another source vouches for, or off what it said \
+         before: see what sets the device (ptp4l), and whether its bound holds; it counts again once it \
+         agrees"
+    )]
+    Contradicts {
+        /// By how much, in µs and rounded down.
+        by_us: i64,
+    },
 }
 
 impl PhcRefusal {
@@ -128,6 +139,7 @@ impl PhcRefusal {
             Self::OtherTimescale => "other_timescale",
             Self::NoCounter => "no_counter",
             Self::NoSuspendClock => "no_suspend_clock",
+            Self::Contradicts { .. } => "contradicts",
         }
     }
 
@@ -160,4 +172,23 @@ words_enum!(PhcRefusal {
     OtherTimescale = 13,
     NoCounter = 14,
     NoSuspendClock = 15,
+    Contradicts { by_us } = 16,
 });
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_is_told_by_what_ends_it() {
+        let of = |kind: ErrorKind| PhcRefusal::of(&kind.into());
+        assert_eq!(of(ErrorKind::NotFound), PhcRefusal::Missing);
+        assert_eq!(of(ErrorKind::PermissionDenied), PhcRefusal::Denied);
+        assert_eq!(of(ErrorKind::ResourceBusy), PhcRefusal::Busy);
+        assert_eq!(of(ErrorKind::InvalidData), PhcRefusal::Failed { errno: 0 });
+        let error = Error::from_raw_os_error(5);
+        assert_eq!(PhcRefusal::of(&error), PhcRefusal::Failed { errno: 5 });
+    }
+}

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use super::{Expectation, Scenario};
-use super::{counters, daemons, forecasts, leaps, machines, oscillators, servers, sources};
+use super::{
+    counters, daemons, forecasts, hardware, leaps, machines, oscillators, servers, sources,
+};
 
 impl Scenario {
     /// Lists all of them.
@@ -18,6 +20,7 @@ impl Scenario {
                 &oscillators::ALL[..],
                 &sources::ALL[..],
                 &servers::ALL[..],
+                &hardware::ALL[..],
                 &forecasts::ALL[..],
             ];
             // What is broken on purpose comes last.
