@@ -61,10 +61,7 @@ impl PhcDevice for Card {
         let samples = clock.read(READS).map_err(|error| PhcRefusal::of(&error))?;
         let sharpest = sharpest(&samples).ok_or(PhcRefusal::Inconsistent)?;
         // It is of the last read, which may have been another program's: the larger of two that enclose ours.
-        let bound_ns = match (before, bound()) {
-            (Some(before), Some(after)) => Some(before.max(after)),
-            _ => None,
-        };
+        let bound_ns = before.zip(bound()).map(|(before, after)| before.max(after));
         Ok(PhcReading {
             before: sharpest.before,
             device: sharpest.device,
@@ -115,6 +112,16 @@ mod tests {
         // A device that is there and is no clock; elsewhere there are none to be asked.
         if cfg!(all(target_os = "linux", not(epsilon_clock_portable))) {
             assert!(matches!(read("/dev/null"), PhcRefusal::Failed { errno } if errno != 0));
+        }
+    }
+
+    #[test]
+    fn the_bound_is_told_beside_the_device_that_a_path_leads_to() {
+        let file = |path: &str| Card::new(path.into()).bound_file();
+        assert_eq!(file("/dev/no-such-clock"), None);
+        if cfg!(target_os = "linux") {
+            let of_null = Path::new("/sys/class/ptp/null/device/phc_error_bound");
+            assert_eq!(file("/dev/null").as_deref(), Some(of_null));
         }
     }
 }

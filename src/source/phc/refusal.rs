@@ -161,3 +161,23 @@ words_enum!(PhcRefusal {
     NoCounter = 14,
     NoSuspendClock = 15,
 });
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_have_names_or_numbers() {
+        for (error, refusal) in [
+            (ErrorKind::NotFound.into(), PhcRefusal::Missing),
+            (ErrorKind::PermissionDenied.into(), PhcRefusal::Denied),
+            (ErrorKind::ResourceBusy.into(), PhcRefusal::Busy),
+            (Error::from_raw_os_error(5), PhcRefusal::Failed { errno: 5 }),
+            (ErrorKind::Other.into(), PhcRefusal::Failed { errno: 0 }),
+        ] {
+            assert_eq!(PhcRefusal::of(&error), refusal, "{error:?}");
+        }
+    }
+}
