@@ -359,10 +359,12 @@ mod tests {
 
     #[test]
     fn a_reading_counts_while_nothing_came_between_it_and_now() {
+        type Edit<'a> = &'a dyn Fn(&mut Read, &mut Remembered);
+
         let (machine, read) = scene();
         let context = LookContext::new(&machine);
         let now = machine.sandwich();
-        let found = |edit: &dyn Fn(&mut Read, &mut Remembered)| {
+        let found = |edit: Edit<'_>| {
             let mut read = read;
             let mut known = Remembered {
                 barrier: read.reading.before - 1,
@@ -384,7 +386,7 @@ mod tests {
         let elsewhere = ScriptedMachine::default();
         elsewhere.pause(Duration::from_secs(1));
         let other = Surroundings::of(&elsewhere).unwrap();
-        let disturbances: [&dyn Fn(&mut Read, &mut Remembered); 4] = [
+        let disturbances: [Edit<'_>; 4] = [
             &|read, known| known.barrier = read.reading.before,
             &|read, _| read.boot_offset = OffsetRange { lo: 1, hi: 1 },
             &|read, _| read.surroundings = other,
