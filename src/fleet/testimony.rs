@@ -198,4 +198,13 @@ mod tests {
         assert!(month_begins_within(Timestamp::MIN, Timestamp::MAX));
         assert!(!month_begins_within(Timestamp::MAX, Timestamp::MAX));
     }
+
+    #[test]
+    fn an_exchange_began_no_longer_ago_than_raw_time_and_an_eighth_of_it() {
+        let said = testimony(span(0, 0));
+        for (raw, ago) in [(9_000, 9_000), (1_800, 900), (1_007, 7), (1_000, 0), (0, 0)] {
+            let start = said.our_start(&span(50_000, 60_000), raw);
+            assert_eq!(start.unix_nanos(), 50_000 - ago, "{raw}");
+        }
+    }
 }

@@ -132,7 +132,8 @@ impl ElapsedInstant {
     #[must_use]
     pub fn checked_add(self, span: Duration) -> Option<Self> {
         let raw = self.raw.checked_add(self.raw_span(span)?)?;
-        (self.raw != NOWHERE && raw != NOWHERE).then_some(Self { raw, ..self })
+        // From nowhere no span but zero is in range, and that one leads nowhere.
+        (raw != NOWHERE).then_some(Self { raw, ..self })
     }
 
     /// Returns the difference, or `None` where it leaves the range.
@@ -178,12 +179,18 @@ impl ElapsedInstant {
         i64::try_from(raw).ok()
     }
 
+    fn or_nowhere(self, sum: Option<Self>) -> Self {
+        debug_assert!(
+            sum.is_some(),
+            "an instant plus or minus a span left the range"
+        );
+        sum.unwrap_or_else(|| self.nowhere())
+    }
+
     fn nowhere(self) -> Self {
         // To saturate would be to say that so much went by when it did not, or will never.
-        debug_assert!(false, "an instant plus or minus a span left the range");
         Self {
             raw: NOWHERE,
-            anchor: None,
             ..self
         }
     }
@@ -195,7 +202,7 @@ impl Add<Duration> for ElapsedInstant {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        self.checked_add(span).unwrap_or_else(|| self.nowhere())
+        self.or_nowhere(self.checked_add(span))
     }
 }
 
@@ -204,7 +211,7 @@ impl Sub<Duration> for ElapsedInstant {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        self.checked_sub(span).unwrap_or_else(|| self.nowhere())
+        self.or_nowhere(self.checked_sub(span))
     }
 }
 
@@ -241,5 +248,45 @@ impl Eq for ElapsedInstant {}
 impl Hash for ElapsedInstant {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.raw.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn nanos(nanos: u64) -> Duration {
+        Duration::from_nanos(nanos)
+    }
+
+    fn at(raw: i64) -> ElapsedInstant {
+        ElapsedInstant {
+            raw,
+            anchor: None,
+            max_drift_ppb: 0,
+        }
+    }
+
+    #[test]
+    fn a_sum_is_in_range_up_to_the_instant_before_nowhere() {
+        let start = at(NOWHERE - 10);
+        assert_eq!(start.checked_add(nanos(9)), Some(at(NOWHERE - 1)));
+        assert_eq!(start.checked_add(nanos(10)), None);
+        assert_eq!(start.checked_add(nanos(11)), None);
+    }
+
+    #[test]
+    fn nowhere_is_after_all_instants_and_at_no_known_distance_from_any() {
+        let here = at(7);
+        let nowhere = here.nowhere();
+        assert!(nowhere > here && nowhere > at(NOWHERE - 1));
+        for (later, earlier) in [(nowhere, here), (here, nowhere), (nowhere, nowhere)] {
+            assert_eq!(later.at_least_since(earlier), Duration::ZERO);
+            assert_eq!(later.at_most_since(earlier), Err(NotBounded::OutOfRange));
+        }
+        for span in [Duration::ZERO, nanos(1)] {
+            assert_eq!(nowhere.checked_add(span), None);
+            assert_eq!(nowhere.checked_sub(span), None);
+        }
     }
 }

@@ -496,6 +496,7 @@ mod tests {
 
     use super::*;
     use crate::machine::{Disruption, Sandwich};
+    use crate::testing::ScriptedMachine;
 
     fn anchor(raw: i64) -> Anchor {
         let clocks = Sandwich {
@@ -506,6 +507,38 @@ mod tests {
             mono_after: raw,
         };
         Anchor::of(&clocks, true, Some(Disruption::default())).unwrap()
+    }
+
+    fn term(span: Duration) -> Term {
+        Term {
+            granted: span,
+            shortest: span,
+            ends_by: None,
+        }
+    }
+
+    /// One of which all the words are this number.
+    fn grant(n: i64) -> Grant {
+        Grant {
+            lease: Lease::until(Timestamp::from_unix_nanos(n)),
+            term: term(Duration::ZERO),
+            anchor: anchor(n),
+            acts_until: n,
+            lasts_until: n,
+            compared: n,
+            serial: 0,
+            tenure: 0,
+        }
+    }
+
+    /// A synchronised machine whose readings take no time, so that an instant can be met exactly.
+    fn exact() -> (ScriptedMachine, Clock) {
+        let machine = ScriptedMachine::default();
+        machine.set_read_cost(Duration::ZERO);
+        machine.write_maxerror(1_003);
+        let clock = machine.clock().unwrap();
+        clock.now().unwrap();
+        (machine, clock)
     }
 
     proptest! {
@@ -536,20 +569,6 @@ mod tests {
     #[cfg(not(loom))]
     #[test]
     fn t7_readers_never_see_half_of_a_renewal() {
-        let grant = |n: i64| Grant {
-            lease: Lease::until(Timestamp::from_unix_nanos(n)),
-            term: Term {
-                granted: Duration::ZERO,
-                shortest: Duration::ZERO,
-                ends_by: None,
-            },
-            anchor: anchor(n),
-            acts_until: n,
-            lasts_until: n,
-            compared: n,
-            serial: 0,
-            tenure: 0,
-        };
         let shared = Shared::new(grant(1));
         let (read, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -586,5 +605,76 @@ mod tests {
     fn t10_a_term_beyond_all_raw_time_ends_before_what_means_lost() {
         let last = last_instant(&anchor(7), Duration::MAX, 0);
         assert_eq!(last, LOST - 1);
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn t7_a_reader_amid_a_renewal_finds_no_words() {
+        let shared = Shared::new(grant(1));
+        for (version, whole) in [(0, true), (1, false), (2, true), (3, false)] {
+            shared.version.store(version, Ordering::Relaxed);
+            assert_eq!(shared.words().is_some(), whole, "{version}");
+        }
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn t7_what_was_compared_is_noted_of_its_own_grant_and_what_is_lost_stays_lost() {
+        let shared = Shared::new(grant(1));
+        for (serial, noted, known) in [
+            (0, 5, 5),
+            (0, 4, 5),
+            (7, 9, 5),
+            (7, LOST, 5),
+            (0, LOST, LOST),
+            (0, 9, LOST),
+        ] {
+            shared.note(serial, noted);
+            assert_eq!(shared.words().unwrap().compared, known, "{serial} {noted}");
+            assert_eq!(shared.lock().compared, known, "{serial} {noted}");
+        }
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn t7_a_term_is_held_at_its_last_raw_instant_and_over_a_nanosecond_later() {
+        let (machine, clock) = exact();
+        let anchor = Anchor::drop_now(&clock).unwrap();
+        // The interval's end is out of sight, so that raw time alone decides.
+        let lease = Lease::until(Timestamp::MAX);
+        let lease = TermLease::new(clock.clone(), lease, term(Duration::from_secs(1)), anchor)
+            .with_margin(Duration::from_millis(1));
+        let begun = lease.grant();
+        let lasts = || lease.lasts_at(&begun, &clock.now().unwrap());
+        // At no time since it was granted, and again.
+        for _ in 0..2 {
+            assert_eq!((lease.check(), lasts()), (Ok(()), Ok(())));
+        }
+        let reach = |raw: i64| {
+            let left = raw - machine.raw_time();
+            machine.advance(Duration::from_nanos(left.unsigned_abs()));
+        };
+        reach(begun.acts_until);
+        assert_eq!(lease.check(), Ok(()));
+        reach(begun.acts_until + 1);
+        assert!(matches!(lease.check(), Err(NotHeld::TermOver { .. })));
+        reach(begun.lasts_until);
+        assert_eq!(lasts(), Ok(()));
+        reach(begun.lasts_until + 1);
+        assert!(matches!(lasts(), Err(NotHeld::TermOver { .. })));
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn t7_a_term_is_over_once_its_interval_reaches_the_expiry() {
+        let (_machine, clock) = exact();
+        let latest = clock.now().unwrap().latest();
+        for (nanos, held) in [(0, false), (1, true)] {
+            let lease = Lease::until(latest.saturating_add(Duration::from_nanos(nanos)));
+            let anchor = Anchor::drop_now(&clock).unwrap();
+            let lease = TermLease::new(clock.clone(), lease, term(Duration::from_secs(1)), anchor);
+            assert_eq!(lease.held_plainly(), Some(held), "{nanos}");
+            assert_eq!(lease.held_carefully(), Ok(held), "{nanos}");
+        }
     }
 }

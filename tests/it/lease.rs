@@ -771,3 +771,16 @@ fn answers_read_as_words() {
         ["visible", "invisible", uncertain]
     );
 }
+
+/// Work that began under a grant which a suspend ended finds that out, late as it may be.
+#[test]
+fn t7_what_ended_a_grant_does_not_end_the_one_that_took_its_place() {
+    let (machine, clock) = synchronised();
+    let lease = term_lease(&clock, TEN);
+    let guard = lease.guard().unwrap();
+    machine.suspend(millis(500));
+    write_again(&machine, &clock);
+    lease.renew(&term_lease(&clock, TEN));
+    assert_eq!(guard.finish(), Tenure::CannotTell(NotHeld::Disturbed));
+    assert_eq!(lease.held(), Ok(true));
+}

@@ -407,4 +407,246 @@ mod tests {
             assert_eq!(answer.watched, !paused);
         }
     }
+
+    const MILLI: i64 = 1_000_000;
+
+    /// Clocks at a raw instant: monotonic time is so far ahead of it, and read over `width` ns.
+    fn at(raw: i64, ahead: i64, width: i64) -> Sandwich {
+        let mono = raw + ahead;
+        Sandwich {
+            mono_before: mono,
+            boot: mono,
+            real: mono + 1_000 * SECOND,
+            raw,
+            mono_after: mono + width,
+        }
+    }
+
+    fn asked_at(asked: Sandwich) -> Clocks {
+        Clocks {
+            asked,
+            received: asked,
+            disruption: Disruption::default(),
+        }
+    }
+
+    /// A context of a kernel that a test asks nothing, with figures of its own.
+    fn context(machine: &SystemMachine) -> LookContext<'_> {
+        LookContext {
+            max_drift_ppb: 200_000,
+            report_wander_ppb: 1_000,
+            daemon_margin: core::time::Duration::from_nanos(50),
+            ..LookContext::new(machine)
+        }
+    }
+
+    #[test]
+    fn a_claim_is_made_of_all_that_corrected_time_may_be_off() {
+        let machine = SystemMachine::new().unwrap();
+        let context = context(&machine);
+        let asked = at(100 * SECOND, 0, 700);
+        let mut clocks = Clocks {
+            received: at(asked.raw + 8_000, 0, 700),
+            ..asked_at(asked)
+        };
+        let told = Report {
+            root_delay_ns: 3_001,
+            root_dispersion_ns: 5_000,
+            ..report(asked.real - 2_000 - SECOND, -2_000)
+        };
+        let made = History::default().note(told, &clocks).claim(&context, 77);
+        let bound = ErrorBound {
+            reported_ns: 5_000 + 1_501,
+            rounding_ns: 3,
+            margin_ns: 50,
+            deviation_ns: 77,
+            // 1 ppm of the second since the update, and of what a reference may be moved by.
+            wander_ns: 1_001,
+            // What the clocks are read over; an eighth of what the answer took, and 200 ppm of it.
+            bracket_ns: 800 + 1_000 + 2,
+            ..ErrorBound::default()
+        };
+        let made = made.unwrap();
+        assert_eq!(made.bound, bound);
+        assert_eq!(made.claim.raw(), asked.raw);
+        let corrected = Timestamp::from_unix_nanos(asked.real - 2_000);
+        let around = Interval::around(corrected, bound.total()).unwrap();
+        assert_eq!(made.claim.interval(), around);
+        // Where a step moved the reference ahead, any time since the update before.
+        clocks.received = clocks.asked;
+        let ahead = report(asked.real + 1, 0);
+        let made = History::default().note(ahead, &clocks).claim(&context, 0);
+        assert_eq!(made.unwrap().bound.wander_ns, 16_000);
+    }
+
+    #[test]
+    fn an_update_is_surely_later_from_the_nanosecond_on_in_which_it_cannot_be_earlier() {
+        let machine = SystemMachine::new().unwrap();
+        let context = context(&machine);
+        let asked = at(100 * SECOND, 0, 700);
+        let mut clocks = asked_at(asked);
+        clocks.received.raw += 8_000;
+        for (frequency_ppb, drift) in [(0, 400_001), (-300_000, 600_001), (300_000, 600_001)] {
+            let told = Report {
+                frequency_ppb,
+                ..report(asked.real + SECOND - 2 * SECOND, SECOND)
+            };
+            let answer = History::default().note(told, &clocks);
+            // Two seconds by the corrected clock; the clocks' width, and what the answer took.
+            let latest = 2 * SECOND + drift + 800 + 1_002;
+            assert!(answer.updated_after(asked.raw - latest - 1, &context));
+            assert!(!answer.updated_after(asked.raw - latest, &context));
+        }
+    }
+
+    #[test]
+    fn between_two_updates_the_clock_strays_by_what_chronyd_did_not_do() {
+        let first = at(100 * SECOND, 0, 700);
+        for (ahead, width, strayed, hidden) in [
+            // A second at 1 ppm takes it 1 000 ns back.
+            (-1_000, 0, 0, 800),
+            (500, 0, 1_500, 800),
+            (-2_500, 0, 1_500, 800),
+            // What the clocks are read over now is charged already.
+            (500, 70, 1_420, 800),
+            (-1_000, 70, 0, 720),
+        ] {
+            let told = Report {
+                frequency_ppb: 1_000,
+                ..report(first.real - SECOND, 0)
+            };
+            let mut history = History::default();
+            history.note(told, &asked_at(first));
+            let later = at(first.raw + SECOND, ahead, width);
+            let answer = history.note(told, &asked_at(later));
+            assert_eq!(
+                (answer.strayed_ns, answer.hidden_ns),
+                (strayed, hidden),
+                "{ahead}"
+            );
+            assert!(!answer.watched);
+        }
+    }
+
+    #[test]
+    fn an_update_moves_the_clock_by_its_offset_at_one_of_two_rates() {
+        let first = at(100 * SECOND, 0, 700);
+        for (ahead, strayed) in [
+            (-700 - 1_000, 0),
+            (-700 - 2_000, 0),
+            (-700 - 3_000, 0),
+            (-700 - 1_000 + 50, 50),
+            (-700 - 3_000 - 50, 50),
+        ] {
+            let mut history = History::default();
+            let before = Report {
+                frequency_ppb: 1_000,
+                ..report(first.real - SECOND, 0)
+            };
+            history.note(before, &asked_at(first));
+            let updated = Report {
+                frequency_ppb: 3_000,
+                last_offset: Figure {
+                    negative: false,
+                    magnitude: 700,
+                },
+                ..report(first.real, 0)
+            };
+            let later = at(first.raw + SECOND, ahead, 0);
+            let answer = history.note(updated, &asked_at(later));
+            let hidden = 800 + 2_000;
+            assert_eq!(
+                (answer.strayed_ns, answer.hidden_ns),
+                (strayed, hidden),
+                "{ahead}"
+            );
+            assert!(answer.watched);
+        }
+    }
+
+    #[test]
+    fn an_update_that_no_report_told_of_may_hide_what_both_reports_allow() {
+        let first = at(100 * SECOND, 0, 0);
+        // Of an interval of 16 s, at the fastest slew.
+        for (elapsed, hidden) in [(14 * SECOND, 0), (14 * SECOND + 1, 5_000 + 6_000 + 700)] {
+            let mut history = History::default();
+            let told = |reference, root_dispersion_ns| Report {
+                root_dispersion_ns,
+                last_offset: Figure {
+                    negative: true,
+                    magnitude: 700,
+                },
+                ..report(reference, 0)
+            };
+            history.note(told(first.real - SECOND, 5_000), &asked_at(first));
+            let later = at(first.raw + elapsed, 700, 0);
+            let answer = history.note(told(later.real - SECOND, 6_000), &asked_at(later));
+            assert_eq!(
+                (answer.strayed_ns, answer.hidden_ns),
+                (0, hidden),
+                "{elapsed}"
+            );
+            assert!(answer.watched);
+        }
+    }
+
+    #[test]
+    fn a_reference_is_another_beyond_a_millisecond_and_watched_only_on_undisturbed_clocks() {
+        let first = at(100 * SECOND, 0, 0);
+        let reference = first.real - SECOND;
+        let later = at(first.raw + SECOND, 0, 0);
+        let moved = |edit: fn(&mut Sandwich)| {
+            let mut later = later;
+            edit(&mut later);
+            later
+        };
+        for (later, moved_by, watched) in [
+            (later, MILLI, false),
+            (later, MILLI + 1, true),
+            (later, SECOND, true),
+            (first, SECOND, true),
+            (moved(|later| later.real += MILLI), SECOND, false),
+            (moved(|later| later.boot += MILLI), SECOND, false),
+            (moved(|later| later.raw -= 2 * SECOND), SECOND, false),
+        ] {
+            let mut history = History::default();
+            history.note(report(reference, 0), &asked_at(first));
+            let answer = history.note(report(reference + moved_by, 0), &asked_at(later));
+            assert_eq!(answer.watched, watched, "{later:?}, {moved_by}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_refused_from_where_no_clock_of_its_bound_can_have_it() {
+        let asked = at(100 * SECOND, 0, 0);
+        let refusal = |report| History::default().note(report, &asked_at(asked)).refusal();
+        let told = |reference| Report {
+            root_dispersion_ns: 5_000,
+            ..report(reference, -2_000)
+        };
+        let furthest = asked.real + SECOND + 5_000 + 2_000;
+        let future = ChronyRefusal::FutureReference { by_s: 1 };
+        assert_eq!(refusal(told(furthest)), None);
+        assert_eq!(refusal(told(furthest + 1)), Some(future));
+        let oldest = asked.real - 8 * 16 * SECOND;
+        let stale = ChronyRefusal::StaleReference { age_s: 128 };
+        assert_eq!(refusal(told(oldest)), None);
+        assert_eq!(refusal(told(oldest - 1)), Some(stale));
+        let sound = told(asked.real);
+        let unsynchronized = Some(ChronyRefusal::Unsynchronized);
+        assert_eq!(
+            refusal(Report {
+                stratum: 0,
+                ..sound
+            }),
+            unsynchronized
+        );
+        let leap = Leap::Unsynchronized;
+        assert_eq!(refusal(Report { leap, ..sound }), unsynchronized);
+        let local = Report {
+            reference_id: LOCAL_REFERENCE,
+            ..sound
+        };
+        assert_eq!(refusal(local), Some(ChronyRefusal::LocalReference));
+    }
 }

@@ -192,8 +192,11 @@ fn may_inherit(kernel: Option<NtpStatus>, remembered: &Remembered) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::{Clocks, History};
+    use super::super::report::{Figure, Report};
     use super::*;
-    use crate::machine::{Machine, SystemMachine};
+    use crate::machine::{Disruption, Machine, SystemMachine};
+    use crate::time::Timestamp;
 
     /// A forked child may find the mailbox shut for ever, by a thread that it does not have.
     #[test]
@@ -214,5 +217,122 @@ mod tests {
         ));
         drop(held);
         assert_eq!(finding(), no_answer);
+    }
+
+    const MILLI: i64 = 1_000_000;
+
+    fn clocks(raw: i64, real: i64) -> Sandwich {
+        Sandwich {
+            mono_before: raw,
+            boot: raw,
+            real,
+            raw,
+            mono_after: raw,
+        }
+    }
+
+    fn answer(asked: Sandwich) -> Answer {
+        let report = Report {
+            reference_id: 1,
+            stratum: 2,
+            leap: Leap::None,
+            reference_time: Timestamp::from_unix_nanos(asked.real),
+            correction: Figure::default(),
+            last_offset: Figure::default(),
+            frequency_ppb: 0,
+            residual_ppb: 0,
+            skew_ppb: 0,
+            root_delay_ns: 0,
+            root_dispersion_ns: 0,
+            update_interval_ns: 16_000_000_000,
+        };
+        let clocks = Clocks {
+            asked,
+            received: asked,
+            disruption: Disruption::default(),
+        };
+        History::default().note(report, &clocks)
+    }
+
+    fn remembered(now: &Sandwich, may_inherit: bool) -> Remembered {
+        let raw = now.raw;
+        Remembered::first(now, Barrier { raw, may_inherit })
+    }
+
+    #[test]
+    fn an_answer_counts_for_its_silence_and_not_on_another_raw_time() {
+        let silence = Duration::from_millis(20);
+        let silent = |age| silent(7, &clocks(7 + age, 0), silence);
+        for (age, for_ms) in [
+            (0, None),
+            (20 * MILLI, None),
+            (20 * MILLI + 1, Some(20)),
+            (35 * MILLI, Some(35)),
+            (-1, Some(0)),
+            (-5 * MILLI, Some(0)),
+        ] {
+            let refusal = for_ms.map(|for_ms| ChronyRefusal::Silent { for_ms });
+            assert_eq!(silent(age), refusal, "{age}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_other_clocks_is_none_of_these() {
+        let now = clocks(100 * MILLI, DAY);
+        let known = remembered(&now, true);
+        let (mut stepped, mut slept) = (now, now);
+        stepped.real += MILLI;
+        slept.boot += MILLI;
+        for (asked, counts) in [(now, true), (stepped, false), (slept, false)] {
+            assert_eq!(
+                is_of_these_clocks(&answer(asked), &known),
+                counts,
+                "{asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn midnight_is_near_for_two_seconds_on_either_side() {
+        let near =
+            |asked_at: i64, now: i64| near_midnight(&answer(clocks(0, asked_at)), &clocks(0, now));
+        for (asked_at, now, is_near) in [
+            (DAY / 2, DAY / 2, false),
+            (DAY - LEAP_VICINITY - 1, DAY - LEAP_VICINITY - 1, false),
+            (DAY - LEAP_VICINITY, DAY - LEAP_VICINITY, true),
+            (DAY - LEAP_VICINITY - 1, DAY - LEAP_VICINITY, true),
+            (DAY + LEAP_VICINITY - 1, DAY + LEAP_VICINITY - 1, true),
+            (DAY + LEAP_VICINITY, DAY + LEAP_VICINITY, false),
+        ] {
+            assert_eq!(near(asked_at, now), is_near, "{asked_at} {now}");
+        }
+    }
+
+    #[test]
+    fn a_report_is_inherited_where_that_may_be_and_the_kernel_kept_its_bound() {
+        let now = clocks(100 * MILLI, DAY);
+        let kept = NtpStatus {
+            status: 0,
+            maxerror: 1_003,
+            ..NtpStatus::default()
+        };
+        for (kernel, allowed, inherited) in [
+            (Some(kept), true, true),
+            (Some(kept), false, false),
+            (Some(NtpStatus::default()), true, false),
+            (None, true, false),
+        ] {
+            let known = remembered(&now, allowed);
+            assert_eq!(
+                may_inherit(kernel, &known),
+                inherited,
+                "{kernel:?} {allowed}"
+            );
+            let beyond = Remembered {
+                barrier: None,
+                ..known
+            };
+            assert!(!may_inherit(kernel, &beyond));
+        }
     }
 }

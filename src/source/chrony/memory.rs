@@ -176,4 +176,44 @@ mod tests {
             .after(inserted, DAY + noon + 3);
         assert!(again.due(DAY + noon + 3).is_some());
     }
+
+    #[test]
+    fn a_flag_stands_within_its_day_and_another_one_after_it_is_new() {
+        let (inserted, deleted) = (Some(LeapKind::Inserted), Some(LeapKind::Deleted));
+        let noon = DAY / 2;
+        let flag = LeapFlag::default().after(inserted, noon);
+        let due = |flag: LeapFlag, real| flag.due(real).map(|leap| leap.boundary.unix_nanos());
+        assert_eq!(due(flag.after(inserted, noon + 1), noon + 1), Some(DAY));
+        let next = DAY + noon;
+        assert_eq!(due(flag.after(deleted, next), next), Some(2 * DAY));
+        assert_eq!(due(flag.after(None, next), next), None);
+        assert!(!flag.after(None, next).stale);
+    }
+
+    #[test]
+    fn an_update_is_the_one_before_while_its_reference_moved_by_no_more_than_a_slew() {
+        let at = Timestamp::from_unix_nanos;
+        let same = i64::try_from(SAME_REFERENCE).unwrap();
+        let sandwich = Sandwich {
+            mono_before: 0,
+            boot: 0,
+            real: 0,
+            raw: 0,
+            mono_after: 0,
+        };
+        let barrier = Barrier {
+            raw: 0,
+            may_inherit: true,
+        };
+        let mut remembered = Remembered::first(&sandwich, barrier);
+        for (reference, update) in [
+            (5 * DAY, 5 * DAY),
+            (5 * DAY + same, 5 * DAY),
+            (5 * DAY - same, 5 * DAY),
+            (5 * DAY + same + 1, 5 * DAY + same + 1),
+        ] {
+            remembered.note_update(at(reference));
+            assert_eq!(remembered.update, Some(at(update)), "{reference}");
+        }
+    }
 }

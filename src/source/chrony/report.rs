@@ -182,7 +182,8 @@ impl Fields<'_> {
 
     fn length(&mut self, limit: u64) -> Result<u64, Malformed> {
         let figure = self.span(limit)?;
-        if figure.negative && figure.magnitude > 0 {
+        // There is no negative zero.
+        if figure.negative {
             return Err(Malformed::Figure);
         }
         Ok(figure.magnitude)
@@ -419,6 +420,80 @@ mod tests {
         let mut bad = reply(9, &plausible());
         bad[92..96].copy_from_slice(&float(true, 1_000, 1_000_000_000));
         assert_eq!(Report::parse(&bad, 9), Err(Malformed::Figure));
+    }
+
+    #[test]
+    fn lengths_end_at_their_limit_and_times_may_lack_their_upper_half() {
+        let word = |word: u32| word.to_be_bytes();
+        let length = |bytes: [u8; 4]| Fields(&bytes).length(1_000_000_000);
+        assert_eq!(
+            length(float(false, 1_000_000_000, 1_000_000_000)),
+            Ok(1_000_000_000)
+        );
+        assert_eq!(
+            length(word((2 << 25) | (1 << 23) | 1)),
+            Err(Malformed::Figure)
+        );
+        assert_eq!(length(word(0)), Ok(0));
+        let time = |words: [u32; 3]| {
+            let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+            Fields(&bytes).time().map(Timestamp::unix_nanos)
+        };
+        assert_eq!(time([0, 7, 5]), Ok(7_000_000_005));
+        assert_eq!(time([0x7fff_ffff, 7, 5]), Ok(7_000_000_005));
+        assert_eq!(time([1, 7, 5]), Ok(((1 << 32) + 7) * 1_000_000_000 + 5));
+        assert_eq!(time([0, 7, 999_999_999]), Ok(7_999_999_999));
+        assert_eq!(time([0, 7, 1_000_000_000]), Err(Malformed::Figure));
+        assert_eq!(time([3, 0, 0]), Err(Malformed::Figure));
+    }
+
+    #[test]
+    fn a_bound_ends_short_of_sixteen_seconds_of_real_time() {
+        let told = |dispersion, correction| Report {
+            root_dispersion_ns: dispersion,
+            root_delay_ns: 3,
+            correction: Figure {
+                negative: true,
+                magnitude: correction,
+            },
+            ..plausible()
+        };
+        assert_eq!(told(7, 0).bound_ns(), Some(9));
+        let rest = LONGEST_BOUND - 9;
+        assert_eq!(told(7, rest - 1).bound_ns(), Some(9));
+        assert_eq!(told(7, rest).bound_ns(), None);
+    }
+
+    #[test]
+    fn a_report_is_unsettled_from_over_a_millionth_beyond_its_skew() {
+        for (residual_ppb, beyond) in [
+            (1_040, None),
+            (1_041, Some(1_001)),
+            (-1_040, None),
+            (-1_041, Some(1_001)),
+            (3_040, Some(3_000)),
+        ] {
+            let report = Report {
+                residual_ppb,
+                ..plausible()
+            };
+            assert_eq!(report.unsettled_by(), beyond, "{residual_ppb}");
+        }
+    }
+
+    #[test]
+    fn rounding_takes_no_more_than_the_last_of_24_bits_of_each_figure() {
+        let unit = 1 << 23;
+        let report = Report {
+            correction: Figure {
+                negative: false,
+                magnitude: 2 * unit,
+            },
+            root_dispersion_ns: 3 * unit,
+            root_delay_ns: 10 * unit,
+            ..plausible()
+        };
+        assert_eq!(report.rounding_ns(), (2 + 1) + (3 + 1) + (5 + 1));
     }
 
     proptest! {

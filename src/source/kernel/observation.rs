@@ -110,3 +110,30 @@ fn adjustment_ppb(status: &NtpStatus) -> i64 {
     let size = i64::try_from(sum.unsigned_abs().div_ceil(1 << 16)).unwrap_or(i64::MAX);
     if sum < 0 { -size } else { size }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tick_and_frequency_add_up_to_a_rate_that_is_rounded_away_from_zero() {
+        for (tick, freq, ppb) in [
+            (10_000, 0, 0),
+            (10_000, 65_536, 1_000),
+            (10_000, -65_536, -1_000),
+            (10_000, 1, 1),
+            (10_000, -1, -1),
+            (10_001, 0, 100_000),
+            (9_999, 0, -100_000),
+            (10_001, -100 << 16, 0),
+            (10_001, (-100 << 16) - 66, -2),
+        ] {
+            let status = NtpStatus {
+                tick,
+                freq,
+                ..NtpStatus::default()
+            };
+            assert_eq!(adjustment_ppb(&status), ppb, "{tick} {freq}");
+        }
+    }
+}

@@ -621,4 +621,16 @@ pub(super) mod tests {
         );
         assert_eq!(exchanged(&world, 2), Err(Loss::NoReply));
     }
+
+    #[test]
+    fn a_round_trip_is_what_raw_time_counted_between_sending_and_receiving() {
+        for (sent, received, round_trip) in [(7, 7, 0), (1_000, 51_000, 50_000)] {
+            let clocks = Clocks {
+                sent,
+                received,
+                ..Clocks::default()
+            };
+            assert_eq!(exchange_of(clocks).round_trip_ns(), round_trip);
+        }
+    }
 }

@@ -926,11 +926,15 @@ mod tests {
         let (b, c) = (Trip { port: 2, ..TRIP }, Trip { port: 3, ..TRIP });
         let judgement = judge_at(TRIP.came_at, &[&[jumps], &[b], &[c]], 1, &mut first());
         assert!(is_true(&written(&judgement).unwrap()));
-        assert!(matches!(
+        // The second, less the rest of the round trip and 200 ppm of that.
+        let by_us = 989_997;
+        assert_eq!(
             judgement.states[0],
-            NtpServerState::Refused(NtpRefusal::BeyondRoundTrip { .. })
-        ));
+            NtpServerState::Refused(NtpRefusal::BeyondRoundTrip { by_us })
+        );
         assert!(judgement.in_doubt);
+        let sound = judge_at(TRIP.came_at, &[&[TRIP], &[b], &[c]], 1, &mut first());
+        assert!(!sound.in_doubt);
     }
 
     #[test]
@@ -1085,5 +1089,167 @@ mod tests {
         let claim = written(&judgement).unwrap();
         let truth = Timestamp::from_unix_nanos(NEW_YEARS_EVE - BILLION + came_at);
         assert!(claim.interval().contains(truth));
+    }
+
+    #[test]
+    fn half_of_a_width_is_itemised_to_the_nanosecond() {
+        let rules = Rules {
+            margin_ns: 300,
+            ..rules(2, 0)
+        };
+        let known = first();
+        let servers = contents(&[
+            &[TRIP],
+            &[Trip {
+                port: 2,
+                there: 3,
+                ..TRIP
+            }],
+        ]);
+        let situation = situation(TRIP.came_at, &known);
+        let testimonies: Vec<Testimony> = servers
+            .servers
+            .iter()
+            .map(|heard| weigh(heard, &situation, 0, |_| true))
+            .collect();
+        let panel = Panel::of(&testimonies, &rules);
+        let of = |half: i64| {
+            let at = Timestamp::from_unix_nanos;
+            itemised(&panel, &Interval::new(at(-half), at(half)).unwrap(), &rules)
+        };
+        // The shorter trip is of 5 020 003 ns.
+        for (half, margin_ns, bracket_ns, reported_ns) in [
+            (10_000_000, 300, 2_510_002, 7_489_698),
+            (2_510_302, 300, 2_510_002, 0),
+            (1_000, 300, 700, 0),
+            (200, 200, 0, 0),
+        ] {
+            let bound = ErrorBound {
+                reported_ns,
+                margin_ns,
+                bracket_ns,
+                ..ErrorBound::default()
+            };
+            assert_eq!(of(half), bound, "{half}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_pending_until_the_interval_reaches_it() {
+        let at = Timestamp::from_unix_nanos;
+        let leap = LeapSecond {
+            boundary: at(7_000),
+            kind: LeapKind::Inserted,
+        };
+        let told = |latest| pending(Some(leap), Some(&Interval::new(at(0), at(latest)).unwrap()));
+        assert_eq!(told(6_999), LeapNotice::Pending(leap));
+        assert_eq!(told(7_000), LeapNotice::None);
+        assert_eq!(told(7_001), LeapNotice::None);
+        assert_eq!(pending(Some(leap), None), LeapNotice::Pending(leap));
+        assert_eq!(pending(None, None), LeapNotice::None);
+    }
+
+    #[test]
+    fn a_mailbox_that_is_locked_for_more_than_four_seconds_is_silence() {
+        let mut memory = SourceMemory::default();
+        assert_eq!(locked(&memory, 50 * BILLION), Finding::Unsettled);
+        let mut known = first();
+        known.opened = 10 * BILLION;
+        memory.store(&known);
+        let silent = |for_s| refused(NtpRefusal::Silent { for_s });
+        assert_eq!(locked(&memory, 14 * BILLION), Finding::Unsettled);
+        assert_eq!(locked(&memory, 14 * BILLION + 1), silent(4));
+        assert_eq!(locked(&memory, 23 * BILLION + MS), silent(13));
+    }
+
+    #[test]
+    fn why_too_few_answer_is_told_where_all_are_refused_alike() {
+        let too_few = NtpRefusal::TooFew {
+            answered: 0,
+            needed: 1,
+        };
+        let (denied, limited) = (NtpRefusal::Denied, NtpRefusal::RateLimited);
+        let last = 100 * BILLION;
+        let told = |raw, replied_at, refusals: &[Option<NtpRefusal>]| {
+            let heard: Vec<Heard> = refusals
+                .iter()
+                .map(|refusal| Heard {
+                    replied_at,
+                    refusal: *refusal,
+                    ..Heard::default()
+                })
+                .collect();
+            let testimonies = vec![Testimony::default(); heard.len()];
+            shortfall(&testimonies, &heard, raw, too_few)
+        };
+        for (refusals, never, lately) in [
+            (vec![Some(denied), Some(denied)], denied, denied),
+            (
+                vec![Some(denied), Some(limited)],
+                NtpRefusal::NoAnswer,
+                too_few,
+            ),
+            (vec![Some(denied), None], NtpRefusal::NoAnswer, too_few),
+            (vec![None, None], NtpRefusal::NoAnswer, too_few),
+        ] {
+            assert_eq!(told(last, None, &refusals), never, "{refusals:?}");
+            assert_eq!(told(last, Some(last), &refusals), lately, "{refusals:?}");
+        }
+        let for_s = OLDEST / BILLION;
+        assert_eq!(told(last + OLDEST, Some(last), &[None]), too_few);
+        assert_eq!(
+            told(last + OLDEST + 1, Some(last), &[None]),
+            NtpRefusal::Silent { for_s }
+        );
+    }
+
+    #[test]
+    fn of_two_names_of_one_server_the_narrower_exchange_speaks_and_of_equal_ones_the_first() {
+        let of = |serial, distance| Trip {
+            serial,
+            distance,
+            ..TRIP
+        };
+        for (second, speaks) in [(MS, 2), (2 * MS, 1), (3 * MS, 1)] {
+            let servers = contents(&[&[of(1, 2 * MS)], &[of(2, second)]]);
+            let situation = situation(TRIP.came_at, &first());
+            let testimonies: Vec<Testimony> = servers
+                .servers
+                .iter()
+                .map(|heard| weigh(heard, &situation, 0, |_| true))
+                .collect();
+            let panel = Panel::of(&testimonies, &rules(2, 0));
+            let [member] = panel.members[..] else {
+                panic!("{panel:?}");
+            };
+            assert_eq!(
+                (member.exchange.serial, member.newest),
+                (speaks, 2),
+                "{second}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_leap_second_that_is_called_off_or_over_is_forgotten() {
+        let noon = Trip {
+            morning: NEW_YEARS_EVE,
+            ..TRIP
+        };
+        let now = NEW_YEARS_EVE + TRIP.came_at;
+        for (boundary, remembered) in [
+            (now + 43_200 * BILLION, false),
+            (now - 1_800 * BILLION, true),
+            (now - 7_200 * BILLION, false),
+        ] {
+            let mut known = first();
+            known.leap = Some(LeapSecond {
+                boundary: Timestamp::from_unix_nanos(boundary),
+                kind: LeapKind::Inserted,
+            });
+            let judgement = judge_at(TRIP.came_at, &[&[noon]], 0, &mut known);
+            assert!(written(&judgement).is_some());
+            assert_eq!(known.leap.is_some(), remembered, "{boundary}");
+        }
     }
 }

@@ -429,6 +429,89 @@ mod tests {
         assert_eq!(local(0x7f7f_01ff), Err(NtpRefusal::Smoothed));
     }
 
+    #[test]
+    fn what_just_meets_each_limit_is_believed_and_the_next_value_is_not() {
+        let hours = |hours: i64| hours * 3_600 * SECOND;
+        let stale = NtpRefusal::StaleReference { age_h: 36 };
+        let steady = server().own().wander_ppb(0);
+        for (reply, refusal) in [
+            (
+                Reply {
+                    stratum: DEEPEST,
+                    ..honest()
+                },
+                None,
+            ),
+            (
+                Reply {
+                    reference: at(50_000),
+                    ..honest()
+                },
+                None,
+            ),
+            (
+                Reply {
+                    received: at(50_000),
+                    ..honest()
+                },
+                None,
+            ),
+            (
+                Reply {
+                    sent: at(4 * SECOND),
+                    ..honest()
+                },
+                None,
+            ),
+            (
+                Reply {
+                    sent: at(4 * SECOND + 1),
+                    ..honest()
+                },
+                Some(NtpRefusal::HeldTooLong),
+            ),
+            (
+                Reply {
+                    precision: COARSEST,
+                    ..honest()
+                },
+                None,
+            ),
+            (
+                Reply {
+                    reference: at(50_000 - hours(36)),
+                    ..honest()
+                },
+                None,
+            ),
+            (
+                Reply {
+                    reference: at(50_000 - hours(36) - SECOND),
+                    ..honest()
+                },
+                Some(stale),
+            ),
+            // Of a reference clock's own server no dispersion can be honest.
+            (
+                Reply {
+                    stratum: 1,
+                    root_dispersion: 0,
+                    ..honest()
+                },
+                None,
+            ),
+        ] {
+            let examined = examine(&reply, &steady, 0, LIMIT);
+            assert_eq!(examined.err(), refusal, "{reply:?}");
+        }
+        let distance = examine(&honest(), &server(), 0, LIMIT).unwrap().distance_ns;
+        assert!(examine(&honest(), &server(), 0, distance).is_ok());
+        assert_eq!(
+            examine(&honest(), &server(), 0, distance - 1),
+            Err(NtpRefusal::TooDistant { distance_ms: 1 })
+        );
+    }
+
     proptest! {
         /// P3: no reply panics, and what is believed is within the limit.
         #[test]

@@ -418,3 +418,166 @@ pub(super) fn weigh(
         .unwrap_or(0);
     testimony
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::exchange::Clocks;
+    use super::super::exchange::tests::exchange_of;
+    use super::*;
+    use crate::time::{LeapKind, Timestamp};
+
+    const NOW: i64 = 2 * WINDOW;
+    const BARRIER: i64 = 1_000;
+
+    fn rates(ppb: u32) -> RateBounds {
+        RateBounds::symmetric(ppb)
+    }
+
+    fn situation() -> Situation {
+        Situation {
+            raw: NOW,
+            boot_offset: OffsetRange::default(),
+            disruption: Disruption::default(),
+            barrier: BARRIER,
+            guess: rates(200_000),
+            learned: Learned {
+                rate: rates(1_000),
+                since: NOW - WINDOW - 7,
+                clocksource: 0,
+            },
+            leap: None,
+        }
+    }
+
+    /// Sent half a window ago, and received a millisecond later.
+    fn clocks() -> Clocks {
+        let sent = NOW - WINDOW / 2;
+        Clocks {
+            sent,
+            received: sent + 1_000_000,
+            ..Clocks::default()
+        }
+    }
+
+    #[test]
+    fn an_exchange_counts_while_nothing_came_between_it_and_now() {
+        let slept = OffsetRange { lo: 1, hi: 1 };
+        let mut paused = clocks();
+        paused.surroundings.disruption.marker = 1;
+        for (clocks, counts) in [
+            (clocks(), true),
+            (
+                Clocks {
+                    sent: BARRIER + 1,
+                    ..clocks()
+                },
+                true,
+            ),
+            (
+                Clocks {
+                    sent: BARRIER,
+                    ..clocks()
+                },
+                false,
+            ),
+            (
+                Clocks {
+                    received: NOW,
+                    ..clocks()
+                },
+                true,
+            ),
+            (
+                Clocks {
+                    received: NOW + 1,
+                    ..clocks()
+                },
+                false,
+            ),
+            (
+                Clocks {
+                    boot_offset: slept,
+                    ..clocks()
+                },
+                false,
+            ),
+            (paused, false),
+        ] {
+            let connects = situation().connects(&exchange_of(clocks));
+            assert_eq!(connects, counts, "{clocks:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_learned_counts_for_its_window_its_counter_and_until_it_is_forgotten() {
+        let (learned, guess) = (rates(1_000), rates(200_000));
+        let mut other_counter = clocks();
+        other_counter.surroundings.clocksource = 1;
+        let sent = |sent| Clocks { sent, ..clocks() };
+        let of = |situation: Situation, clocks| situation.rate_since(&exchange_of(clocks));
+        assert_eq!(of(situation(), clocks()), learned);
+        assert_eq!(of(situation(), other_counter), guess);
+        assert_eq!(of(situation(), sent(NOW - WINDOW)), learned);
+        assert_eq!(of(situation(), sent(NOW - WINDOW - 1)), guess);
+        let mut forgot = situation();
+        forgot.learned.since = clocks().sent;
+        assert_eq!(of(forgot, clocks()), guess);
+        assert_eq!(of(forgot, sent(clocks().sent + 1)), learned);
+    }
+
+    #[test]
+    fn a_claim_keeps_to_the_scale_of_before_the_leap_second_while_it_ends_before_it() {
+        let exchange = exchange_of(clocks());
+        let latest = situation().claim(&exchange).unwrap().interval().latest();
+        for (after_ns, on_that_scale) in [(0, false), (1, true)] {
+            let leap = LeapSecond {
+                boundary: Timestamp::from_unix_nanos(latest.unix_nanos() + after_ns),
+                kind: LeapKind::Inserted,
+            };
+            let situation = Situation {
+                leap: Some(leap),
+                ..situation()
+            };
+            let claimed = situation.claim(&exchange).unwrap();
+            assert_eq!(claimed.leap(), on_that_scale.then_some(leap), "{after_ns}");
+        }
+    }
+
+    #[test]
+    fn the_last_eight_exchanges_of_one_clock_source_are_kept() {
+        let mut kept = Vec::new();
+        let of = |serial, clocksource| {
+            let mut clocks = clocks();
+            clocks.surroundings.clocksource = clocksource;
+            Exchange {
+                serial,
+                ..exchange_of(clocks)
+            }
+        };
+        for serial in 1..=10 {
+            keep(&mut kept, of(serial, 1));
+        }
+        let serials = |kept: &[Exchange]| kept.iter().map(|e| e.serial).collect::<Vec<_>>();
+        assert_eq!(serials(&kept), [3, 4, 5, 6, 7, 8, 9, 10]);
+        keep(&mut kept, of(11, 2));
+        assert_eq!(serials(&kept), [11]);
+    }
+
+    #[test]
+    fn the_narrowest_exchange_sets_how_often_a_server_is_asked() {
+        let of = |distance_ns| Exchange {
+            distance_ns,
+            ..exchange_of(clocks())
+        };
+        let (wide, narrow) = (of(9_000), of(5_000));
+        let half = |exchanges: &[Exchange]| least_half_width(exchanges, rates(200_000));
+        let epsilon = proof::claim(&narrow, rates(200_000))
+            .unwrap()
+            .interval()
+            .epsilon();
+        assert_eq!(u128::from(half(&[wide, narrow, wide])), epsilon.as_nanos());
+        // Half of the millisecond that it took, at least, and the distance.
+        assert!(half(&[narrow]) > 505_000);
+        assert_eq!(half(&[]), 0);
+    }
+}

@@ -79,6 +79,7 @@ impl Channel for Socket {
 #[cfg(all(target_os = "linux", not(epsilon_clock_portable)))]
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::thread::sleep;
     use std::time::{Instant, SystemTime};
 
@@ -136,5 +137,12 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             assert_eq!(socket.recv(&mut [0; 48]).unwrap(), 48);
         }
+    }
+
+    /// P8: what an attacker off the path would have to guess.
+    #[test]
+    fn p8_the_bits_of_requests_over_the_network_are_not_drawn_twice() {
+        let drawn: HashSet<u64> = (0..100).map(|_| Udp.random_bits().unwrap()).collect();
+        assert_eq!(drawn.len(), 100);
     }
 }

@@ -247,8 +247,10 @@ fn leap_within(interval: &Interval, behind: i64, ahead: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::device::PhcReading;
     use super::*;
-    use crate::machine::{Machine, SystemMachine};
+    use crate::machine::{Machine, OffsetRange, SystemMachine};
+    use crate::testing::ScriptedMachine;
 
     /// A forked child may find the mailbox shut for ever, by a thread that it does not have.
     #[test]
@@ -306,5 +308,154 @@ mod tests {
         assert_eq!(near("2027-01-01T00:00:03.000000000Z"), (false, false));
         assert_eq!(near("2026-06-30T23:59:59.000000000Z"), (true, true));
         assert_eq!(near("2026-11-30T23:59:59.000000000Z"), (false, false));
+    }
+
+    const MORNING: i64 = 1_795_153_800 * SECOND;
+
+    const RULES: Rules = Rules {
+        vouched_ns: None,
+        margin_ns: 300,
+        tai: None,
+        silence: Duration::from_secs(4),
+    };
+
+    /// A machine whose readings take no time, and a reading of a device on it.
+    fn scene() -> (ScriptedMachine, Read) {
+        let machine = ScriptedMachine::new(Timestamp::from_unix_nanos(MORNING));
+        machine.set_read_cost(Duration::ZERO);
+        let clocks = machine.sandwich();
+        let reading = PhcReading {
+            before: clocks.raw,
+            device: MORNING,
+            after: clocks.raw + 2_001,
+            bound_ns: Some(5_000),
+            ahead_s: 0,
+        };
+        let read = Read {
+            reading,
+            boot_offset: clocks.boot_offset(),
+            surroundings: Surroundings::of(&machine).unwrap(),
+        };
+        machine.advance(Duration::from_nanos(2_001));
+        (machine, read)
+    }
+
+    #[test]
+    fn a_claim_is_about_the_middle_of_its_reading_and_made_of_all_that_it_may_be_off() {
+        let (machine, read) = scene();
+        let context = LookContext::new(&machine);
+        let now = machine.sandwich();
+        let made = claim(&context, &read, &now, &RULES).unwrap().unwrap();
+        // Half of 2 001 ns, and 200 ppm of it, each rounded up.
+        let bound = ErrorBound {
+            reported_ns: 5_000,
+            rounding_ns: 1,
+            margin_ns: 300,
+            bracket_ns: 1_001 + 1,
+            ..ErrorBound::default()
+        };
+        assert_eq!(made.bound, bound);
+        assert_eq!(made.claim.raw(), read.reading.before + 1_000);
+        let around = Interval::around(Timestamp::from_unix_nanos(MORNING), bound.total());
+        assert_eq!(made.claim.interval(), around.unwrap());
+        // A second between the two readings of raw time.
+        let mut wide = read;
+        wide.reading.before -= 2 * SECOND - 2_001;
+        let made = claim(&context, &wide, &now, &RULES).unwrap().unwrap();
+        assert_eq!(made.bound.bracket_ns, 1_000_000_000 + 200_000);
+    }
+
+    #[test]
+    fn a_reading_counts_while_nothing_came_between_it_and_now() {
+        type Edit<'a> = &'a dyn Fn(&mut Read, &mut Remembered);
+
+        let (machine, read) = scene();
+        let context = LookContext::new(&machine);
+        let now = machine.sandwich();
+        let found = |edit: Edit<'_>| {
+            let mut read = read;
+            let mut known = Remembered {
+                barrier: read.reading.before - 1,
+                opened: 0,
+                claimed: 0,
+            };
+            edit(&mut read, &mut known);
+            let contents = Contents {
+                last: Some(read),
+                serial: 1,
+                refusal: None,
+            };
+            let surroundings = Surroundings::of(&machine).unwrap();
+            judge(&context, &contents, &now, surroundings, &RULES, &mut known)
+        };
+        let sound = found(&|_, _| ());
+        assert!(matches!(sound, Finding::Write(_)), "{sound:?}");
+        assert_eq!(found(&|_, known| known.claimed = 1), Finding::Nothing);
+        let elsewhere = ScriptedMachine::default();
+        elsewhere.pause(Duration::from_secs(1));
+        let other = Surroundings::of(&elsewhere).unwrap();
+        let disturbances: [Edit<'_>; 4] = [
+            &|read, known| known.barrier = read.reading.before,
+            &|read, _| read.boot_offset = OffsetRange { lo: 1, hi: 1 },
+            &|read, _| read.surroundings = other,
+            &|read, _| read.reading.after += 1,
+        ];
+        for (number, disturbed) in disturbances.iter().enumerate() {
+            assert_eq!(found(*disturbed), awaiting(), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_silent_from_a_nanosecond_after_the_silence_that_it_is_allowed() {
+        let (machine, read) = scene();
+        let context = LookContext::new(&machine);
+        machine.advance(RULES.silence);
+        let found = || {
+            let contents = Contents {
+                last: Some(read),
+                serial: 1,
+                refusal: None,
+            };
+            let mut known = Remembered {
+                barrier: i64::MIN,
+                opened: 0,
+                claimed: 1,
+            };
+            let (now, around) = (machine.sandwich(), Surroundings::of(&machine).unwrap());
+            judge(&context, &contents, &now, around, &RULES, &mut known)
+        };
+        assert_eq!(found(), Finding::Nothing);
+        machine.advance(Duration::from_nanos(1));
+        assert_eq!(found(), silent(4 * SECOND));
+    }
+
+    #[test]
+    fn tai_is_told_by_the_nearest_second() {
+        let (machine, _) = scene();
+        let context = LookContext::new(&machine);
+        let now = machine.sandwich();
+        let seen = |ahead_ms: i64| {
+            let utc = now.real + ahead_ms * 1_000_000;
+            refuse_tai(&context, utc, &now, now.raw)
+        };
+        // No kernel's clock that is synchronised to hold it against.
+        assert_eq!(seen(37_000), Ok(()));
+        machine.write_maxerror(1_003);
+        for (ahead_ms, ahead_s) in [
+            (24_499, None),
+            (24_500, Some(25)),
+            (36_500, Some(37)),
+            (37_000, Some(37)),
+            (37_499, Some(37)),
+            (60_499, Some(60)),
+            (60_500, None),
+        ] {
+            let tai = ahead_s.map(|ahead_s| PhcRefusal::LooksLikeTai { ahead_s });
+            assert_eq!(seen(ahead_ms).err(), tai, "{ahead_ms}");
+        }
+        // What passed since the reading is not the device's.
+        let utc = now.real + 37 * SECOND;
+        let early = refuse_tai(&context, utc - 600_000_000, &now, now.raw - 600_000_000);
+        assert_eq!(early, Err(PhcRefusal::LooksLikeTai { ahead_s: 37 }));
     }
 }

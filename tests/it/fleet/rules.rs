@@ -228,6 +228,35 @@ fn late_and_doubled_answers_accuse_nobody() {
 }
 
 #[test]
+fn of_two_answers_to_one_request_the_last_counts() {
+    let mut scene = Scene::new(2);
+    let probe = scene.fleet.probe().unwrap();
+    for _ in 0..2 {
+        scene.advance(millis(10));
+        let report = scene.answer(0, &probe);
+        scene.fleet.record(0, &probe, report).unwrap();
+        let kept = scene.fleet.exchange(&0).unwrap();
+        assert_eq!(kept.peer(), report.interval());
+    }
+}
+
+#[test]
+fn an_answer_may_take_as_long_as_the_limit_and_no_nanosecond_more() {
+    for (over, counts) in [(0, true), (1, false)] {
+        let us = Node::honest(EPSILON);
+        let limit = millis(50);
+        let fleet = Fleet::builder(us.clock.clone(), 2).max_round_trip(limit);
+        let mut fleet = fleet.build().unwrap();
+        let probe = fleet.probe().unwrap();
+        let report = ClockReport::answer(probe.request(), &us.clock).unwrap();
+        us.machine.advance(limit + Duration::from_nanos(over));
+        let recorded = fleet.record("peer", &probe, report);
+        let too_slow = matches!(recorded, Err(ExchangeError::TooSlow { .. }));
+        assert_eq!((recorded.is_ok(), too_slow), (counts, !counts));
+    }
+}
+
+#[test]
 fn an_answer_that_took_too_long_is_refused_and_nothing_is_lost() {
     let mut scene = Scene::new(2);
     let kept = scene.ask(0);
@@ -485,6 +514,22 @@ fn a_verdict_reads_well() {
     );
     assert!(line.contains("ms ahead; 3 is false, at least 49"), "{line}");
     assert!(line.ends_with("ms behind"), "{line}");
+}
+
+#[test]
+fn a_verdict_names_one_peer_after_the_other() {
+    let mut scene = Scene::new(5);
+    scene.ask_all();
+    scene.ask_for_a_lie(1, delta(250));
+    scene.ask_for_a_lie(2, delta(-500));
+    let line = scene.fleet.verdict().unwrap().to_string();
+    let joints: Vec<&str> = line.split("; ").collect();
+    assert_eq!(joints.len(), 2, "{line}");
+    let first = "5 of 5 clocks heard: 1 is false, at least 24";
+    assert!(joints[0].starts_with(first), "{line}");
+    assert!(joints[0].ends_with("ms ahead"), "{line}");
+    assert!(joints[1].starts_with("2 is false, at least 49"), "{line}");
+    assert!(joints[1].ends_with("ms behind"), "{line}");
 }
 
 /// Without a bound of our own there is nothing to hold anybody against, and nothing is lost.

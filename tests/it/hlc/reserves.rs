@@ -472,3 +472,16 @@ fn h9_a_clean_shutdown_leaves_no_reserve_to_jump_over() {
     shelf.store(record);
     assert!(is_jump(&shelf.boot(&machine).tick()));
 }
+
+#[test]
+fn a_clock_is_written_out_with_its_reserve() {
+    let (_machine, clock) = unvouched();
+    let disk = Disk::default();
+    let hlc = disk.boot(&clock, millis(3));
+    hlc.tick().unwrap();
+    let reserve = format!("Reserve {{ ceiling: {:?}, stored: true", disk.floor());
+    let text = format!("{hlc:?}");
+    assert!(text.contains(&reserve), "{text}");
+    let text = format!("{:?}", HybridClock::new(clock));
+    assert!(text.contains("stored: false"), "{text}");
+}
