@@ -15,7 +15,7 @@ FIRST=(
     src/time/{claim,rate,agreement}.rs src/clock/latch/line.rs src/clock/state.rs src/clock/state/*.rs
     src/source/kernel.rs src/source/kernel/*.rs src/source/chrony/{judgement,answer,memory,report}.rs
     src/source/ntp/{judgement,scrutiny,server,exchange,leap}.rs src/source/phc/*.rs src/hlc.rs
-    src/hlc/{word,limits,reserve}.rs src/lease.rs src/lease/{term,anchor,expiry,elapsed}.rs src/fleet.rs
+    src/hlc/{limits,reserve}.rs src/clock/{commits,stripes}.rs src/clock/stripes/{axis,kept,numbers,word}.rs src/lease.rs src/lease/{term,anchor,expiry,elapsed}.rs src/fleet.rs
     src/fleet/{testimony,verdict}.rs
 )
 files=("$@")
