@@ -7,14 +7,14 @@ use crate::time::Interval;
 impl Axis for Clock {
     #[inline(always)]
     fn read(&self) -> Option<StripeReading> {
-        let (glance, elapsed, stripe, later) = self.shared.glance_striped()?;
-        Some(StripeReading {
-            generation: glance.generation(),
-            line: *glance.line(),
-            elapsed,
-            stripe,
-            later,
-        })
+        self.shared
+            .read_striped(|glance, elapsed, stripe, later| StripeReading {
+                generation: glance.generation(),
+                line: *glance.line(),
+                elapsed,
+                stripe,
+                later,
+            })
     }
 
     fn line_of(&self, generation: i64) -> Option<StripeLine> {

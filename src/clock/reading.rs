@@ -102,22 +102,41 @@ pub(super) struct Answer {
 impl Shared {
     #[inline(always)]
     pub(super) fn now_plainly(&self) -> Option<Interval> {
-        let (line, elapsed) = self.line_plainly()?;
-        line.at(elapsed)
+        let interval_at = |glance: &Glance<'_, SLOT_WORDS>, elapsed, ()| glance.line().at(elapsed);
+        if self.by_counter_alone {
+            let read = self.read_at::<true, _, _>(
+                |glance, checked| self.count_in_order(glance, checked, ()),
+                interval_at,
+            );
+            return match read {
+                Some(interval) => Some(interval),
+                None => self.now_on_raw_time(),
+            };
+        }
+        self.read_at::<false, _, _>(
+            |glance, checked| Some(self.position(glance.line(), checked, ())),
+            interval_at,
+        )
     }
 
     /// Reads the line in force, and how long after its base it was read.
     #[inline(always)]
     pub(super) fn line_plainly(&self) -> Option<(Line, i64)> {
-        if !self.by_counter_alone {
-            return self.line_watchfully();
+        if self.by_counter_alone {
+            self.line_by_counter()
+        } else {
+            self.line_watchfully()
         }
-        let read = self.glance_at::<true, _>(|glance, checked| {
-            let count = SystemMachine::count_in_order(counted_base(glance)?);
-            Some((count, self.count_watch.is_recent(count, checked), ()))
-        });
+    }
+
+    #[inline(always)]
+    fn line_by_counter(&self) -> Option<(Line, i64)> {
+        let read = self.read_at::<true, _, _>(
+            |glance, checked| self.count_in_order(glance, checked, ()),
+            |glance, elapsed, ()| Some((*glance.line(), elapsed)),
+        );
         match read {
-            Some((glance, elapsed, ())) => Some((*glance.line(), elapsed)),
+            Some(read) => Some(read),
             None => self.line_through_raw_time(),
         }
     }
@@ -125,14 +144,21 @@ impl Shared {
     /// As [`line_plainly`](Self::line_plainly), on any machine.
     #[inline(always)]
     fn line_watchfully(&self) -> Option<(Line, i64)> {
-        let (glance, elapsed, ()) = self.glance_at::<false, _>(|glance, checked| {
-            let (position, calm) = self.position(glance.line(), checked);
-            Some((position, calm, ()))
-        })?;
-        Some((*glance.line(), elapsed))
+        self.read_at::<false, _, _>(
+            |glance, checked| Some(self.position(glance.line(), checked, ())),
+            |glance, elapsed, ()| Some((*glance.line(), elapsed)),
+        )
     }
 
-    // A call of its own, so that it takes no register from the usual reading.
+    // Calls of their own, so that they take no register from the usual readings.
+
+    #[cold]
+    #[inline(never)]
+    fn now_on_raw_time(&self) -> Option<Interval> {
+        let (line, elapsed) = self.line_watchfully()?;
+        line.at(elapsed)
+    }
+
     #[cold]
     #[inline(never)]
     fn line_through_raw_time(&self) -> Option<(Line, i64)> {
@@ -142,17 +168,32 @@ impl Shared {
     /// As [`line_plainly`](Self::line_plainly), with what it takes to tell raw time.
     #[inline(always)]
     pub(super) fn instant_plainly(&self) -> Option<HotReading> {
-        let (glance, elapsed, drawn) = self.glance_at::<false, _>(|glance, checked| {
+        if !self.by_counter_alone {
+            return self.instant_watchfully();
+        }
+        let read = self.read_at::<true, _, _>(
             // Before the clock is read, as the line: both are whole if the glance holds then.
-            let drawn = glance.drawn();
-            let (position, calm) = self.position(glance.line(), checked);
-            Some((position, calm, drawn))
-        })?;
-        Some(HotReading {
-            drawn,
-            elapsed,
-            generation: glance.generation(),
-        })
+            |glance, checked| self.count_in_order(glance, checked, glance.drawn()),
+            hot_reading,
+        );
+        match read {
+            Some(read) => Some(read),
+            None => self.instant_on_raw_time(),
+        }
+    }
+
+    #[inline(always)]
+    fn instant_watchfully(&self) -> Option<HotReading> {
+        self.read_at::<false, _, _>(
+            |glance, checked| Some(self.position(glance.line(), checked, glance.drawn())),
+            hot_reading,
+        )
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn instant_on_raw_time(&self) -> Option<HotReading> {
+        self.instant_watchfully()
     }
 
     /// Reads the middle along a line through counts, by a count that need not wait for what precedes it.
@@ -162,61 +203,78 @@ impl Shared {
     /// of the time of a count in order.
     #[inline(always)]
     pub(super) fn glimpse(&self) -> Option<Glimpse> {
-        let (glance, elapsed, ()) = if self.by_counter_alone {
-            self.glance_at::<true, _>(|glance, checked| {
-                counted_base(glance)?;
-                let count = SystemMachine::count_early();
-                Some((count, self.count_watch.is_recent(count, checked), ()))
-            })?
-        } else {
-            self.glance_at::<false, _>(|glance, checked| {
+        let of = |glance: &Glance<'_, SLOT_WORDS>, elapsed, ()| {
+            Some(Glimpse {
+                generation: glance.generation(),
+                middle: glance.line().at(elapsed)?.midpoint(),
+            })
+        };
+        if self.by_counter_alone {
+            return self.read_at::<true, _, _>(
+                |glance, checked| {
+                    counted_base(glance)?;
+                    let count = SystemMachine::count_early();
+                    Some((count, self.count_watch.is_recent(count, checked), ()))
+                },
+                of,
+            );
+        }
+        self.read_at::<false, _, _>(
+            |glance, checked| {
                 counted_base(glance)?;
                 let count = self.machine.count_early();
                 Some((count, self.count_watch.is_recent(count, checked), ()))
-            })?
-        };
-        Some(Glimpse {
-            generation: glance.generation(),
-            middle: glance.line().at(elapsed)?.midpoint(),
-        })
+            },
+            of,
+        )
     }
 
     /// Reads a line through counts, which stripe it was counted on, and another count, which may be an early one.
     #[inline(always)]
-    pub(super) fn glance_striped(&self) -> Option<(Glance<'_, SLOT_WORDS>, i64, u32, i64)> {
-        let (glance, elapsed, (stripe, later)) =
-            if self.by_counter_alone && SystemMachine::TELLS_PROCESSOR {
-                self.glance_at::<true, _>(|glance, checked| {
+    pub(super) fn read_striped<R>(
+        &self,
+        answer: impl Fn(&Glance<'_, SLOT_WORDS>, i64, u32, i64) -> R,
+    ) -> Option<R> {
+        let of = |glance: &Glance<'_, SLOT_WORDS>, elapsed, (stripe, later): (Option<u32>, i64)| {
+            Some(answer(glance, elapsed, stripe?, later))
+        };
+        if self.by_counter_alone && SystemMachine::TELLS_PROCESSOR {
+            return self.read_at::<true, _, _>(
+                |glance, checked| {
                     counted_base(glance)?;
                     let (count, processor) = SystemMachine::count_on_processor();
                     // Already here, for what follows then runs beside what the first count is needed for.
                     let later = SystemMachine::count_early();
                     let recent = self.count_watch.is_recent(count, checked);
                     Some((count, recent, (Some(processor), later)))
-                })?
-            } else {
-                self.glance_at::<false, _>(|glance, checked| {
-                    let base = counted_base(glance)?;
-                    let with_coarse = self.count_watch.with_coarse();
-                    let Striped { sample, stripe } = self.machine.striped_sample(with_coarse, base);
-                    let later = self.machine.count_early();
-                    let calm = self.count_watch.is_calm(&sample, checked);
-                    Some((sample.raw, calm, (stripe, later)))
-                })?
-            };
-        Some((glance, elapsed, stripe?, later))
+                },
+                of,
+            );
+        }
+        self.read_at::<false, _, _>(
+            |glance, checked| {
+                let base = counted_base(glance)?;
+                let with_coarse = self.count_watch.with_coarse();
+                let Striped { sample, stripe } = self.machine.striped_sample(with_coarse, base);
+                let later = self.machine.count_early();
+                let calm = self.count_watch.is_calm(&sample, checked);
+                Some((sample.raw, calm, (stripe, later)))
+            },
+            of,
+        )
     }
 
-    /// Copies the line in force, has `read` find out where it is and whether the clocks are calm, and returns how long
-    /// after the line's base that is, if nothing is out of the ordinary.
+    /// Copies the line in force, has `read` find out where it is and whether the clocks are calm, and has `answer` tell
+    /// what it comes to so long after the line's base, if nothing is out of the ordinary.
     ///
     /// `read` is given the count of the last check. `ALONE` is for what reads the counter of a machine that is read
-    /// by it alone.
+    /// by it alone. What the glance holds is handed to `answer` in place: moved, it would go through memory.
     #[inline(always)]
-    fn glance_at<const ALONE: bool, T>(
+    fn read_at<const ALONE: bool, T, R>(
         &self,
         read: impl FnOnce(&Glance<'_, SLOT_WORDS>, i64) -> Option<(i64, bool, T)>,
-    ) -> Option<(Glance<'_, SLOT_WORDS>, i64, T)> {
+        answer: impl FnOnce(&Glance<'_, SLOT_WORDS>, i64, T) -> Option<R>,
+    ) -> Option<R> {
         // Both are loaded before the claim, and compared after the clock was read: see
         // `Watch::disruption`.
         let disruption = (!ALONE).then(|| self.watch.disruption());
@@ -226,25 +284,56 @@ impl Shared {
         let undisturbed =
             calm && disruption.is_none_or(|known| self.machine.is_undisrupted(known, position));
         if undisturbed && glance.holds_at(position) {
-            let elapsed = glance.line().elapsed(position)?;
-            Some((glance, elapsed, beside))
+            answer(&glance, glance.line().elapsed(position)?, beside)
         } else {
             None
         }
     }
 
-    /// Reads the clock that the line goes through, and tells whether that and those beside it are calm.
+    /// Reads the counter of a machine that is read by it alone, in order, with what was loaded before.
     #[inline(always)]
-    fn position(&self, line: &Line, checked: i64) -> (i64, bool) {
-        if line.counts() {
+    fn count_in_order<T>(
+        &self,
+        glance: &Glance<'_, SLOT_WORDS>,
+        checked: i64,
+        before: T,
+    ) -> Option<(i64, bool, T)> {
+        let count = SystemMachine::count_in_order(counted_base(glance)?);
+        Some((count, self.count_watch.is_recent(count, checked), before))
+    }
+
+    /// Reads the clock that the line goes through, and tells whether that and those beside it are calm; with what was
+    /// loaded before.
+    #[inline(always)]
+    fn position<T>(&self, line: &Line, checked: i64, before: T) -> (i64, bool, T) {
+        let (position, calm) = if line.counts() {
             let with_coarse = self.count_watch.with_coarse();
             let sample = self.machine.count_sample(with_coarse, line.base());
             (sample.raw, self.count_watch.is_calm(&sample, checked))
         } else {
             let sample = self.machine.sample();
             (sample.raw, self.watch.is_calm(&sample))
-        }
+        };
+        (position, calm, before)
     }
+}
+
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    clippy::unnecessary_wraps,
+    reason = "as the hot path is and has it"
+)]
+const fn hot_reading(
+    glance: &Glance<'_, SLOT_WORDS>,
+    elapsed: i64,
+    drawn: Drawn,
+) -> Option<HotReading> {
+    Some(HotReading {
+        drawn,
+        elapsed,
+        generation: glance.generation(),
+    })
 }
 
 /// Returns the count that a line begins at, if it goes through counts.
