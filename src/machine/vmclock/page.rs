@@ -134,6 +134,8 @@ fn sequence(page: &Page) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use core::sync::atomic::AtomicBool;
 
     use super::*;
@@ -231,7 +233,12 @@ mod tests {
                 }
             });
             let mut settled = 0;
-            for _ in 0..200_000 {
+            // The writer may be long in coming to run.
+            let patience = Instant::now() + Duration::from_secs(30);
+            for read in 0.. {
+                if read > 200_000 && (settled > 1_000 || Instant::now() > patience) {
+                    break;
+                }
                 if let Some(seen) = layout.read(&page).filter(|seen| seen.marker > 0) {
                     assert_eq!(seen.generation, !seen.marker);
                     settled += 1;
