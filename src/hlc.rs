@@ -48,7 +48,7 @@ use timestamp::{Middle, ceiling_bits, floor_bits};
 /// node stamps its events, sends its stamp along with each message, and [`observe`](Self::observe)s
 /// the stamps it receives. Cheap to clone; clones share their state, one atomic word, and any number
 /// of threads may use it at once: no lock is taken, except to store a reserve. Where threads compete for the word
-/// they can draw stamps [without it](Striping).
+/// they can draw stamps [without it](crate::clock::Striping).
 ///
 /// ```
 /// use epsilon_clock::{Clock, HybridClock, RemoteTimestamp};
@@ -75,7 +75,7 @@ use timestamp::{Middle, ceiling_bits, floor_bits};
 ///
 /// - **H1** Happened-before implies strictly less: a tick is above every stamp that this clock issued
 ///   or observed before, and `observe` returns a stamp above the remote one as well.
-///   Drawn [without the word](Striping), this rests on the counter (A6).
+///   Drawn [without the word](crate::clock::Striping), this rests on the counter (A6).
 /// - **H2** `l >= pt`, at every stamp.
 /// - **H3** `l` is the largest `pt` known here or from messages, up to counter carries, commit stamps
 ///   and a restored floor; and, where stamps are drawn without the word, to the end of a unit, 125 ns at most.
@@ -177,7 +177,7 @@ impl HybridClock {
 
     /// Returns the latest stamp issued or observed, or a bound above it.
     ///
-    /// At first the floor, or [`HlcTimestamp::MIN`]. Once stamps are drawn [without the word](Striping) none
+    /// At first the floor, or [`HlcTimestamp::MIN`]. Once stamps are drawn [without the word](crate::clock::Striping) none
     /// knows which was the latest: then it is a bound that no stamp issued so far is above, and which goes on with
     /// time whether or not stamps are issued.
     ///

@@ -793,7 +793,7 @@ const fn whole(low: u64, high: u64) -> i64 {
     (high << 32 | low) as i64
 }
 
-/// Reads the processor's counter as [`count`] does, and in one instruction the number of the processor.
+/// Reads the processor's counter as [`CountRead::count`] does, and in one instruction the number of the processor.
 ///
 /// # References
 ///
@@ -899,7 +899,7 @@ const fn fenced(_value: i64) -> i64 {
 /// Reads the counter, perhaps before what precedes it has been done, but not after what follows it is seen.
 ///
 /// What it reads had come by then, so it can tell that a time is over, and what is stored afterwards can be
-/// seen by no other processor before. That takes half of the time that [`count`] does.
+/// seen by no other processor before. That takes half of the time that [`CountRead::count`] does.
 ///
 /// # References
 ///
