@@ -525,7 +525,28 @@ impl HybridClock {
     // A call of its own, so that the usual tick is not merged with this path.
     #[cold]
     fn tick_attentively(&self) -> Result<HlcTimestamp, HlcError> {
-        let (best, _) = self.read()?;
+        let best = self.best()?;
+        self.tick_from(best)
+    }
+
+    // Calls of their own: what one keeps on the stack is not there under another one, which may look.
+
+    #[inline(never)]
+    fn best(&self) -> Result<Timestamp, HlcError> {
+        match self.best_plainly() {
+            Some(best) => Ok(best),
+            None => Ok(self.read_carefully()?.best),
+        }
+    }
+
+    #[inline(never)]
+    fn best_plainly(&self) -> Option<Timestamp> {
+        let (best, _) = self.read_plainly()?;
+        Some(best)
+    }
+
+    #[inline(never)]
+    fn tick_from(&self, best: Timestamp) -> Result<HlcTimestamp, HlcError> {
         self.issue(0, best, |next| self.shared.admit(next))
     }
 
