@@ -95,8 +95,8 @@ use timestamp::{Middle, ceiling_bits, floor_bits};
 ///
 /// # What it does not do
 ///
-/// Two nodes may issue the same number: a stamp names no node, which a [`NodeStamp`] does. That one stamp is less than another
-/// does not mean that its event happened before: only the reverse holds. And a message without a
+/// Two nodes may issue the same number: a stamp names no node, which a [`NodeStamp`] does. That one stamp is less
+/// than another does not mean that its event happened before: only the reverse holds. And a message without a
 /// stamp carries no causality.
 ///
 /// # No bound, stopped clocks, jumps
@@ -177,9 +177,9 @@ impl HybridClock {
 
     /// Returns the latest stamp issued or observed, or a bound above it.
     ///
-    /// At first the floor, or [`HlcTimestamp::MIN`]. Once stamps are drawn [without the word](crate::clock::Striping) none
-    /// knows which was the latest: then it is a bound that no stamp issued so far is above, and which goes on with
-    /// time whether or not stamps are issued.
+    /// At first the floor, or [`HlcTimestamp::MIN`]. Once stamps are drawn [without the word](crate::clock::Striping)
+    /// no thread knows which was the latest: then it is a bound that no stamp issued so far is above, and which goes
+    /// on with time whether or not stamps are issued.
     ///
     /// ```
     /// # use epsilon_clock::{Clock, HybridClock};

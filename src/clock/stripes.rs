@@ -71,8 +71,8 @@
 //! is 0, then 1, then 2. From 1 on, the word takes only numbers of its own; the first exchange that does so
 //! makes it 2, and only then stripes are drawn. A thread that still takes any number loaded the word, and
 //! then found 0. Had its load met that first exchange, or one after it, it would have found 1 (the exchange
-//! releases what its thread found before, and all changes of the word are exchanges). So its own exchange comes before, and
-//! its number is below every stripe; or it fails.
+//! releases what its thread found before, and all changes of the word are exchanges). So its own exchange comes
+//! before, and its number is below every stripe; or it fails.
 
 use core::marker::PhantomData;
 
@@ -86,8 +86,7 @@ mod loom_model;
 mod numbers;
 mod word;
 
-pub(crate) use axis::Axis;
-pub(crate) use axis::{StripeLine, StripeReading};
+pub(crate) use axis::{Axis, StripeLine, StripeReading};
 use kept::{Judged, Kept};
 use numbers::Numbers;
 pub(crate) use numbers::Scale;
@@ -103,8 +102,8 @@ pub(crate) use word::{Exhausted, Word};
 /// number of threads. They have the layout of all stamps, and the two kinds mix at any time.
 ///
 /// What it takes: the machine's time is counted by a counter that programs may read
-/// ([`ReadPath`](crate::clock::ReadPath)), a source vouches for the clock, and there are up to 448 processors, or 56 for commit timestamps.
-/// Elsewhere, and for the time that this does not hold, the word serves.
+/// ([`ReadPath`](crate::clock::ReadPath)), a source vouches for the clock, and there are up to 448 processors, or
+/// 56 for commit timestamps. Elsewhere, and for the time that this does not hold, the word serves.
 ///
 /// # What is assumed
 ///
@@ -154,18 +153,6 @@ pub(crate) struct Stripes<S> {
     /// In which raw time is what the lines were drawn by.
     time_namespace: u64,
     scale: PhantomData<S>,
-}
-
-/// Returns true if the unit of an instant was over when the reading's second count was read.
-///
-/// Told by the time between the two, as it can be in nearly every call: the position there would take a division.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "as `draw` is")]
-fn is_over<S: Scale>(numbers: &Numbers, reading: &StripeReading, here: Timestamp) -> bool {
-    reading.interval_at(reading.later()).is_some_and(|later| {
-        let passed = S::instant(&later).saturating_since(here);
-        passed.nanos() >= numbers.lasts()
-    })
 }
 
 /// The right to judge, given back when dropped.
@@ -479,6 +466,18 @@ impl<S: Scale> Stripes<S> {
         });
         word.last().max(drawn.unwrap_or(0))
     }
+}
+
+/// Returns true if the unit of an instant was over when the reading's second count was read.
+///
+/// Told by the time between the two, as it can be in nearly every call: the position there would take a division.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "as `draw` is")]
+fn is_over<S: Scale>(numbers: &Numbers, reading: &StripeReading, here: Timestamp) -> bool {
+    reading.interval_at(reading.later()).is_some_and(|later| {
+        let passed = S::instant(&later).saturating_since(here);
+        passed.nanos() >= numbers.lasts()
+    })
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,10 +1,11 @@
 //! What `ec_now` costs beside the `Clock::now` that it calls: interleaved rounds.
+//!
+//! It tells, and does not judge: a nanosecond is four instructions or two, by how fast the processor runs today.
 
 #![allow(unsafe_code, reason = "calls the C interface as C does")]
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::hint::black_box;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use epsilon_clock::Clock;
@@ -47,14 +48,10 @@ extern "C" fn called(clock: &Clock, ends: &mut [i64; 2]) -> i32 {
     }
 }
 
-/// What `ec_now` may cost beside `Clock::now`.
-const LIMIT_NS: f64 = 2.0;
-/// How many clocks, those opened first, keep to it.
+/// How many clocks, those opened first, are found without a table.
 const QUICK: usize = 4;
-/// Runs until one stays within the limit: other programs' noise goes by, a slower boundary does not.
-const RUNS: usize = 5;
 
-fn main() -> ExitCode {
+fn main() {
     let built = Clock::builder()
         .source(KernelSource::new())
         .assume_error(Duration::from_millis(50))
@@ -67,19 +64,13 @@ fn main() -> ExitCode {
     });
     let Some((clock, handles)) = opened else {
         println!("no clock can be opened here");
-        return ExitCode::FAILURE;
+        return;
     };
-    for _ in 0..RUNS {
-        if run(&clock, &handles) <= LIMIT_NS {
-            return ExitCode::SUCCESS;
-        }
-    }
-    println!("ec_now costs more than {LIMIT_NS} ns beside Clock::now");
-    ExitCode::FAILURE
+    compare(&clock, &handles);
 }
 
-/// Compares once, and returns what `ec_now` takes longer at most with one of the clocks that were opened first.
-fn run(clock: &Clock, handles: &[*mut ec_clock]) -> f64 {
+/// Tells how much longer `ec_now` takes with each of the clocks.
+fn compare(clock: &Clock, handles: &[*mut ec_clock]) {
     let mut now = std::mem::MaybeUninit::<ec_interval>::uninit();
     // Through pointers that the compiler cannot see through, as from C.
     let ec_now: unsafe extern "C" fn(*const ec_clock, *mut ec_interval) -> ec_error =
@@ -116,5 +107,4 @@ fn run(clock: &Clock, handles: &[*mut ec_clock]) -> f64 {
         median(&mut rust),
         shown.join(", ")
     );
-    more.into_iter().take(QUICK).fold(f64::MIN, f64::max)
 }

@@ -247,7 +247,7 @@ unsafe fn read_into(clock: &Clock, now: *mut ec_interval) -> Result<(), ec_error
 }
 
 // Apart for each place, so that no clock's code waits for what finds a clock by its handle: each of the
-// four that are opened first costs less than 2 ns beside `Clock::now`, any other 3.5.
+// four that are opened first costs up to 2 ns beside `Clock::now`, any other 4.
 macro_rules! read_one_of {
     ($name:ident, $index:literal, else $next:ident) => {
         /// # Safety

@@ -3,8 +3,8 @@
 use crate::machine::Counted;
 use crate::words::words_struct;
 
-/// Fractional bits of the rates that ends, and raw time, move at. Seven more bits of the elapsed time make 64, so that the upper half
-/// of a product is in whole nanoseconds; and a rate of less than 2⁷ ns a unit fits a word.
+/// Fractional bits of the rates that ends, and raw time, move at. Seven more bits of the elapsed time make 64, so
+/// that the upper half of a product is in whole nanoseconds; and a rate of less than 2⁷ ns a unit fits a word.
 pub(super) const FRACTION: u32 = 57;
 
 /// The least raw time between two pairs, in ns, that a ratio is drawn from: over a second, readings 60 ns

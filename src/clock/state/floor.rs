@@ -4,7 +4,7 @@
 //! is reported and within vouched or within assumed claims. A claim that is replaced has promised
 //! its earliest end as of the instant at which the latch *closed* it, and not one nanosecond more: no
 //! reader was answered from it later. That end is the floor under the next claim, however much
-//! earlier that one begins; [`State::answer`] and the line for the hot path hold the earliest end up
+//! earlier that one begins; [`Basis::answer`](super::Basis::answer) and the line for the hot path hold the earliest end up
 //! to it. A floor that lies *beyond* the next claim's latest end is a contradiction like any other.
 
 use core::time::Duration;
