@@ -33,6 +33,8 @@ use host::{
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/seccomp.rs"]
+mod seccomp;
 
 /// What a child exits with when all was well, so that no other end is taken for it.
 const WELL: i32 = 42;
@@ -938,46 +940,8 @@ fn a_real_time_reader_never_waits_for_a_looker_that_it_preempted() {
 
 /// Forbids this thread the given syscalls: they fail with `errno`. Whether filters are to be had.
 fn forbid(syscalls: &[libc::c_long], errno: i32) -> bool {
-    let statement = |code: u32, k: u32, jt: u8| libc::sock_filter {
-        code: u16::try_from(code).unwrap(),
-        jt,
-        jf: 0,
-        k,
-    };
-    let length = u8::try_from(syscalls.len()).unwrap();
-    // The number of the syscall is the first word of what a filter sees.
-    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
-    for (number, left) in syscalls.iter().zip((0..length).rev()) {
-        let number = u32::try_from(*number).unwrap();
-        // Over the comparisons that are left and the permission.
-        let jump = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        program.push(statement(jump, number, left + 1));
-    }
     let errno = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
-    program.push(statement(
-        libc::BPF_RET | libc::BPF_K,
-        libc::SECCOMP_RET_ALLOW,
-        0,
-    ));
-    program.push(statement(libc::BPF_RET | libc::BPF_K, errno, 0));
-    let filter = libc::sock_fprog {
-        len: u16::try_from(program.len()).unwrap(),
-        filter: program.as_mut_ptr(),
-    };
-    let (yes, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
-    // SAFETY: a thread may always give up gaining privileges.
-    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, unused, unused, unused) } != 0 {
-        return false;
-    }
-    // SAFETY: the kernel copies the program, which lives until the call returns; it binds this
-    // thread only.
-    (unsafe {
-        libc::prctl(
-            libc::PR_SET_SECCOMP,
-            libc::SECCOMP_MODE_FILTER,
-            &raw const filter,
-        )
-    }) == 0
+    seccomp::filter(syscalls, errno)
 }
 
 /// Runs `work` in a thread of its own under such a filter; `None` if there are no filters here.

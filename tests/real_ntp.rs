@@ -32,6 +32,8 @@ use host::HostMachine;
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/seccomp.rs"]
+mod seccomp;
 
 /// A chronyd that serves what the machine's real time is, as `local`; ends with this value.
 struct Server {
@@ -518,39 +520,8 @@ fn own_server() -> SocketAddr {
 
 /// Has this thread, and those that it starts, killed with their process for any of those calls.
 fn kill_for_clock_calls() -> bool {
-    let statement = |code: u32, k: u32, jt: u8| libc::sock_filter {
-        code: u16::try_from(code).unwrap(),
-        jt,
-        jf: 0,
-        k,
-    };
-    // The number of the system call is the first word of what a filter sees.
-    let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
-    for ((_, number), left) in CLOCK_CALLS.iter().zip([3, 2, 1, 0]) {
-        let jump = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        program.push(statement(jump, u32::try_from(*number).unwrap(), left + 1));
-    }
-    for verdict in [libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS] {
-        program.push(statement(libc::BPF_RET | libc::BPF_K, verdict, 0));
-    }
-    let filter = libc::sock_fprog {
-        len: u16::try_from(program.len()).unwrap(),
-        filter: program.as_mut_ptr(),
-    };
-    let (yes, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
-    // SAFETY: a thread may always give up gaining privileges.
-    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, unused, unused, unused) } != 0 {
-        return false;
-    }
-    // SAFETY: the kernel copies the program, which lives until the call returns; it binds this thread
-    // and those that it starts.
-    (unsafe {
-        libc::prctl(
-            libc::PR_SET_SECCOMP,
-            libc::SECCOMP_MODE_FILTER,
-            &raw const filter,
-        )
-    }) == 0
+    let calls = CLOCK_CALLS.map(|(_, number)| number);
+    seccomp::filter(&calls, libc::SECCOMP_RET_KILL_PROCESS)
 }
 
 /// A directory that any user may use, with this program in it; gone when dropped.

@@ -11,19 +11,12 @@ use epsilon_clock::{
     Clock, ClockError, Disturbance, Fleet, HlcTimestamp, HybridClock, Lease, Timestamp,
 };
 
+use crate::clocks::synchronized_at_no_cost;
+
 const MICRO: i64 = 1_000;
 
 /// How short a sleep is told from clocks that were read at slightly different instants, in ns.
 const SHORTEST_SLEEP: u64 = 1_000;
-
-fn synchronised() -> (ScriptedMachine, Clock) {
-    let machine = ScriptedMachine::default();
-    machine.set_read_cost(Duration::ZERO);
-    machine.write_maxerror(1_003);
-    let clock = machine.clock().unwrap();
-    clock.now().unwrap();
-    (machine, clock)
-}
 
 fn best(clock: &Clock) -> i64 {
     clock.now().unwrap().midpoint().unix_nanos()
@@ -42,7 +35,7 @@ fn align(machine: &ScriptedMachine, clock: &Clock) {
 
 #[test]
 fn a_stamp_never_lags_a_microsecond_behind_the_best_estimate() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized_at_no_cost();
     let hlc = HybridClock::new(clock.clone());
     for _ in 0..4 * MICRO {
         machine.advance(Duration::from_nanos(1));
@@ -63,7 +56,7 @@ fn a_stamp_never_lags_a_microsecond_behind_the_best_estimate() {
 
 #[test]
 fn a_remote_stamp_at_the_limit_counts_and_the_next_one_does_not() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized_at_no_cost();
     let offset = Duration::from_millis(5);
     let hlc = HybridClock::builder(clock.clone())
         .remote_limit(RemoteLimit::Fixed(offset))
@@ -79,7 +72,7 @@ fn a_remote_stamp_at_the_limit_counts_and_the_next_one_does_not() {
 #[test]
 fn a_sleep_is_one_from_its_shortest_on() {
     for (nanos, slept) in [(SHORTEST_SLEEP, false), (SHORTEST_SLEEP + 1, true)] {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized_at_no_cost();
         let request = clock.request_lease().unwrap();
         let lease = request
             .granted(Duration::from_secs(10), GrantorClock::RawTime)
@@ -139,7 +132,7 @@ fn tokens_fences_and_terms_are_written_out_with_their_numbers() {
     ] {
         assert!(text.contains("77"), "{text}");
     }
-    let (_machine, clock) = synchronised();
+    let (_machine, clock) = synchronized_at_no_cost();
     let request = clock.request_lease().unwrap();
     let term = request
         .granted(Duration::from_secs(10), GrantorClock::RawTime)
@@ -158,7 +151,7 @@ fn the_first_expiry_there_can_be_is_one_and_the_one_before_it_is_not() {
 
 #[test]
 fn elapsed_time_is_bounded_to_the_nanosecond() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized_at_no_cost();
     let began = ElapsedInstant::now(&clock);
     assert_eq!(began.at_most_since(began), Ok(Duration::ZERO));
     assert_eq!(began.at_least_since(began), Duration::ZERO);
@@ -184,7 +177,7 @@ fn elapsed_time_is_bounded_to_the_nanosecond() {
 #[test]
 fn half_of_the_clocks_are_no_majority() {
     for (nodes, majority) in [(1, true), (2, false), (3, false)] {
-        let (_machine, clock) = synchronised();
+        let (_machine, clock) = synchronized_at_no_cost();
         let fleet: Fleet<&str> = Fleet::new(clock, nodes).unwrap();
         assert_eq!(
             fleet.verdict().unwrap().is_by_majority(),

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use epsilon_clock::testing::ScriptedMachine;
-use epsilon_clock::{Clock, Interval, Timestamp};
+use epsilon_clock::{Interval, Timestamp};
 
 mod elapsed;
 mod log_lease;
@@ -12,15 +11,6 @@ mod safe_time;
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
-}
-
-/// A machine whose daemon vouches for 1 ms, and a clock on it that has seen that.
-fn synchronised() -> (ScriptedMachine, Clock) {
-    let machine = ScriptedMachine::default();
-    machine.write_maxerror(1_003);
-    let clock = machine.clock().unwrap();
-    clock.now().unwrap();
-    (machine, clock)
 }
 
 /// Milliseconds after some morning.

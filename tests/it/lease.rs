@@ -9,6 +9,8 @@ use epsilon_clock::time::{DecodeError, LeapKind};
 use epsilon_clock::{Clock, ClockError, Interval, Lease, TimeDelta, Timestamp};
 use proptest::prelude::*;
 
+use crate::clocks::synchronized;
+
 const TEN: Duration = Duration::from_secs(10);
 
 fn secs(secs: u64) -> Duration {
@@ -17,15 +19,6 @@ fn secs(secs: u64) -> Duration {
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
-}
-
-/// A machine whose daemon vouches for 1 ms, and a clock on it that has seen that.
-fn synchronised() -> (ScriptedMachine, Clock) {
-    let machine = ScriptedMachine::default();
-    machine.write_maxerror(1_003);
-    let clock = machine.clock().unwrap();
-    clock.now().unwrap();
-    (machine, clock)
 }
 
 fn term_lease(clock: &Clock, term: Duration) -> TermLease {
@@ -72,7 +65,7 @@ fn t10_a_term_past_the_end_of_time_is_an_error() {
     let error = Lease::grant(&now, Duration::from_nanos(1)).unwrap_err();
     assert!(matches!(error, LeaseError::OutOfRange { .. }));
     assert!(Lease::grant(&now, Duration::MAX).is_err());
-    let (_machine, clock) = synchronised();
+    let (_machine, clock) = synchronized();
     let request = clock.request_lease().unwrap();
     assert!(
         request
@@ -89,7 +82,7 @@ fn t10_a_term_past_the_end_of_time_is_an_error() {
 
 #[test]
 fn a_clock_without_an_interval_neither_holds_nor_takes_over() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = Lease::grant(&clock.now().unwrap(), TEN).unwrap();
     let over = Lease::until(machine.true_time().saturating_sub(secs(5)));
     let term = term_lease(&clock, TEN);
@@ -129,7 +122,7 @@ fn a_loss_of_sync_makes_nothing_held_and_nothing_over() {
 #[test]
 fn steps_move_no_lease() {
     for by in [-300_000, 300_000_i64] {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         let lease = Lease::grant(&clock.now().unwrap(), TEN).unwrap();
         let term = term_lease(&clock, TEN);
         machine.step(TimeDelta::from_nanos(by));
@@ -147,7 +140,7 @@ fn steps_move_no_lease() {
 #[test]
 fn a_step_out_of_the_interval_leaves_nothing_held_and_nothing_expired() {
     for by in [-3_600_000_000_000, 3_600_000_000_000_i64] {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         let lease = Lease::grant(&clock.now().unwrap(), TEN).unwrap();
         let term = term_lease(&clock, TEN);
         machine.step(TimeDelta::from_nanos(by));
@@ -159,7 +152,7 @@ fn a_step_out_of_the_interval_leaves_nothing_held_and_nothing_expired() {
 
 #[test]
 fn a_renewal_never_names_an_earlier_expiry() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let wide = Interval::around(machine.true_time(), secs(1)).unwrap();
     let lease = Lease::grant(&wide, TEN).unwrap().with_margin(millis(7));
     // The clock has become sharper since: latest fell back by a second.
@@ -177,7 +170,7 @@ fn a_renewal_never_names_an_earlier_expiry() {
 
 #[test]
 fn a_term_is_counted_from_before_the_request() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let request = clock.request_lease().unwrap();
     machine.advance(secs(7)); // the answer takes its time
     let lease = request.granted(TEN, GrantorClock::RawTime).unwrap();
@@ -192,7 +185,7 @@ fn a_term_is_counted_from_before_the_request() {
 #[test]
 fn any_suspend_ends_a_term_for_good() {
     for span in [millis(50), secs(20)] {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         let lease = term_lease(&clock, secs(10));
         machine.advance(secs(1));
         assert_eq!(lease.held(), Ok(true));
@@ -210,7 +203,7 @@ fn any_suspend_ends_a_term_for_good() {
 
 #[test]
 fn a_suspend_that_nobody_asked_about_in_between_ends_a_term_too() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = term_lease(&clock, secs(1_000));
     machine.suspend(secs(1));
     assert!(clock.now().is_err());
@@ -222,7 +215,7 @@ fn a_suspend_that_nobody_asked_about_in_between_ends_a_term_too() {
 #[test]
 fn a_suspend_between_any_two_readings_is_noticed() {
     for read in 1..40 {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         let lease = term_lease(&clock, secs(3));
         // So that there is a comparison to be made.
         write_again(&machine, &clock);
@@ -244,7 +237,7 @@ fn a_suspend_between_any_two_readings_is_noticed() {
 
 #[test]
 fn raw_time_that_runs_backwards_ends_a_term() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     machine.advance(secs(100));
     clock.now().unwrap();
     let lease = term_lease(&clock, secs(10));
@@ -292,7 +285,7 @@ fn whichever_is_over_first_ends_a_term() {
     assert!(matches!(lease.check(), Err(NotHeld::TooLate { .. })));
 
     // UTC that runs slow against raw time, as far as A1 lets it, and as a smeared leap second makes it.
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     machine.set_drift_ppb(-200_000);
     machine.set_slew_ppb(-200_000); // by which the daemon keeps real time right
     let lease = term_lease(&clock, secs(1_000));
@@ -308,7 +301,7 @@ fn whichever_is_over_first_ends_a_term() {
 
 #[test]
 fn what_the_grantor_counts_by_is_not_used() {
-    let (_machine, clock) = synchronised();
+    let (_machine, clock) = synchronized();
     let used = |counted| {
         let request = clock.request_lease().unwrap();
         request.granted(TEN, counted).unwrap().remaining().unwrap()
@@ -330,7 +323,7 @@ fn what_the_grantor_counts_by_is_not_used() {
 
 #[test]
 fn a_check_reads_the_clock_once() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = Lease::grant(&clock.now().unwrap(), TEN).unwrap();
     let term = term_lease(&clock, TEN);
     assert!(term.held().unwrap());
@@ -348,7 +341,7 @@ fn a_check_reads_the_clock_once() {
 #[test]
 fn a_guard_tells_whether_the_lease_lasted() {
     let begin = || {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         let now = clock.now().unwrap();
         let lease = Lease::grant(&now, TEN).unwrap().with_margin(secs(1));
         (machine, clock, lease)
@@ -389,7 +382,7 @@ fn a_guard_tells_whether_the_lease_lasted() {
 #[test]
 fn a_guard_of_a_term_tells_whether_it_lasted() {
     let begin = || {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         let lease = term_lease(&clock, TEN).with_margin(secs(1));
         (machine, clock, lease)
     };
@@ -429,7 +422,7 @@ fn a_guard_of_a_term_tells_whether_it_lasted() {
 
 #[test]
 fn a_process_that_was_stopped_learns_for_how_long_and_whether_the_machine_slept() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let mut detector = PauseDetector::new(&clock, millis(100));
     machine.advance(millis(99));
     assert_eq!(detector.beat(), None);
@@ -464,7 +457,7 @@ fn a_process_that_was_stopped_learns_for_how_long_and_whether_the_machine_slept(
 #[test]
 fn a_pause_is_never_said_to_be_longer_than_it_was() {
     for drift in [-200_000, 200_000] {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         machine.set_drift_ppb(drift);
         let mut detector = PauseDetector::new(&clock, millis(1));
         let before = machine.true_time();
@@ -598,7 +591,7 @@ fn expiries_that_nobody_can_have_meant_are_refused() {
     }
     // Without the 2^63, it lies before 1970.
     assert!(Lease::from_be_bytes((now * 1_000_000_000).to_be_bytes()).is_err());
-    let (_machine, clock) = synchronised();
+    let (_machine, clock) = synchronized();
     let now = clock.now().unwrap();
     let lease = Lease::grant(&now, TEN).unwrap();
     assert_eq!(lease.plausible_at(&now, TEN), Ok(lease));
@@ -669,7 +662,7 @@ fn t7_a_term_lease_does_not_survive_a_disruption() {
 
 #[test]
 fn a_renewing_task_and_readers_share_a_term_lease() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = term_lease(&clock, TEN).with_margin(secs(1));
     let reader = lease.clone();
     for _ in 0..20 {
@@ -692,7 +685,7 @@ fn a_renewing_task_and_readers_share_a_term_lease() {
 
 #[test]
 fn t7_work_goes_on_across_a_renewal_and_not_across_a_gap() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = term_lease(&clock, TEN);
     let renewer = lease.clone();
     // Renewed in time: held throughout, longer than either term.
@@ -724,7 +717,7 @@ fn t7_work_goes_on_across_a_renewal_and_not_across_a_gap() {
 /// A suspend ends the grant that it fell into, and no later one.
 #[test]
 fn t7_a_renewal_after_a_suspend_is_held() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = term_lease(&clock, TEN);
     machine.suspend(millis(500));
     write_again(&machine, &clock);
@@ -775,7 +768,7 @@ fn answers_read_as_words() {
 /// Work that began under a grant which a suspend ended finds that out, late as it may be.
 #[test]
 fn t7_what_ended_a_grant_does_not_end_the_one_that_took_its_place() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = term_lease(&clock, TEN);
     let guard = lease.guard().unwrap();
     machine.suspend(millis(500));

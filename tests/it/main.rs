@@ -25,6 +25,7 @@ mod architecture;
 mod bank;
 mod chrony;
 mod claims;
+mod clocks;
 mod commit_group;
 mod commit_wait;
 mod commit_wait_example;

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::config::NodeConfig;
 use crate::daemon::Daemon;
-use crate::fault::Fault;
+use crate::fault::{Fault, Notice, Wake};
 use crate::hub::Preemption;
 use crate::kernel::{DAY_SECS, SECOND};
 use crate::network::Server;
@@ -270,6 +270,42 @@ impl Stage {
 
     fn span_ns(&mut self, least: i64, most: i64) -> Duration {
         Duration::from_nanos(self.random.scattered(least, most).unsigned_abs())
+    }
+
+    /// 1 or -1.
+    fn sign(&mut self) -> i64 {
+        if self.random.chance(500_000) { 1 } else { -1 }
+    }
+
+    /// Lets all happen to a node that a source which is not the kernel must see, or need not.
+    fn trouble(&mut self, node: &Node) {
+        for _ in 0..6 {
+            let sign = self.sign();
+            // Shorter sleeps are below what A3 lets a reading notice.
+            let span = self.span_ns(25_000_000, 30 * SECOND);
+            let fault = match self.random.between(0, 6) {
+                0 => Fault::Step {
+                    by_ns: sign * self.random.scattered(1_000, 20 * SECOND),
+                },
+                1 => Fault::Slew {
+                    rate_ppb: sign * self.random.scattered(10_000, 83_333_000),
+                    span,
+                },
+                2 | 3 => Fault::Suspend {
+                    span,
+                    wake: Wake::Precise,
+                },
+                4 => Fault::Pause {
+                    span,
+                    notice: Notice::Told,
+                },
+                _ => Fault::Pause {
+                    span,
+                    notice: Notice::CounterRan,
+                },
+            };
+            self.sometime(5, 900, node, fault);
+        }
     }
 }
 

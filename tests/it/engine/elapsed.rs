@@ -8,7 +8,8 @@ use epsilon_clock::machine::Machine;
 use epsilon_clock::testing::ScriptedMachine;
 use proptest::prelude::*;
 
-use super::{millis, synchronised};
+use super::millis;
+use crate::clocks::synchronized;
 
 /// A machine whose raw time is off by so many ppb, and a clock that charges 200 ppm.
 fn drifting(ppb: i32) -> (ScriptedMachine, Clock) {
@@ -72,7 +73,7 @@ proptest! {
 
 #[test]
 fn e2_sleep_ends_what_is_held_and_shortens_no_wait() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let start = ElapsedInstant::now(&clock);
     machine.suspend(Duration::from_secs(3_600));
     let now = ElapsedInstant::now(&clock);
@@ -83,7 +84,7 @@ fn e2_sleep_ends_what_is_held_and_shortens_no_wait() {
 
 #[test]
 fn e2_a_preemption_between_two_readings_is_no_sleep() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let start = ElapsedInstant::now(&clock);
     for read in 1..=12 {
         machine.before_read(read, |machine| machine.advance(millis(10)));
@@ -96,7 +97,7 @@ fn e2_a_preemption_between_two_readings_is_no_sleep() {
 
 #[test]
 fn e4_a_sum_that_does_not_fit_is_no_instant() {
-    let (_machine, clock) = synchronised();
+    let (_machine, clock) = synchronized();
     let now = ElapsedInstant::now(&clock);
     assert_eq!(now.checked_add(Duration::MAX), None);
     assert_eq!(now.checked_add(Duration::from_nanos(u64::MAX / 2)), None);
@@ -199,7 +200,7 @@ proptest! {
 
 #[test]
 fn o1_the_wait_begins_with_the_answer_and_anew_with_every_version() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let mut candidate = Candidate::new(&clock, GrantorClock::RawTime);
     let term = millis(100);
     assert!(
@@ -234,7 +235,7 @@ fn o1_the_wait_begins_with_the_answer_and_anew_with_every_version() {
 
 #[test]
 fn o4_a_holder_whose_clock_may_run_slow_is_waited_for_longer() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let mut candidate = Candidate::new(&clock, GrantorClock::MonotonicTime);
     let _ = candidate.observed(1, millis(1_000));
     machine.advance(millis(1_140));

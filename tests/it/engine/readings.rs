@@ -7,11 +7,12 @@ use epsilon_clock::engine::Guesses;
 use epsilon_clock::engine::kit::{self, MockClock};
 use epsilon_clock::{ClockError, Interval, Lease, Timestamp};
 
-use super::{at, millis, reading, synchronised};
+use super::{at, millis, reading};
+use crate::clocks::synchronized;
 
 #[test]
 fn i1_the_kit_accepts_an_honest_clock_and_finds_each_broken_promise() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let suspend = || {
         machine.suspend(Duration::from_secs(60));
         true
@@ -68,7 +69,7 @@ fn i1_leases_take_any_clock_and_waits_end_only_once_it_is_past() {
 
 #[test]
 fn i2_a_guess_is_flagged_and_spans_what_may_be() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let guesses = Guesses::new(&clock, millis(500));
     let sure = guesses.now();
     assert!(sure.vouched && sure.interval.contains(machine.true_time()));

@@ -14,7 +14,8 @@ use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease, NotWi
 use epsilon_clock::{Interval, Lease, Timestamp};
 use proptest::prelude::*;
 
-use super::{at, millis, reading, synchronised};
+use super::{at, millis, reading};
+use crate::clocks::synchronized;
 use crate::random::Random;
 
 type Draw = Result<(Timestamp, ()), NotDrawn<&'static str>>;
@@ -326,7 +327,7 @@ proptest! {
     fn c1_a_commit_lies_above_every_floor_and_not_below_latest(
         floors in proptest::collection::vec(-1_000_000..900_000_000_i64, 0..5),
     ) {
-        let (machine, clock) = synchronised();
+        let (machine, clock) = synchronized();
         let now = machine.true_time();
         let floors: Vec<Timestamp> = floors
             .iter()
@@ -341,7 +342,7 @@ proptest! {
 
 #[test]
 fn c2_a_commit_within_a_lease_is_refused_beyond_it_and_never_shortened() {
-    let (machine, clock) = synchronised();
+    let (machine, clock) = synchronized();
     let lease = Lease::grant(&clock.now().unwrap(), millis(50)).unwrap();
     let commit = clock.begin_commit_within(&lease, []).unwrap();
     assert!(commit.timestamp() < lease.expiry());

@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use super::{SETTLING, Scenario, Stage, poll_of};
 use crate::config::{NodeConfig, Sources};
-use crate::fault::{Fault, Notice, Wake};
 use crate::hardware::{Counts, HardwareClock, Shows};
 use crate::kernel::SECOND;
 use crate::node::Node;
@@ -19,7 +18,7 @@ pub(crate) static ALL: [Scenario; 4] = [
             for _ in 0..2 {
                 let hardware = troubled(stage);
                 let node = alone(stage, hardware);
-                restless(stage, &node);
+                stage.trouble(&node);
             }
         },
     ),
@@ -31,7 +30,7 @@ pub(crate) static ALL: [Scenario; 4] = [
             for _ in 0..2 {
                 let hardware = troubled(stage);
                 let node = beside(stage, hardware);
-                restless(stage, &node);
+                stage.trouble(&node);
             }
         },
     )
@@ -141,35 +140,4 @@ fn beside(stage: &mut Stage, hardware: HardwareClock) -> Node {
         ..NodeConfig::with_daemon(daemon)
     };
     stage.node(config)
-}
-
-/// Lets all happen to a node that the source must see, or need not.
-fn restless(stage: &mut Stage, node: &Node) {
-    for _ in 0..6 {
-        let sign = if stage.random.chance(500_000) { 1 } else { -1 };
-        // Shorter sleeps are below what A3 lets a reading notice.
-        let span = stage.span_ns(25_000_000, 30 * SECOND);
-        let fault = match stage.random.between(0, 6) {
-            0 => Fault::Step {
-                by_ns: sign * stage.random.scattered(1_000, 20 * SECOND),
-            },
-            1 => Fault::Slew {
-                rate_ppb: sign * stage.random.scattered(10_000, 83_333_000),
-                span,
-            },
-            2 | 3 => Fault::Suspend {
-                span,
-                wake: Wake::Precise,
-            },
-            4 => Fault::Pause {
-                span,
-                notice: Notice::Told,
-            },
-            _ => Fault::Pause {
-                span,
-                notice: Notice::CounterRan,
-            },
-        };
-        stage.sometime(5, 900, node, fault);
-    }
 }

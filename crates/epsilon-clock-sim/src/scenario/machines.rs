@@ -175,7 +175,7 @@ fn everything(stage: &mut Stage) {
         ..NodeConfig::with_daemon(daemon)
     });
     for _ in 0..10 {
-        let sign = if stage.random.chance(500_000) { 1 } else { -1 };
+        let sign = stage.sign();
         let span = stage.span_ns(25_000_000, 30 * SECOND);
         let rate_ppb = sign * stage.random.scattered(10_000, 83_333_000);
         // No foreign slews: between two looks as far apart as they are here (18 s was seen) the

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Scenario, Stage};
 use crate::config::{NodeConfig, Sources};
 use crate::daemon::Daemon;
-use crate::fault::{Fault, Notice, Wake};
+use crate::fault::Fault;
 use crate::kernel::SECOND;
 use crate::network::Server;
 use crate::oscillator::Oscillator;
@@ -50,7 +50,7 @@ pub(crate) static ALL: [Scenario; 7] = [
             stage.span = 7_200 * SECOND;
             stage.idle = 120 * SECOND;
             // From one end of the band that A1 allows to the other.
-            let (base, sign) = (stage.random.between(-100_000, 100_000), sign(stage));
+            let (base, sign) = (stage.random.between(-100_000, 100_000), stage.sign());
             let node = stage.node(NodeConfig {
                 sources: Sources::Ntp,
                 oscillator: Oscillator::steady(base),
@@ -100,10 +100,6 @@ pub(crate) static ALL: [Scenario; 7] = [
         },
     ),
 ];
-
-fn sign(stage: &mut Stage) -> i64 {
-    if stage.random.chance(500_000) { 1 } else { -1 }
-}
 
 /// Honest servers at the ends of any paths.
 fn servers(stage: &mut Stage, count: usize) {
@@ -167,7 +163,7 @@ fn liars(stage: &mut Stage) {
 }
 
 fn lie(stage: &mut Stage, together: i64) -> Serves {
-    let sign = sign(stage);
+    let sign = stage.sign();
     match stage.random.between(0, 9) {
         0..=2 => Serves::Ahead { by_ns: together },
         3 => Serves::Ahead {
@@ -211,32 +207,6 @@ fn restless(stage: &mut Stage) {
     stage.restarts = true;
     for _ in 0..2 {
         let node = asking(stage, Sources::Ntp);
-        for _ in 0..6 {
-            let sign = sign(stage);
-            // Shorter sleeps are below what A3 lets a reading notice.
-            let span = stage.span_ns(25_000_000, 30 * SECOND);
-            let fault = match stage.random.between(0, 6) {
-                0 => Fault::Step {
-                    by_ns: sign * stage.random.scattered(1_000, 20 * SECOND),
-                },
-                1 => Fault::Slew {
-                    rate_ppb: sign * stage.random.scattered(10_000, 83_333_000),
-                    span,
-                },
-                2 | 3 => Fault::Suspend {
-                    span,
-                    wake: Wake::Precise,
-                },
-                4 => Fault::Pause {
-                    span,
-                    notice: Notice::Told,
-                },
-                _ => Fault::Pause {
-                    span,
-                    notice: Notice::CounterRan,
-                },
-            };
-            stage.sometime(5, 900, &node, fault);
-        }
+        stage.trouble(&node);
     }
 }

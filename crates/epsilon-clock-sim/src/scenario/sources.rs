@@ -91,7 +91,7 @@ fn reporting(stage: &mut Stage, sources: Sources) {
     };
     let node = stage.node(config);
     for _ in 0..6 {
-        let sign = if stage.random.chance(500_000) { 1 } else { -1 };
+        let sign = stage.sign();
         let span = stage.span_ns(25_000_000, 30 * SECOND);
         let fault = match stage.random.between(0, 7) {
             0 | 1 => Fault::Step {
