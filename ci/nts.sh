@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# NTP servers that prove who they are: the library's own tests with that feature, and a real chronyd with
-# certificates made in the test; and the command with that feature. By itself, for TLS takes a while to build.
+# NTP servers that prove who they are: the documentation's tests, a real chronyd with certificates made in the
+# test, and the command with that feature. By itself, for TLS takes a while to build.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-ran cargo test --locked --package epsilon-clock --features nts --lib source::ntp
+# The library's own tests with that feature are among those of its archive (ci/package.sh).
 ran cargo test --locked --package epsilon-clock --features nts --doc source::ntp
 export EPSILON_CLOCK_UNPACKED
 EPSILON_CLOCK_UNPACKED=$(realpath -m "$target/unpacked")
