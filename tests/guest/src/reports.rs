@@ -57,13 +57,15 @@ fn bound_by_chronyc() -> Option<f64> {
     Some(bound * 1e9)
 }
 
-/// What the report alone makes of epsilon: less drift, margin and bracket, and what is charged for its
-/// being an estimate (A2's deviation and wander), of which `chronyc` knows nothing.
+/// What the report alone makes of epsilon: less drift, margin and bracket, what is charged for its being an
+/// estimate (A2's deviation and wander), and how far the clock seems to have strayed since, which readings that a
+/// busy host held up leave open. `chronyc` knows nothing of these.
 fn reported(status: &Status) -> f64 {
     let epsilon = status.interval.expect("an interval").epsilon().as_nanos() as f64;
     let bound: ErrorBound = status.bound.expect("a bound");
     let estimate = bound.deviation_ns + bound.wander_ns;
-    epsilon - (bound.drift_ns + bound.margin_ns + bound.bracket_ns + estimate) as f64
+    let ours = bound.drift_ns + bound.margin_ns + bound.bracket_ns + bound.unseen_ns;
+    epsilon - (ours + estimate) as f64
 }
 
 /// Both sources at one instant: the width of what they say, and what it is made of, in µs.
