@@ -25,14 +25,17 @@ mkdir -p "$found"
 
 # fuzz NAME: tries that target.
 fuzz() {
-    local name=$1 seeds=() corpus
+    local name=$1 seeds=() corpus until
     [[ ! -d fuzz/seeds/$name ]] || seeds=("fuzz/seeds/$name")
     corpus=$(mktemp -d)
-    "$base/$host/release/$name" -max_total_time=10 -rss_limit_mb=4096 -verbosity=0 -print_final_stats=1 \
-        -artifact_prefix="$found/" "$corpus" "${seeds[@]}" >"$found/$name.log" 2>&1 || {
-        tail -n 60 "$found/$name.log"
-        fail "the fuzz target $name found something"
-    }
+    # So many runs however busy the machine is, and then on for ten seconds.
+    for until in -runs=1000 -max_total_time=10; do
+        "$base/$host/release/$name" "$until" -rss_limit_mb=4096 -verbosity=0 -print_final_stats=1 \
+            -artifact_prefix="$found/" "$corpus" "${seeds[@]}" >"$found/$name.log" 2>&1 || {
+            tail -n 60 "$found/$name.log"
+            fail "the fuzz target $name found something"
+        }
+    done
     rm -rf "$corpus"
     echo "$name: $(sed -n 's/^stat::number_of_executed_units: //p' "$found/$name.log") runs"
 }
