@@ -9,7 +9,7 @@ use super::vmclock::VmClockState;
 use super::{Disruption, Identity, Machine, Sample, Sandwich};
 use crate::time::Timestamp;
 
-/// What an instant that does not fit is read as; see `sys.rs` for why −1 is the safe answer.
+/// What an instant that does not fit is read as; see `sys/clocks.rs` for why −1 is the safe answer.
 const UNREADABLE: i64 = -1;
 
 /// The standard library's clocks. A suspend is seen as a step of the wall clock, and where `Instant` is slewed

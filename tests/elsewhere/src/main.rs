@@ -20,12 +20,11 @@ use epsilon_clock::{
 /// The library's own room of instructions and system calls, for its tests alone: they read the counter by each
 /// way that the processor has, which a clock under an emulator does not do, as the kernel is of another one.
 #[cfg(test)]
-#[path = "."]
+#[path = "../../../src/machine"]
 mod machine {
     pub(crate) use epsilon_clock::machine::{NoCounter, NtpStatusError};
 
-    #[allow(dead_code, reason = "its tests use a part of it")]
-    #[path = "../../../src/machine/sys.rs"]
+    #[allow(dead_code, unused_imports, reason = "its tests use a part of it")]
     mod sys;
 
     /// Stands in for the library's, which is made of a `timex` in private.
