@@ -111,7 +111,7 @@ impl Clock {
 
     /// Returns true if `instant` is surely past: `instant < now.earliest()`.
     ///
-    /// Once this was `true` it stays so, for everybody who learned of it, until a contradiction is
+    /// Once this was `true` it stays so, for every thread that learned of it, until a contradiction is
     /// reported.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ const SPAN_LIMIT: Duration = Duration::from_secs(366 * 86_400);
 /// Checks come at least this often: until the next one a suspend of an eighth of it can hide.
 const GUARD_INTERVAL_LIMIT: Duration = Duration::from_secs(1);
 
-/// A look takes a microsecond or two, so more often than this it would be all a caller does.
+/// A look takes some 10 µs, so more often than this it would be all a caller does.
 const SHORTEST_INTERVAL: Duration = Duration::from_micros(10);
 
 /// Where Linux puts a hypervisor's vmclock device.
@@ -175,7 +175,7 @@ impl ClockBuilder {
 
     /// Sets how often the sources are looked at.
     ///
-    /// From 10 µs to a year; by default 250 ms. Each look costs one caller about a microsecond, and
+    /// From 10 µs to a year; by default 250 ms. Each look costs one caller some 10 µs, and
     /// a write that is seen so much later widens its claim by `max_drift` times the delay: 50 µs.
     pub const fn look_interval(mut self, interval: Duration) -> Self {
         self.policy.look_interval = interval;
@@ -232,7 +232,7 @@ impl ClockBuilder {
 
     /// Lets a bound count although the kernel flags its clock as unsynchronised.
     ///
-    /// chrony without `rtcsync` leaves that flag set over an honest bound; so does everybody who
+    /// chrony without `rtcsync` leaves that flag set over an honest bound; so does a writer that
     /// merely forgot to clear it. By default such a bound is an error that says so.
     pub const fn accept_unsync_flag(mut self) -> Self {
         self.policy.accept_unsync_flag = true;

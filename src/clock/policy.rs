@@ -16,7 +16,7 @@ use crate::time::{Claim, DEFAULT_MAX_DRIFT_PPB, RateBounds, RateLimits};
 /// [`ClockBuilder::max_wander_ppb`]: crate::ClockBuilder::max_wander_ppb
 const DEFAULT_MAX_WANDER_PPB: u32 = 50_000;
 
-/// Default of `look_interval`: four looks of a microsecond each a second cost nothing, and a
+/// Default of `look_interval`: four looks a second, of some 10 µs each, cost hardly anything, and a
 /// daemon's write is seen before the oscillator has drifted 50 µs since.
 const DEFAULT_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -34,7 +34,7 @@ const WATCHFUL: Duration = Duration::from_millis(500);
 
 /// Who asks the sources, and when.
 ///
-/// A look takes a syscall or two, a microsecond together. Some threads must never make one: those
+/// A look takes a few syscalls, some 10 µs together. Some threads must never make one: those
 /// under a seccomp filter that kills for it, or with a deadline in the nanoseconds.
 ///
 /// ```

@@ -53,7 +53,7 @@ pub(crate) static COMMAND: Command = Command {
 const LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9184);
 
-/// The library's own limit for an interval.
+/// Half of the library's own limit for an interval.
 const MAX_ERROR: Duration = Duration::from_millis(250);
 
 fn run(mut parser: lexopt::Parser) -> Result<ExitCode, Failure> {
