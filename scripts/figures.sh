@@ -2,7 +2,7 @@
 # Plays the campaign and puts its table into docs/campaign.md, between the markers
 # <!-- campaign:begin --> and <!-- campaign:end -->. Run it again after every change of the core.
 #
-#   scripts/figures.sh [SEEDS]      25 runs of each scenario by default: some 15 million readings
+#   scripts/figures.sh [SEEDS]      25 runs of each scenario by default: some 26 million readings
 set -eu
 cd "$(dirname "$0")/.."
 seeds=${1:-25}

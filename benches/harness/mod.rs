@@ -3,7 +3,7 @@
 //!
 //! A round runs every case once, one after the other: A B C, A B C, and so on. In each case's turn
 //! all threads start together, each pinned to a core of its own, and each times the same number of
-//! calls; whoever is done first goes on calling until the last one is done too, so nobody's time
+//! calls; whoever is done first goes on calling until the last one is done too, so no thread's time
 //! counts calls that had the machine to themselves. What a round says of a case is the mean of its
 //! threads' nanoseconds per call. The table gives
 //!

@@ -268,7 +268,7 @@ impl ClockBuilder {
     /// Watches this vmclock device, in which a hypervisor tells of pauses, migrations and snapshots.
     ///
     /// By default it is `/dev/vmclock0`, if there is one. Each reading then compares two words of it,
-    /// which costs less than a nanosecond, and every claim is void once they change
+    /// which costs some 4 ns, and every claim is void once they change
     /// ([`Disturbance::Disrupted`](crate::Disturbance::Disrupted)). What became of it is in
     /// [`Status::vmclock`](crate::Status::vmclock): a device that is missing, or that this process may
     /// not open, is no error. Of no use with another [`machine`](Self::machine).
