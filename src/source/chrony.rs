@@ -69,7 +69,7 @@ const SILENT_AFTER: u32 = 4;
 ///
 /// chronyd also reports how well it knows the oscillator's rate (its skew), in which a claim might be
 /// carried on. That is an estimate from past samples, not a bound on what the oscillator does next,
-/// so claims are carried at `max_drift` like all others.
+/// so claims are carried at `max_drift`, or at the rate that the clock itself learned, like all others.
 ///
 /// # Who asks
 ///
