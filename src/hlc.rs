@@ -72,7 +72,6 @@ use timestamp::{Middle, ceiling_bits, floor_bits};
 /// a moment that may lie before the call, by as much as a processor runs ahead of itself: less than half of a
 /// microsecond. What orders stamps is the word.)
 ///
-///
 /// - **H1** Happened-before implies strictly less: a tick is above every stamp that this clock issued
 ///   or observed before, and `observe` returns a stamp above the remote one as well.
 ///   Drawn [without the word](crate::clock::Striping), this rests on the counter (A6).
