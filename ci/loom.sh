@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The latch, the watch, stripes and the hybrid clock's word under every interleaving.
+# The latch, stripes and the hybrid clock's word under every interleaving with at most three preemptions.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # In a directory of its own, or everything else would be built anew; without the features that no test turns on,

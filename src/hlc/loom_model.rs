@@ -1,4 +1,4 @@
-//! The word and its reserve under loom, which runs every interleaving that the memory model allows.
+//! The word and its reserve under loom, which runs interleavings that the memory model allows.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p epsilon-clock --lib loom_`.
 
