@@ -32,7 +32,11 @@ fn main() -> ExitCode {
         // Instants are compared with what is certain, and nothing else.
         if let Ok(now) = clock.now() {
             let soon = now.latest().saturating_add(Duration::from_secs(1));
-            writeln!(out, "surely past in a second: {}", clock.after(soon)?)?;
+            writeln!(
+                out,
+                "a second from now is surely past: {}",
+                clock.after(soon)?
+            )?;
         }
         Ok(true)
     })

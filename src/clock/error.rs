@@ -163,8 +163,10 @@ pub enum BuildError {
         /// What is wrong, and what would help.
         reason: String,
     },
-    /// The background thread could not be started.
-    #[error("the thread that looks in the background could not be started: {reason}")]
+    /// A thread that looks, or asks the sources, in the background could not be started.
+    #[error(
+        "a thread that looks, or asks the sources, in the background could not be started: {reason}"
+    )]
     Thread {
         /// What the system said.
         reason: String,

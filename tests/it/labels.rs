@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use epsilon_clock::machine::NtpStatusError;
 use epsilon_clock::source::ntp::NtsRefusal;
-use epsilon_clock::source::{Awaiting, ChronyRefusal, NtpRefusal, Refusal, Writer};
+use epsilon_clock::source::{Awaiting, ChronyRefusal, NtpRefusal, PhcRefusal, Refusal, Writer};
 use epsilon_clock::testing::ScriptedMachine;
 use epsilon_clock::{ClockError, ClockState, Disturbance};
 use serde::Serialize;
@@ -51,6 +51,7 @@ fn every_refusal_has_one_word_which_is_its_tag() {
         },
         Refusal::Chrony(ChronyRefusal::NoAnswer),
         Refusal::Ntp(NtpRefusal::NoAnswer),
+        Refusal::Phc(PhcRefusal::NotRead),
         Refusal::Status(NtpStatusError::Unsupported),
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));
@@ -96,6 +97,25 @@ fn every_refusal_has_one_word_which_is_its_tag() {
         NtpRefusal::LeapUnsettled,
         NtpRefusal::NoSuspendClock,
         NtpRefusal::Nts(NtsRefusal::Forged),
+    ];
+    distinct(all.map(|it| (it.as_str(), tag(&it))));
+    let all = [
+        PhcRefusal::NotRead,
+        PhcRefusal::Missing,
+        PhcRefusal::Denied,
+        PhcRefusal::Busy,
+        PhcRefusal::Failed { errno: 1 },
+        PhcRefusal::Inconsistent,
+        PhcRefusal::Silent { for_s: 1 },
+        PhcRefusal::NoBound,
+        PhcRefusal::LooksLikeTai { ahead_s: 1 },
+        PhcRefusal::TaiUntold,
+        PhcRefusal::LeapSecond,
+        PhcRefusal::Unsynchronized,
+        PhcRefusal::OtherTimescale,
+        PhcRefusal::NoCounter,
+        PhcRefusal::NoSuspendClock,
+        PhcRefusal::Contradicts { by_us: 1 },
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));
 }

@@ -1,7 +1,8 @@
 //! A network card's clock, as the kernel has it.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::device::{PhcDevice, PhcReading};
 use super::refusal::PhcRefusal;
@@ -13,30 +14,43 @@ const CLASS: &str = "/sys/class/ptp";
 /// ENA's driver has it: decimal ns, of the last read that succeeded.
 const BOUND: &str = "phc_error_bound";
 
+/// No such device, of `include/uapi/asm-generic/errno-base.h`.
+const ENODEV: i32 = 19;
+
 /// How often the device is read at a time; the sharpest counts.
 const READS: usize = 3;
 
-/// A device by its path; opened when it is first read.
+/// A device by its path; opened when it is first read, and again once it was gone.
+///
+/// Kept open in between, as a process may give up the right to open it.
 #[derive(Debug)]
 pub(super) struct Card {
     path: PathBuf,
-    clock: OnceLock<PtpClock>,
+    clock: Mutex<Option<Arc<PtpClock>>>,
 }
 
 impl Card {
     pub(super) const fn new(path: PathBuf) -> Self {
         Self {
             path,
-            clock: OnceLock::new(),
+            clock: Mutex::new(None),
         }
     }
 
-    fn clock(&self) -> Result<&PtpClock, PhcRefusal> {
-        if let Some(clock) = self.clock.get() {
-            return Ok(clock);
+    /// Reads the clock, with no lock held: a driver may take long.
+    fn samples(&self) -> io::Result<Vec<PtpSample>> {
+        let clock = {
+            let mut open = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*open {
+                Some(clock) => Arc::clone(clock),
+                None => Arc::clone(open.insert(Arc::new(PtpClock::open(&self.path)?))),
+            }
+        };
+        let read = clock.read(READS);
+        if read.as_ref().is_err_and(is_gone) {
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        let clock = PtpClock::open(&self.path).map_err(|error| PhcRefusal::of(&error))?;
-        Ok(self.clock.get_or_init(|| clock))
+        read
     }
 
     /// Returns the file in which the driver tells its bound.
@@ -54,11 +68,10 @@ impl Card {
 
 impl PhcDevice for Card {
     fn read(&self, _machine: &dyn Machine) -> Result<PhcReading, PhcRefusal> {
-        let clock = self.clock()?;
         let file = self.bound_file();
         let bound = || PtpClock::bound(file.as_deref()?);
         let before = bound();
-        let samples = clock.read(READS).map_err(|error| PhcRefusal::of(&error))?;
+        let samples = self.samples().map_err(|error| PhcRefusal::of(&error))?;
         let sharpest = sharpest(&samples).ok_or(PhcRefusal::Inconsistent)?;
         Ok(PhcReading {
             before: sharpest.before,
@@ -68,6 +81,15 @@ impl PhcDevice for Card {
             ahead_s: 0,
         })
     }
+}
+
+/// Returns true if what was opened will never answer again: its driver was unloaded, or the card taken out.
+///
+/// # References
+///
+/// - Linux `kernel/time/posix-clock.c`: `get_posix_clock`, and all calls by way of it, answer `ENODEV` of a zombie
+fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ENODEV)
 }
 
 /// Returns the larger of two bounds, of before and after a reading.
@@ -126,6 +148,17 @@ mod tests {
         std::fs::remove_file(link).unwrap();
         let folder = Path::new("/sys/class/ptp/null/device");
         assert_eq!(file, Some(folder.join("phc_error_bound")));
+    }
+
+    #[test]
+    fn a_device_that_is_gone_is_opened_anew_and_a_busy_one_is_kept() {
+        let of = io::Error::from_raw_os_error;
+        assert!(is_gone(&of(19)));
+        // EBUSY, EIO, EINVAL; and what no system said.
+        for errno in [16, 5, 22] {
+            assert!(!is_gone(&of(errno)));
+        }
+        assert!(!is_gone(&io::ErrorKind::InvalidData.into()));
     }
 
     #[test]
