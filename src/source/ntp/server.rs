@@ -147,14 +147,12 @@ impl Server {
             ));
             return Some(Target { address, seal });
         }
-        if self.addresses.take_found() {
-            self.resolve_at = raw.saturating_add(RESOLVE_EVERY);
-        }
+        self.take_found(raw);
         let waits = self.resolve_at.saturating_sub(raw);
         if self.addresses.is_empty() && !(1..=RESOLVE_EVERY).contains(&waits) {
             self.addresses.resolve(&self.settings.host, transport);
             // Where that took no time.
-            self.addresses.take_found();
+            self.take_found(raw);
         }
         if !self.schedule.is_due(raw) {
             return None;
@@ -163,6 +161,13 @@ impl Server {
         let seal = Seal::Plain;
         self.draws(address, raw, transport)
             .then_some(Target { address, seal })
+    }
+
+    /// Takes over what the name was resolved to; one without an address is tried again later.
+    fn take_found(&mut self, raw: i64) {
+        if self.addresses.take_found() {
+            self.resolve_at = raw.saturating_add(RESOLVE_EVERY);
+        }
     }
 
     /// Takes a token for a request to this address; false if there is none.
