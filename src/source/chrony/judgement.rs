@@ -193,9 +193,11 @@ fn may_inherit(kernel: Option<NtpStatus>, remembered: &Remembered) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::answer::{Clocks, History};
+    use super::super::exchange::ChronyTransport;
     use super::super::report::{Figure, Report};
     use super::*;
     use crate::machine::{Disruption, Machine, SystemMachine};
+    use crate::testing::{ChronyReport, ScriptedMachine};
     use crate::time::Timestamp;
 
     /// A forked child may find the mailbox shut for ever, by a thread that it does not have.
@@ -232,11 +234,16 @@ mod tests {
     }
 
     fn answer(asked: Sandwich) -> Answer {
+        note(&mut History::default(), asked, asked.real)
+    }
+
+    /// Takes note of a report of an update at this instant of real time.
+    fn note(history: &mut History, asked: Sandwich, updated_at: i64) -> Answer {
         let report = Report {
             reference_id: 1,
             stratum: 2,
             leap: Leap::None,
-            reference_time: Timestamp::from_unix_nanos(asked.real),
+            reference_time: Timestamp::from_unix_nanos(updated_at),
             correction: Figure::default(),
             last_offset: Figure::default(),
             frequency_ppb: 0,
@@ -251,7 +258,7 @@ mod tests {
             received: asked,
             disruption: Disruption::default(),
         };
-        History::default().note(report, &clocks)
+        history.note(report, &clocks)
     }
 
     fn remembered(now: &Sandwich, may_inherit: bool) -> Remembered {
@@ -333,6 +340,144 @@ mod tests {
                 ..known
             };
             assert!(!may_inherit(kernel, &beyond));
+        }
+    }
+
+    /// A chronyd without a socket.
+    #[derive(Debug)]
+    struct Says(ChronyReport);
+
+    impl ChronyTransport for Says {
+        fn exchange(
+            &self,
+            request: &[u8],
+            answer: &mut [u8],
+            _timeout: Duration,
+        ) -> std::io::Result<usize> {
+            let datagram = self.0.reply(request).unwrap();
+            answer[..datagram.len()].copy_from_slice(&datagram);
+            Ok(datagram.len())
+        }
+    }
+
+    #[test]
+    fn a_look_says_whether_chronyd_updated_since_the_claim_before() {
+        let second = Duration::from_secs(1);
+        let machine = ScriptedMachine::default();
+        machine.write_maxerror(1_003);
+        let context = LookContext::new(&machine);
+        let (mailbox, mut memory) = (Mailbox::default(), SourceMemory::default());
+        let mut report = ChronyReport {
+            reference_id: 1,
+            stratum: 2,
+            synchronized: true,
+            update_interval: 16 * second,
+            ..ChronyReport::default()
+        };
+        for (number, updates) in [true, false, false, true, false].into_iter().enumerate() {
+            machine.advance(second);
+            if updates {
+                report.reference_time = machine.real_time();
+            }
+            machine.advance(second);
+            mailbox.refresh(&Says(report), second, &machine);
+            let look = look(&context, &mut memory, &mailbox, 4 * second);
+            assert!(
+                matches!(look.finding, Finding::Write(_) | Finding::Inherited(_)),
+                "{number}: {look:?}"
+            );
+            assert_eq!(look.repeats_update, !updates, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_barrier_stands_from_the_look_on_that_sees_either_clock_moved() {
+        let machine = ScriptedMachine::default();
+        let context = LookContext::new(&machine);
+        let before = clocks(100 * MILLI, DAY);
+        let mut memory = SourceMemory::default();
+        let unseen = watch(&context, &memory, &before).barrier;
+        assert_eq!(unseen, remembered(&before, true).barrier);
+        memory.store(&Remembered {
+            barrier: None,
+            ..remembered(&before, true)
+        });
+        for (real, boot, moved) in [
+            (0, 0, false),
+            (MILLI, 0, true),
+            (-MILLI, 0, true),
+            (0, MILLI, true),
+            (MILLI, MILLI, true),
+        ] {
+            let mut now = clocks(200 * MILLI, DAY + 100 * MILLI);
+            now.real += real;
+            now.boot += boot;
+            let barrier = Barrier {
+                raw: now.raw,
+                may_inherit: false,
+            };
+            let seen = watch(&context, &memory, &now);
+            assert_eq!(seen.barrier, moved.then_some(barrier), "{real} {boot}");
+            assert_eq!(seen.opened, now.raw);
+        }
+    }
+
+    #[test]
+    fn a_report_is_vouched_for_whose_update_was_watched_and_came_after_the_barrier() {
+        let machine = ScriptedMachine::default();
+        let second = 1_000 * MILLI;
+        let now = clocks(100 * second, DAY / 2);
+        let ago = |seconds: i64| clocks(now.raw - seconds * second, now.real - seconds * second);
+        let report = |watched: bool| {
+            let mut history = History::default();
+            if watched {
+                note(&mut history, ago(4), ago(8).real);
+            }
+            note(&mut history, now, ago(2).real)
+        };
+        let found = |barrier: Option<i64>, watched, kernel| {
+            let context = LookContext {
+                may_ask_kernel: kernel,
+                ..LookContext::new(&machine)
+            };
+            let contents = Contents {
+                last: Some(Received {
+                    raw: now.raw,
+                    outcome: Ok(report(watched)),
+                }),
+                serial: 1,
+            };
+            let mut known = Remembered {
+                barrier: barrier.map(|seconds| Barrier {
+                    raw: ago(seconds).raw,
+                    may_inherit: true,
+                }),
+                ..remembered(&now, true)
+            };
+            let silence = Duration::from_secs(4);
+            judge(&context, &contents, &now, silence, &mut known)
+        };
+        machine.write_maxerror(1_003);
+        for (barrier, watched, vouched) in [
+            (None, true, true),
+            (None, false, false),
+            (Some(3), true, true),
+            (Some(3), false, false),
+            (Some(1), true, false),
+            (Some(1), false, false),
+        ] {
+            let alone = found(barrier, watched, false);
+            let beside_a_kernel = found(barrier, watched, true);
+            let what = format!("{barrier:?} {watched}: {alone:?}, {beside_a_kernel:?}");
+            if vouched {
+                assert!(matches!(alone, Finding::Write(_)), "{what}");
+                assert!(matches!(beside_a_kernel, Finding::Write(_)), "{what}");
+                continue;
+            }
+            assert_eq!(alone, awaiting(Awaiting::Disturbance), "{what}");
+            // Inherited where there is a barrier that lets it be, beside a bound of the kernel's.
+            let inherited = matches!(beside_a_kernel, Finding::Inherited(_));
+            assert_eq!(inherited, barrier.is_some(), "{what}");
         }
     }
 }

@@ -471,13 +471,16 @@ fn report(
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
-    use super::super::exchange::Clocks;
     use super::super::exchange::tests::exchange_of;
+    use super::super::exchange::{Clocks, Transport};
+    use super::super::mailbox::Limits;
     use super::super::packet::Reply;
     use super::super::stamp::Stamp;
+    use super::super::world::{Answer, Behaviour, World};
     use super::*;
     use crate::machine::{Disruption, OffsetRange};
     use crate::time::{LeapKind, Timestamp};
@@ -1251,5 +1254,182 @@ mod tests {
             assert!(written(&judgement).is_some());
             assert_eq!(known.leap.is_some(), remembered, "{boundary}");
         }
+    }
+
+    #[test]
+    fn a_claim_of_before_is_carried_over_the_leap_second_while_it_ends_before_it() {
+        let at = Timestamp::from_unix_nanos;
+        let midnight = 20_819 * 86_400 * BILLION;
+        let leap = LeapSecond {
+            boundary: at(midnight),
+            kind: LeapKind::Inserted,
+        };
+        let exactly = RateBounds::symmetric(0);
+        // A hundred seconds later by raw time: 99 of them if the leap second was one of these.
+        let fits = |ends: i64, after_s: i64| {
+            let before = Interval::new(at(midnight - BILLION), at(midnight + ends)).unwrap();
+            let known = Remembered {
+                claim: Some((0, before)),
+                ..first()
+            };
+            let after = Interval::point(at(midnight + after_s * BILLION - BILLION / 2));
+            fits_before(&Claim::new(100 * BILLION, after, exactly), &leap, &known)
+        };
+        for (ends, leapt, had_leapt) in [(-1, true, false), (0, false, true), (1, false, true)] {
+            assert_eq!(
+                (fits(ends, 99), fits(ends, 100)),
+                (leapt, had_leapt),
+                "{ends}"
+            );
+        }
+        let after = Claim::new(0, Interval::point(at(0)), exactly);
+        assert!(fits_before(&after, &leap, &first()));
+    }
+
+    /// Servers of one's own in a world, a thread that asks them each second, and a look after that.
+    struct Scene {
+        world: World,
+        servers: Vec<NtpServer>,
+        mailbox: Mailbox,
+        memory: SourceMemory,
+        may_inherit: bool,
+        rate: RateBounds,
+        rate_serial: u64,
+    }
+
+    impl Scene {
+        fn new(behaviours: &[Behaviour]) -> Self {
+            let world = World::new(0);
+            for (index, behaviour) in (0..).zip(behaviours) {
+                world.set(Self::address(index), *behaviour);
+            }
+            let own = |index| NtpServer::at(Self::address(index)).own();
+            Self {
+                world,
+                servers: (0..).zip(behaviours).map(|(index, _)| own(index)).collect(),
+                mailbox: Mailbox::default(),
+                memory: SourceMemory::default(),
+                may_inherit: true,
+                rate: RateBounds::symmetric(DRIFT),
+                rate_serial: 0,
+            }
+        }
+
+        fn address(index: u8) -> SocketAddr {
+            SocketAddr::from(([192, 0, 2, 10 + index], 123))
+        }
+
+        /// What a look finds a second later, and how many requests were sent before it.
+        fn second(&mut self) -> (Finding, usize) {
+            self.world.advance(BILLION);
+            let transport: Arc<dyn Transport> = Arc::new(self.world.clone());
+            let limits = Limits {
+                margin_ns: 0,
+                max_distance_ns: u64::MAX,
+            };
+            let asked = self.world.lock().asked.len();
+            self.mailbox
+                .refresh(&self.servers, limits, &transport, &self.world);
+            let asked = self.world.lock().asked.len() - asked;
+            let context = LookContext {
+                may_inherit: self.may_inherit,
+                rate: self.rate,
+                rate_serial: self.rate_serial,
+                ..LookContext::new(&self.world)
+            };
+            let rules = rules(self.servers.len(), 0);
+            let look = look(
+                &context,
+                &mut self.memory,
+                &self.mailbox,
+                &rules,
+                &self.servers,
+            );
+            (look.finding, asked)
+        }
+
+        /// How many requests are sent in so many seconds.
+        fn asked_in(&mut self, seconds: usize) -> usize {
+            (0..seconds).map(|_| self.second().1).sum()
+        }
+
+        fn until_written(&mut self) -> SyncClaim {
+            let written = |finding| match finding {
+                Finding::Write(sync) => Some(sync),
+                _ => None,
+            };
+            (0..2_000).find_map(|_| written(self.second().0)).unwrap()
+        }
+    }
+
+    #[test]
+    fn where_nothing_connects_to_now_servers_are_asked_again_at_once() {
+        let mut scene = Scene::new(&[Behaviour::HONEST; 2]);
+        assert_eq!(scene.asked_in(10), 2 * 4);
+        assert_eq!(scene.asked_in(40), 0);
+        // As after a suspend: the clock drops what was remembered.
+        scene.memory = SourceMemory::default();
+        scene.may_inherit = false;
+        let (finding, asked) = scene.second();
+        assert!(matches!(finding, Finding::Refused(_)), "{finding:?}");
+        assert_eq!(asked, 0);
+        let (finding, asked) = scene.second();
+        assert!(matches!(finding, Finding::Write(_)), "{finding:?}");
+        assert_eq!(asked, 2);
+        assert_eq!(scene.asked_in(10), 2 * 3);
+        assert_eq!(scene.asked_in(40), 0);
+    }
+
+    #[test]
+    fn servers_that_contradict_each_other_are_asked_again_at_once() {
+        let mut scene = Scene::new(&[Behaviour::HONEST; 2]);
+        scene.asked_in(20);
+        let lie = 300 * MS;
+        let liar = Behaviour {
+            off_received: lie,
+            off_sent: lie,
+            ..Behaviour::HONEST
+        };
+        scene.world.set(Scene::address(1), liar);
+        let disagree = |finding| {
+            matches!(
+                finding,
+                Finding::Refused(Refusal::Ntp(
+                    NtpRefusal::Disagree { .. } | NtpRefusal::TooFew { .. }
+                ))
+            )
+        };
+        let (_, asked) = (0..200)
+            .map(|_| scene.second())
+            .find(|(finding, _)| disagree(*finding))
+            .unwrap();
+        assert!(asked > 0);
+        assert_eq!(scene.second().1, 2);
+    }
+
+    #[test]
+    fn r4_a_look_carries_what_was_heard_before_the_rate_was_forgotten_at_the_guess() {
+        let away = |way| Behaviour {
+            there: way,
+            back: way,
+            ..Behaviour::HONEST
+        };
+        let mut scene = Scene::new(&[away(MS / 10), away(200 * MS)]);
+        scene.rate = RateBounds::symmetric(1_000);
+        scene.until_written();
+        scene.asked_in(10);
+        let silent = Behaviour {
+            answer: Answer::Silence,
+            ..Behaviour::HONEST
+        };
+        scene.world.set(Scene::address(0), silent);
+        // The far one alone answers; what the near one said is carried on for minutes.
+        let width = |sync: SyncClaim| sync.claim.interval().width();
+        let learned = width(scene.until_written());
+        assert!(learned < Duration::from_millis(10), "{learned:?}");
+        scene.rate_serial += 1;
+        scene.second();
+        let forgotten = width(scene.until_written());
+        assert!(forgotten > Duration::from_millis(100), "{forgotten:?}");
     }
 }

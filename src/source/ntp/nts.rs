@@ -16,4 +16,6 @@ pub(super) use extension::{Envelope, Failure, Opened};
 #[cfg(feature = "test-util")]
 pub use probing::{opens_as_reply, reads_as_key_exchange};
 pub(super) use session::Session;
+#[cfg(test)]
+pub(super) use session::tests::session;
 pub(super) use trust::{Roots, Settings};

@@ -147,14 +147,12 @@ impl Server {
             ));
             return Some(Target { address, seal });
         }
-        if self.addresses.take_found() {
-            self.resolve_at = raw.saturating_add(RESOLVE_EVERY);
-        }
+        self.take_found(raw);
         let waits = self.resolve_at.saturating_sub(raw);
         if self.addresses.is_empty() && !(1..=RESOLVE_EVERY).contains(&waits) {
             self.addresses.resolve(&self.settings.host, transport);
             // Where that took no time.
-            self.addresses.take_found();
+            self.take_found(raw);
         }
         if !self.schedule.is_due(raw) {
             return None;
@@ -163,6 +161,13 @@ impl Server {
         let seal = Seal::Plain;
         self.draws(address, raw, transport)
             .then_some(Target { address, seal })
+    }
+
+    /// Takes over what the name was resolved to; one without an address is tried again later.
+    fn take_found(&mut self, raw: i64) {
+        if self.addresses.take_found() {
+            self.resolve_at = raw.saturating_add(RESOLVE_EVERY);
+        }
     }
 
     /// Takes a token for a request to this address; false if there is none.
@@ -421,9 +426,15 @@ pub(super) fn weigh(
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::Clocks;
+    use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::bucket::Budget;
     use super::super::exchange::tests::exchange_of;
+    use super::super::exchange::{Channel, Clocks, ask};
+    use super::super::world::{self, Behaviour, SECOND, World};
     use super::*;
+    use crate::machine::Machine;
     use crate::time::{LeapKind, Timestamp};
 
     const NOW: i64 = 2 * WINDOW;
@@ -579,5 +590,270 @@ mod tests {
         // Half of the millisecond that it took, at least, and the distance.
         assert!(half(&[narrow]) > 505_000);
         assert_eq!(half(&[]), 0);
+    }
+
+    /// A name in a world: what it is resolved to, and how often that was done.
+    #[derive(Debug)]
+    struct Names {
+        world: World,
+        addresses: Vec<SocketAddr>,
+        resolved: AtomicUsize,
+    }
+
+    impl Transport for Names {
+        fn open(&self, server: SocketAddr) -> io::Result<Box<dyn Channel>> {
+            self.world.open(server)
+        }
+
+        fn resolve(&self, _name: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+            self.resolved.fetch_add(1, Ordering::Relaxed);
+            Ok(self.addresses.clone())
+        }
+
+        fn budget(&self) -> &Budget {
+            self.world.budget()
+        }
+
+        fn random_bits(&self) -> io::Result<u64> {
+            self.world.random_bits()
+        }
+    }
+
+    /// One server of one's own, asked by name.
+    struct Scene {
+        names: Arc<Names>,
+        server: Server,
+        serial: u64,
+    }
+
+    impl Scene {
+        fn new(addresses: &[SocketAddr]) -> Self {
+            let world = World::new(0);
+            for address in addresses {
+                world.set(*address, Behaviour::HONEST);
+            }
+            Self::of(
+                NtpServer::try_from("ntp.example").unwrap(),
+                world,
+                addresses,
+            )
+        }
+
+        fn of(settings: NtpServer, world: World, addresses: &[SocketAddr]) -> Self {
+            Self {
+                names: Arc::new(Names {
+                    world,
+                    addresses: addresses.to_vec(),
+                    resolved: AtomicUsize::new(0),
+                }),
+                server: Server::new(settings.own(), 0, 0),
+                serial: 0,
+            }
+        }
+
+        fn transport(&self) -> Arc<dyn Transport> {
+            Arc::clone(&self.names) as Arc<dyn Transport>
+        }
+
+        fn resolved(&self) -> usize {
+            self.names.resolved.load(Ordering::Relaxed)
+        }
+
+        fn says(&self, address: SocketAddr, answer: world::Answer) {
+            let behaviour = Behaviour {
+                answer,
+                ..Behaviour::HONEST
+            };
+            self.names.world.set(address, behaviour);
+        }
+
+        fn due(&mut self, raw: i64) -> Option<Target> {
+            let moment = Moment {
+                raw,
+                #[cfg(feature = "nts")]
+                utc: self.names.world.truth(),
+            };
+            let transport = self.transport();
+            self.server.due(&moment, &transport)
+        }
+
+        /// A second goes by, and the server is asked if its turn has come: at this address.
+        fn second(&mut self) -> Option<SocketAddr> {
+            let names = Arc::clone(&self.names);
+            names.world.advance(SECOND);
+            let Target { address, seal } = self.due(names.world.sample().raw)?;
+            let outcome = ask(&names.world, names.as_ref(), address, &seal);
+            self.serial += 1;
+            let round = Round {
+                number: self.serial,
+                raw: names.world.sample().raw,
+                margin_ns: 0,
+                max_distance_ns: u64::MAX,
+                rate: rates(200_000),
+            };
+            let transport = self.transport();
+            self.server
+                .note(address, outcome, self.serial, &round, 0, &transport);
+            Some(address)
+        }
+
+        fn until_asked(&mut self) -> SocketAddr {
+            (0..100).find_map(|_| self.second()).expect("its turn")
+        }
+    }
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, last], 123))
+    }
+
+    #[test]
+    fn what_an_address_said_is_kept_until_another_is_asked_under_its_name() {
+        let (first, second) = (address(1), address(2));
+        let mut scene = Scene::new(&[first, second]);
+        let said = |scene: &Scene| -> Vec<SocketAddr> {
+            let heard = scene.server.heard();
+            heard.exchanges.iter().map(|e| e.server).collect()
+        };
+        for _ in 0..3 {
+            assert_eq!(scene.until_asked(), first);
+        }
+        assert_eq!(said(&scene), [first; 3]);
+        scene.says(first, world::Answer::Kiss(*b"DENY"));
+        assert_eq!(scene.until_asked(), first);
+        assert_eq!(said(&scene), [first; 3]);
+        for asked in 1..=2 {
+            assert_eq!(scene.until_asked(), second);
+            assert_eq!(scene.server.heard().address, Some(second));
+            assert_eq!(said(&scene), [second; 2][..asked]);
+        }
+    }
+
+    #[test]
+    fn a_name_is_resolved_anew_after_each_eighth_loss_in_a_row() {
+        let mut scene = Scene::new(&[address(1)]);
+        scene.says(address(1), world::Answer::Silence);
+        for losses in 1..=24 {
+            scene.until_asked();
+            let heard = scene.server.heard();
+            assert_eq!((heard.losses, heard.interval_ns), (losses, 64 * SECOND));
+            let anew = usize::try_from(losses / 8).unwrap();
+            assert_eq!(scene.resolved(), 1 + anew, "{losses}");
+        }
+        scene.says(address(1), world::Answer::Time);
+        scene.until_asked();
+        assert_eq!(scene.server.heard().losses, 0);
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_tried_again_after_64_s() {
+        let mut nowhere = Scene::new(&[]);
+        for (raw, resolved) in [
+            (0, 1),
+            (1, 1),
+            (RESOLVE_EVERY - 1, 1),
+            (RESOLVE_EVERY, 2),
+            // Raw time of another namespace.
+            (-1, 3),
+        ] {
+            assert!(nowhere.due(raw).is_none());
+            assert_eq!(nowhere.resolved(), resolved, "{raw}");
+        }
+        let mut somewhere = Scene::new(&[address(1)]);
+        for raw in [0, 1, 2 * RESOLVE_EVERY] {
+            assert!(somewhere.due(raw).is_some());
+            assert_eq!(somewhere.resolved(), 1, "{raw}");
+        }
+    }
+
+    #[test]
+    fn why_a_server_is_not_believed_is_told_until_it_is() {
+        let mut scene = Scene::new(&[address(1)]);
+        for (answer, refusal) in [
+            (world::Answer::Time, None),
+            (
+                world::Answer::Unsynchronized,
+                Some(NtpRefusal::Unsynchronized),
+            ),
+            (world::Answer::Silence, Some(NtpRefusal::Unsynchronized)),
+            (world::Answer::Local, Some(NtpRefusal::LocalReference)),
+            (world::Answer::Time, None),
+        ] {
+            scene.says(address(1), answer);
+            scene.until_asked();
+            assert_eq!(scene.server.refusal(), refusal, "{answer:?}");
+            assert_eq!(scene.server.heard().refusal, refusal, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_hurried_is_asked_at_once() {
+        let mut scene = Scene::new(&[address(1)]);
+        for _ in 0..4 {
+            scene.until_asked();
+        }
+        for _ in 0..10 {
+            assert_eq!(scene.second(), None);
+        }
+        let raw = scene.names.world.sample().raw;
+        scene.server.hurry(raw);
+        assert_eq!(scene.second(), Some(address(1)));
+    }
+
+    #[test]
+    fn f3_a_refusal_to_serve_is_for_a_day_and_for_good_where_it_is_sealed() {
+        const DAY: i64 = 86_400 * SECOND;
+        let refused_after = |scene: &mut Scene, span| {
+            scene.says(address(1), world::Answer::Kiss(*b"DENY"));
+            let names = Arc::clone(&scene.names);
+            let outcome = ask(&names.world, names.as_ref(), address(1), &Seal::Plain);
+            let round = Round {
+                number: 1,
+                raw: 0,
+                margin_ns: 0,
+                max_distance_ns: u64::MAX,
+                rate: rates(200_000),
+            };
+            let transport = scene.transport();
+            scene
+                .server
+                .note(address(1), outcome, 1, &round, 0, &transport);
+            scene.server.addresses.is_denied(address(1), span)
+        };
+        for (span, is_refused) in [(DAY - 1, true), (DAY, false), (1_000 * DAY, false)] {
+            let plain = &mut Scene::new(&[address(1)]);
+            assert_eq!(refused_after(plain, span), is_refused, "{span}");
+            #[cfg(feature = "nts")]
+            {
+                let sealed = &mut Scene::new(&[address(1)]);
+                sealed.server.session = Some(super::super::nts::session(8));
+                assert!(refused_after(sealed, span), "{span}");
+            }
+        }
+    }
+
+    #[cfg(feature = "nts")]
+    #[test]
+    fn a_server_with_keys_is_asked_when_it_is_due_within_the_budget_unless_it_refused() {
+        let scene = || {
+            let at = "127.0.0.1:123".parse().unwrap();
+            let mut scene = Scene::of(NtpServer::at(at), World::new(0), &[]);
+            scene.server.session = Some(super::super::nts::session(8));
+            (scene, at)
+        };
+        let (mut sound, at) = scene();
+        let target = sound.due(0).unwrap();
+        assert_eq!(target.address, at);
+        assert!(matches!(target.seal, Seal::Nts(_)), "{target:?}");
+        assert_eq!(sound.server.heard().address, Some(at));
+        let (mut early, _) = scene();
+        early.server.schedule.refused(0, 0);
+        assert!(early.due(1).is_none());
+        let (mut denied, at) = scene();
+        denied.server.addresses.deny(at, 0, true);
+        assert!(denied.due(0).is_none());
+        let (mut spent, at) = scene();
+        while spent.names.world.budget().take(at, true, 0) {}
+        assert!(spent.due(0).is_none());
+        assert!(spent.due(2 * SECOND).is_some());
     }
 }

@@ -180,13 +180,14 @@ fn random<const N: usize>(transport: &dyn Transport) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::super::cookie::Cookie;
     use super::super::super::world::World;
     use super::super::keys::KEY_LEN;
     use super::*;
 
-    fn session(cookies: usize) -> Session {
+    /// A session of the server at 127.0.0.1:123, with so many cookies.
+    pub(in crate::source::ntp) fn session(cookies: usize) -> Session {
         let address = "127.0.0.1:123".parse().unwrap();
         let mut session = Session::new(&Host::At(address), &Settings::default(), true, 0);
         let keys = Keys {
