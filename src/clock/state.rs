@@ -248,3 +248,60 @@ pub(crate) fn nanos(span: Duration) -> u64 {
 const fn reports_no_bound(refusal: &Refusal) -> bool {
     !matches!(refusal, Refusal::AwaitingWrite { .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{policy, served, sync, unheard};
+    use super::*;
+    use crate::source::{Awaiting, ChronyRefusal};
+
+    const UNSYNC: Refusal = Refusal::UnsyncFlag { maxerror_us: 1 };
+    const ABSENT: Refusal = Refusal::Chrony(ChronyRefusal::NoAnswer);
+    const AWAITING: Refusal = Refusal::AwaitingWrite {
+        because: Awaiting::Disturbance,
+    };
+
+    fn refused(refusals: [Option<Refusal>; 2]) -> State {
+        let mut state = unheard();
+        for (record, refusal) in state.sources.iter_mut().zip(refusals) {
+            record.refusal = refusal;
+        }
+        state
+    }
+
+    #[test]
+    fn a_source_that_was_never_there_has_a_say_only_where_no_other_vouches() {
+        for (refusals, told) in [
+            ([None, None], None),
+            ([Some(ABSENT), None], None),
+            ([Some(ABSENT), Some(UNSYNC)], Some(UNSYNC)),
+            ([Some(ABSENT), Some(ABSENT)], Some(ABSENT)),
+            ([Some(AWAITING), Some(UNSYNC)], Some(AWAITING)),
+            ([None, Some(UNSYNC)], Some(UNSYNC)),
+        ] {
+            assert_eq!(refused(refusals).refusal(&policy()), told, "{refusals:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_assumption_is_why_nothing_serves_where_no_source_reports_a_bound() {
+        let stepped = Disturbance::Stepped;
+        for (refusals, why) in [
+            ([Some(UNSYNC), Some(UNSYNC)], Why::AssumptionBroken(stepped)),
+            ([Some(AWAITING), Some(UNSYNC)], Why::Refused(AWAITING)),
+            ([Some(UNSYNC), None], Why::Refused(UNSYNC)),
+        ] {
+            let mut state = refused(refusals);
+            state.assumption = Assumption::Broken(stepped);
+            assert_eq!(state.why_nothing(&policy()), why, "{refusals:?}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_drawn_while_a_second_is_unexplained() {
+        let mut state = served(0, sync(0, -5, 5));
+        assert_ne!(state.line(&policy()), Line::NOTHING);
+        state.unexplained = Some(Disturbance::UnexplainedSecond);
+        assert_eq!(state.line(&policy()), Line::NOTHING);
+    }
+}

@@ -184,3 +184,31 @@ impl Assumption {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_from_one_edge_of_what_is_assumed_to_the_other_leaves_it_and_a_longer_one_breaks_it() {
+        let error = Duration::from_nanos(5);
+        let broken = Assumption::Broken(Disturbance::Stepped);
+        for (before, by, after) in [
+            (Assumption::Holds, 10, Assumption::Holds),
+            (Assumption::Holds, -10, Assumption::Holds),
+            (Assumption::Holds, 11, broken),
+            (Assumption::Holds, -11, broken),
+            (Assumption::NotGiven, 11, Assumption::NotGiven),
+        ] {
+            let mut assumption = before;
+            assumption.step_by(by, Some(error));
+            assert_eq!(assumption, after, "{before:?} {by}");
+        }
+        let mut assumption = broken;
+        assumption.mend();
+        assert_eq!(assumption, Assumption::Holds);
+        let mut assumption = Assumption::NotGiven;
+        assumption.mend();
+        assert_eq!(assumption, Assumption::NotGiven);
+    }
+}

@@ -177,3 +177,153 @@ impl State {
         self.drawn(policy).line.elapsed(then).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{clocks, policy, served, sync, unheard};
+    use super::*;
+    use crate::clock::counters::Count;
+    use crate::machine::{Counted, Sample};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// What the counter shows when raw time is 0: it takes a nanosecond for each count.
+    const COUNT_OF_ZERO: i64 = 7_000_000_000_000_000;
+
+    fn pair(raw: i64, ahead: i64) -> Pair {
+        let count = COUNT_OF_ZERO + raw + ahead;
+        Pair::from(Counted {
+            before: count,
+            sample: Sample { coarse: 0, raw },
+            after: count,
+        })
+    }
+
+    fn count(state: &mut State, before: &State, pair: Pair) -> Option<Events> {
+        state.count(&policy(), Ok(pair), before, &clocks(pair.raw()))
+    }
+
+    /// Serves from a claim of raw instant 0, and its line goes through counts from 2 s on.
+    fn counting() -> State {
+        let mut state = served(0, sync(0, -5, 5));
+        for raw in [SECOND, 2 * SECOND] {
+            let before = state;
+            assert_eq!(count(&mut state, &before, pair(raw, 0)), None);
+        }
+        assert!(state.drawn(&policy()).line.counts());
+        state
+    }
+
+    fn anchored_at(state: &State) -> Option<i64> {
+        let anchor = state.counting.anchor?;
+        Some(anchor.count() - COUNT_OF_ZERO)
+    }
+
+    #[test]
+    fn lines_go_through_counts_once_pairs_are_a_second_apart() {
+        let mut state = served(0, sync(0, -5, 5));
+        let uncompared = Some(NoCounter::Uncompared);
+        for (raw, anchor, refusal) in [
+            (SECOND, None, uncompared),
+            (2 * SECOND - 1, None, uncompared),
+            (2 * SECOND, Some(2 * SECOND), None),
+        ] {
+            let before = state;
+            assert_eq!(count(&mut state, &before, pair(raw, 0)), None);
+            assert_eq!(anchored_at(&state), anchor, "{raw}");
+            assert_eq!(state.counting.refusal(), refusal, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_drawn_anew_with_a_new_claim_and_otherwise_stays_while_it_lasts() {
+        let mut state = counting();
+        let before = state;
+        count(&mut state, &before, pair(3 * SECOND, 0));
+        assert_eq!(anchored_at(&state), Some(2 * SECOND));
+        let mut state = served(0, sync(5, -5, 5));
+        state.counting = before.counting;
+        count(&mut state, &before, pair(3 * SECOND, 0));
+        assert_eq!(anchored_at(&state), Some(3 * SECOND));
+        assert_eq!(state.counting.refusal(), None);
+    }
+
+    #[test]
+    fn near_the_end_of_a_claim_its_line_stays_as_it_was_and_a_new_claim_gets_none() {
+        let late = i64::try_from(policy().max_age.as_nanos()).unwrap() - SECOND / 10;
+        let mut state = counting();
+        let before = state;
+        count(&mut state, &before, pair(late, 0));
+        assert_eq!(anchored_at(&state), Some(2 * SECOND));
+        assert_eq!(state.counting.refusal(), None);
+        let other = served(0, sync(7, -5, 5));
+        let mut state = before;
+        count(&mut state, &other, pair(late, 0));
+        assert_eq!(anchored_at(&state), None);
+        assert_eq!(state.counting.refusal(), Some(NoCounter::Blurred));
+    }
+
+    #[test]
+    fn a_counter_that_departed_from_raw_time_voids_the_claims_and_is_not_trusted_again() {
+        let mut state = counting();
+        let before = state;
+        assert!(!state.departs(&pair(3 * SECOND, 0)));
+        let events = count(&mut state, &before, pair(3 * SECOND, 1_000));
+        assert_eq!(events, Some(Events::of(Count::Suspends)));
+        assert_eq!(state.voided, Some(Disturbance::CounterDeparted));
+        let departed = Some(NoCounter::Departed);
+        for raw in [4 * SECOND, 6 * SECOND] {
+            let before = state;
+            assert_eq!(count(&mut state, &before, pair(raw, 0)), None);
+            assert_eq!(state.counting.refusal(), departed);
+        }
+        state.counting.forget(NoCounter::Unwatched);
+        assert_eq!(state.counting.refusal(), departed);
+    }
+
+    #[test]
+    fn a_counter_that_the_kernel_left_is_compared_from_the_beginning_and_a_pause_is_not() {
+        let mut left = counting();
+        let before = left;
+        let other = Err(NoCounter::OtherClocksource);
+        assert_eq!(
+            left.count(&policy(), other, &before, &clocks(3 * SECOND)),
+            None
+        );
+        assert_eq!(left.counting.refusal(), other.err());
+        let mut paused = before;
+        paused.counting.pause();
+        assert_eq!(paused.counting.refusal(), Some(NoCounter::Uncompared));
+        for (mut state, anchor) in [(left, None), (paused, Some(3 * SECOND + 1))] {
+            assert_eq!(anchored_at(&state), None);
+            let before = state;
+            count(&mut state, &before, pair(3 * SECOND + 1, 0));
+            assert_eq!(anchored_at(&state), anchor);
+        }
+    }
+
+    #[test]
+    fn no_line_goes_through_counts_for_a_claim_of_after_the_anchor_or_with_a_second_unexplained() {
+        let anchored = counting();
+        let first = anchored.counting.anchor.unwrap().raw_least(0);
+        for (raw, is_counted) in [(first - 1, true), (first, false), (first + 1, false)] {
+            let mut state = served(0, sync(raw, -5, 5));
+            state.counting = anchored.counting;
+            assert_eq!(state.counted().is_some(), is_counted, "{raw}");
+        }
+        let mut state = anchored;
+        state.unexplained = Some(Disturbance::UnexplainedSecond);
+        assert!(state.counted().is_none());
+        state = unheard();
+        state.counting = anchored.counting;
+        assert!(state.counted().is_none());
+    }
+
+    #[test]
+    fn a_mark_of_counts_is_the_least_raw_time_that_it_may_be() {
+        let state = counting();
+        let anchor = state.counting.anchor.unwrap();
+        assert_eq!(state.raw_at(70), anchor.raw_least(70));
+        assert_eq!(served(0, sync(0, -5, 5)).raw_at(70), 70);
+    }
+}

@@ -220,6 +220,145 @@ mod tests {
         })
     }
 
+    fn at(raw: i64) -> Sandwich {
+        Sandwich {
+            mono_before: raw,
+            boot: raw,
+            real: raw,
+            raw,
+            mono_after: raw,
+        }
+    }
+
+    fn basis(claim: Claim, assumed: bool, floor: Option<i64>) -> Basis {
+        Basis::Claim {
+            claim,
+            floor: floor.map(Timestamp::from_unix_nanos),
+            assumed,
+            founded_on: ClockState::Synchronized,
+        }
+    }
+
+    fn around(half: i64, rate: RateBounds) -> Claim {
+        let ends = [-half, half].map(Timestamp::from_unix_nanos);
+        Claim::new(0, Interval::new(ends[0], ends[1]).unwrap(), rate)
+    }
+
+    #[test]
+    fn a_claim_answers_up_to_max_age_unless_it_is_assumed_and_up_to_max_error() {
+        let policy = Policy::default();
+        let (max_age, max_error) = (policy.max_age, policy.max_error);
+        let [last, most] = [max_age, max_error].map(|span| i64::try_from(span.as_nanos()).unwrap());
+        let one = Duration::from_nanos(1);
+        let exact = RateBounds::symmetric(0);
+        let too_old = ClockError::TooOld {
+            age: max_age + one,
+            max_age,
+        };
+        let too_wide = ClockError::TooWide {
+            epsilon: max_error + one,
+            max_error,
+        };
+        for (half, assumed, raw, refusal) in [
+            (5, false, last, None),
+            (5, false, last + 1, Some(too_old)),
+            (5, true, last + 1, None),
+            (most, false, 0, None),
+            (most + 1, false, 0, Some(too_wide.clone())),
+            (most + 1, true, 0, Some(too_wide)),
+        ] {
+            let answer = basis(around(half, exact), assumed, None).answer(&policy, raw, None);
+            let case = (half, assumed, raw);
+            assert_eq!(answer.err(), refusal, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn the_earliest_end_is_held_where_it_was_and_not_below_the_floor() {
+        let policy = Policy::default();
+        let claim = around(5, RateBounds::symmetric(0));
+        for (held_at, floor, earliest) in [
+            (None, None, 15),
+            (Some(18), None, 13),
+            (Some(20), None, 15),
+            (Some(22), None, 15),
+            (None, Some(14), 15),
+            (None, Some(15), 15),
+            (None, Some(16), 16),
+            (Some(18), Some(14), 14),
+            // None that is beyond the latest end, which a contradiction would tell of.
+            (None, Some(26), 15),
+        ] {
+            let answer = basis(claim, false, floor).answer(&policy, 20, held_at);
+            let ends = answer.map(|interval| [interval.earliest(), interval.latest()]);
+            let expected = [earliest, 25].map(Timestamp::from_unix_nanos);
+            assert_eq!(ends, Ok(expected), "{held_at:?} {floor:?}");
+        }
+    }
+
+    /// One of what is compared at a time is at its limit, and beyond.
+    #[test]
+    fn the_clocks_are_surely_undisturbed_up_to_each_limit_and_no_further() {
+        let boundary = Timestamp::from_unix_nanos(10 * SECOND);
+        let claim = around(5, RateBounds::symmetric(0)).with_leap(Some(LeapSecond {
+            boundary,
+            kind: LeapKind::Deleted,
+        }));
+        let mut state = State::new(
+            Assumption::Holds,
+            &at(SECOND),
+            Identity::default(),
+            Disruption::default(),
+        );
+        state.answering = Answering::Assumed {
+            sync: SyncClaim {
+                claim,
+                bound: ErrorBound::default(),
+            },
+            floor: None,
+        };
+        let seen = Digest::of(&state).seen;
+        let here = at(2 * SECOND);
+        let slept = |by| Sandwich {
+            boot: here.boot + by,
+            ..here
+        };
+        let near = 8 * SECOND;
+        let raw = |raw| Sandwich { raw, ..here };
+        let real = |by| Sandwich {
+            real: here.real + by,
+            ..here
+        };
+        for (clocks, sure) in [
+            (here, true),
+            (slept(SUSPEND_RESOLUTION), true),
+            (slept(SUSPEND_RESOLUTION + 1), false),
+            (slept(-SUSPEND_RESOLUTION), true),
+            (slept(-SUSPEND_RESOLUTION - 1), false),
+            (raw(SECOND), true),
+            (raw(SECOND - 1), false),
+            (real(SECOND), false),
+            (real(-SECOND), false),
+            (at(near - 1), true),
+            (at(near), false),
+        ] {
+            let found = seen.surely_undisturbed(&clocks, Disruption::default());
+            assert_eq!(found, sure, "{clocks:?}");
+        }
+        let marker = Disruption {
+            marker: 1,
+            ..Disruption::default()
+        };
+        assert!(!seen.surely_undisturbed(&here, marker));
+        // A leap second that took place is not awaited any more; another one is.
+        for (leapt, sure) in [(boundary, true), (Timestamp::UNIX_EPOCH, false)] {
+            state.leapt = Some(leapt);
+            let seen = Digest::of(&state).seen;
+            let found = seen.surely_undisturbed(&at(near), Disruption::default());
+            assert_eq!(found, sure, "{leapt:?}");
+        }
+    }
+
     proptest! {
         /// Where the digest says that nothing happened, the whole state says so too; and where it does
         /// not know, something did, or a leap second is near.

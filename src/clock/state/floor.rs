@@ -234,4 +234,61 @@ mod tests {
         let _ = next.succeed(&before, Some(2 * hour), &policy);
         assert_eq!(floor_of(&next), Some(100 + 2 * hour));
     }
+
+    #[test]
+    fn t3_what_was_closed_in_another_time_namespace_had_come_as_far_as_it_was_last_seen() {
+        let moved = Some(Disturbance::Moved);
+        let suspended = Some(Disturbance::Suspended);
+        for (before_voided, voided, is_elsewhere, reached) in [
+            (None, None, false, 160),
+            (None, suspended, false, 160),
+            (None, moved, false, 120),
+            (suspended, moved, false, 120),
+            (moved, moved, false, 160),
+            (moved, None, false, 160),
+            (None, None, true, 120),
+            (moved, moved, true, 120),
+        ] {
+            let mut before = served(0, sync(0, 100, 200));
+            before.seen_raw = 20;
+            before.voided = before_voided;
+            let mut next = served(0, sync(50, 90, 300));
+            next.voided = voided;
+            next.identity.time_namespace += u64::from(is_elsewhere);
+            let _ = next.succeed(&before, Some(60), &policy());
+            let case = (before_voided, voided, is_elsewhere);
+            assert_eq!(floor_of(&next), Some(reached), "{case:?}");
+        }
+    }
+
+    #[test]
+    fn t3_a_floor_at_the_latest_end_contradicts_nothing() {
+        let before = served(0, sync(0, 100, 200));
+        for (latest, contradicted) in [(150, false), (149, true)] {
+            let mut next = served(1, sync(50, 0, latest));
+            let _ = next.succeed(&before, Some(60), &policy());
+            assert_eq!(next.answering.contradiction().is_some(), contradicted);
+        }
+    }
+
+    #[test]
+    fn t3_a_leap_second_that_was_noticed_late_was_promised_by_no_one() {
+        let before = served(0, sync(0, 100, 200));
+        let leap = crate::time::LeapSecond {
+            boundary: Timestamp::from_unix_nanos(SECOND),
+            kind: crate::time::LeapKind::Inserted,
+        };
+        let of_claim = |claim: Claim| SyncClaim {
+            claim: claim.with_leap(Some(leap)),
+            ..sync(0, 100, 200)
+        };
+        for (claim, reached) in [
+            (sync(0, 100, 200).claim, 2 * SECOND + 100),
+            (sync(0, 90, 3 * SECOND).claim, 3 * SECOND + 100),
+        ] {
+            let mut next = served(0, of_claim(claim));
+            let _ = next.succeed(&before, Some(3 * SECOND), &policy());
+            assert_eq!(floor_of(&next), Some(reached));
+        }
+    }
 }

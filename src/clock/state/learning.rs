@@ -148,3 +148,109 @@ impl State {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{Told, policy_of, sync, unheard};
+    use super::super::{Answering, Word};
+    use super::*;
+    use crate::clock::policy::DriftLearning;
+
+    const SECOND: i64 = 1_000_000_000;
+    const EXACT: RateBounds = RateBounds::symmetric(0);
+
+    fn policy() -> Policy {
+        policy_of(&[Told::JUDGE, Told::HELPER])
+    }
+
+    /// Both sources have a claim whose rate is known exactly, and one of the two has taught it.
+    fn taught_by(source: usize) -> State {
+        let mut state = unheard();
+        for record in state.sources.iter_mut().take(2) {
+            record.word = Word::Own(sync(0, -5, 5));
+        }
+        state.answering = Answering::From {
+            source,
+            floor: None,
+        };
+        let (claim, limits) = (sync(0, -5, 5).claim, policy().rate_limits());
+        assert_eq!(state.rates[source].learn(claim, &limits), Ok(None));
+        state
+    }
+
+    fn rates_of(state: &State) -> [RateBounds; 2] {
+        [0, 1].map(|index: usize| state.sources[index].word.claim().unwrap().claim.rate())
+    }
+
+    #[test]
+    fn what_was_learned_holds_for_a_claim_up_to_its_last_use() {
+        let policy = policy();
+        let last = policy.last_use(&sync(0, -5, 5).claim);
+        for (raw, rate) in [(last, EXACT), (last + 1, policy.unlearned())] {
+            let mut state = taught_by(0);
+            state.outlive(&policy, raw);
+            assert_eq!(rates_of(&state), [rate; 2], "{raw}");
+        }
+    }
+
+    #[test]
+    fn another_clock_source_takes_the_rate_from_those_that_learned_by_the_last_one() {
+        let policy = policy();
+        let guess = policy.unlearned();
+        assert!(!unheard().recount(&policy, || 9));
+        for (source, widened) in [(0, [guess, EXACT]), (1, [EXACT, guess])] {
+            let mut state = taught_by(source);
+            state.clocksource = 7;
+            assert!(!state.recount(&policy, || 7));
+            assert_eq!(rates_of(&state), [EXACT; 2]);
+            assert!(state.recount(&policy, || 9));
+            assert_eq!(rates_of(&state), widened);
+            assert!(state.rates.iter().all(RateHistory::is_empty));
+        }
+    }
+
+    #[test]
+    fn a_write_teaches_its_own_source_and_the_first_one_by_which_clock_source() {
+        let write = |raw| Look::new(Finding::Write(sync(raw, raw - 5, raw + 5)));
+        let nothing = Look::new(Finding::Nothing);
+        let off = Policy {
+            learning: DriftLearning::Off,
+            ..policy()
+        };
+        for (policy, looks, learned) in [
+            (policy(), [write(0), nothing], [true, false]),
+            (policy(), [nothing, write(0)], [false, true]),
+            (policy(), [nothing, nothing], [false, false]),
+            (off, [write(0), nothing], [false, false]),
+        ] {
+            let mut state = taught_by(0);
+            state.rates[0].reset();
+            assert_eq!(state.learn(&policy, &looks, || 7), None);
+            let found = [0, 1].map(|index: usize| !state.rates[index].is_empty());
+            assert_eq!(found, learned, "{looks:?}");
+            let known = learned.contains(&true);
+            assert_eq!(state.clocksource, if known { 7 } else { 0 }, "{looks:?}");
+            // Those that are learned from after it are counted by that, or `recount` forgets them.
+            let _ = state.learn(&policy, &[write(SECOND), nothing], || 8);
+            let next = if !policy.learns() {
+                0
+            } else if known {
+                7
+            } else {
+                8
+            };
+            assert_eq!(state.clocksource, next, "{looks:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_unlearned_is_taken_from_the_claims_too_and_what_is_forgotten_is_not() {
+        let policy = policy();
+        let mut state = taught_by(1);
+        state.forget_rates();
+        assert!(state.rates[1].is_empty());
+        assert_eq!(rates_of(&state), [EXACT; 2]);
+        state.unlearn(&policy);
+        assert_eq!(rates_of(&state), [policy.unlearned(); 2]);
+    }
+}

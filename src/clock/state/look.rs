@@ -540,3 +540,6 @@ impl State {
         Some(SyncClaim { claim, bound })
     }
 }
+
+#[cfg(test)]
+mod tests;

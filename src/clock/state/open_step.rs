@@ -93,3 +93,68 @@ impl OpenStep {
         self.updates = 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::sync;
+    use super::*;
+    use crate::time::{LeapKind, Timestamp};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn open(leap: Option<LeapSecond>) -> OpenStep {
+        OpenStep {
+            cause: Disturbance::UnexplainedSecond,
+            at: 10,
+            before: sync(0, -5, 5),
+            leap,
+            common: None,
+            since: 10,
+            updates: 0,
+        }
+    }
+
+    #[test]
+    fn a_claim_tells_the_scale_only_if_it_excludes_the_other_one() {
+        let leap = LeapSecond {
+            boundary: Timestamp::from_unix_nanos(SECOND),
+            kind: LeapKind::Inserted,
+        };
+        let plain = sync(0, -5, 5).claim;
+        let leapt = plain.with_leap(Some(leap));
+        // Three seconds on, a second behind where the leap second took place.
+        for (earliest, latest, alone, with_leap) in [
+            (3 * SECOND, 3 * SECOND, Some(plain), Some(plain)),
+            (2 * SECOND, 2 * SECOND, None, Some(leapt)),
+            (2 * SECOND, 3 * SECOND, Some(plain), Some(plain)),
+            (5 * SECOND, 5 * SECOND, None, None),
+        ] {
+            let claim = sync(3 * SECOND, earliest, latest).claim;
+            for (open, stands) in [(open(None), alone), (open(Some(leap)), with_leap)] {
+                let evidence = stands.map_or(Evidence::Refutes, Evidence::Vindicates);
+                assert_eq!(open.weigh(&claim), evidence, "{earliest} {latest}");
+            }
+        }
+    }
+
+    #[test]
+    fn updates_count_once_four_agree_and_the_first_is_two_minutes_old() {
+        let at = |raw| sync(raw, raw - 5, raw + 5).claim;
+        for (times, counts) in [
+            ([0, 1, 2, ANEW_SPAN], [false, false, false, true]),
+            ([0, 1, 2, ANEW_SPAN - 1], [false; 4]),
+            (
+                [0, 1, ANEW_SPAN, ANEW_SPAN + 1],
+                [false, false, false, true],
+            ),
+        ] {
+            let mut open = open(None);
+            assert_eq!(times.map(|raw| open.count(&at(raw))), counts, "{times:?}");
+        }
+        // One that excludes what the others have in common begins anew.
+        let mut open = open(None);
+        let aside = sync(3, 100, 200).claim;
+        assert!(!open.count(&at(0)) && !open.count(&at(1)) && !open.count(&aside));
+        assert_eq!((open.updates, open.since, open.common), (1, 3, Some(aside)));
+    }
+}
