@@ -92,14 +92,15 @@ impl ScriptedPhc {
     ///
     /// ```
     /// # use epsilon_clock::TimeDelta;
-    /// # use epsilon_clock::source::{PhcRefusal, PhcSource, Refusal};
+    /// # use epsilon_clock::source::{KernelSource, PhcRefusal, PhcSource, Refusal};
     /// # use epsilon_clock::testing::{ScriptedMachine, ScriptedPhc};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let machine = ScriptedMachine::default();
-    /// machine.write_maxerror(1_003); // so that the kernel knows UTC
+    /// machine.write_maxerror(1_003); // the kernel knows UTC
     /// let phc = ScriptedPhc::new(machine.clone());
     /// phc.set_offset(TimeDelta::from_nanos(37_000_000_000));
-    /// let clock = machine.builder().source(PhcSource::of(phc)).build()?;
+    /// let sources = machine.builder().source(PhcSource::of(phc)).source(KernelSource::new());
+    /// let clock = sources.build()?;
     /// let refusal = Refusal::Phc(PhcRefusal::LooksLikeTai { ahead_s: 37 });
     /// assert_eq!(clock.sources()[0].refusal, Some(refusal));
     /// # Ok(())
