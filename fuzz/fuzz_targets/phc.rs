@@ -8,13 +8,12 @@
 //! and that no interval is reversed is asked.
 #![no_main]
 
-use std::sync::{Arc, Mutex};
+use std::mem;
 use std::time::Duration;
 
 use epsilon_clock::clock::DriftLearning;
-use epsilon_clock::machine::Machine;
-use epsilon_clock::source::{PhcDevice, PhcReading, PhcRefusal, PhcSource};
-use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::source::{PhcReading, PhcRefusal, PhcSource};
+use epsilon_clock::testing::{ScriptedMachine, ScriptedPhc};
 use epsilon_clock::{ClockError, Interval, TimeDelta, Timestamp};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,67 +25,26 @@ const SHORTEST_SUSPEND: Duration = Duration::from_micros(15_250);
 /// How far the device's TAI is ahead, in s, where it counts TAI.
 const TAI_S: i32 = 37;
 
-/// What the device says when it is read next.
-#[derive(Clone, Copy, Debug)]
-enum Says {
-    /// Its time, so many ns off, and the bound that is told.
-    Time { off: i64, bound_ns: Option<u64> },
-    /// Its time, with the raw times around it exchanged.
-    Reversed,
-    Refusal(PhcRefusal),
-    /// Whatever the figures are.
-    Anything(PhcReading),
+/// Has the device say its time from now on, so many ns off, and tell this bound.
+fn say(phc: &ScriptedPhc, off: i64, bound_ns: Option<u64>) {
+    phc.allow();
+    phc.edit_readings(|_| {});
+    phc.set_offset(TimeDelta::from_nanos(off));
+    phc.set_bound(bound_ns.map(Duration::from_nanos));
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Play {
-    says: Says,
-    ahead_s: i32,
-    takes: [Duration; 2],
-    /// How long the machine sleeps while the device is read.
-    sleeps: Option<Duration>,
-}
-
-#[derive(Clone, Debug)]
-struct Played {
-    machine: ScriptedMachine,
-    play: Arc<Mutex<Play>>,
-}
-
-impl PhcDevice for Played {
-    fn read(&self, machine: &dyn Machine) -> Result<PhcReading, PhcRefusal> {
-        let play = *self.play.lock().unwrap();
-        let before = machine.sample().raw;
-        self.machine.advance(play.takes[0]);
-        let utc = self.machine.true_time().unix_nanos();
-        self.machine.advance(play.takes[1]);
-        if let Some(span) = play.sleeps {
-            self.machine.suspend(span);
-        }
-        let after = machine.sample().raw;
-        let (off, bound_ns, before, after) = match play.says {
-            Says::Time { off, bound_ns } => (off, bound_ns, before, after),
-            Says::Reversed => (0, Some(0), after, before),
-            Says::Refusal(refusal) => return Err(refusal),
-            // Near the truth or far from it, as raw times that are in order have to be.
-            Says::Anything(said) => {
-                return Ok(PhcReading {
-                    before: before.saturating_add(said.before),
-                    after: after.saturating_add(said.after),
-                    device: utc.saturating_add(said.device),
-                    ..said
-                });
-            }
+/// Has it say these figures, near the truth or far from it, as raw times that are in order have to be.
+fn say_anything(phc: &ScriptedPhc, said: PhcReading) {
+    say(phc, 0, None);
+    phc.edit_readings(move |reading| {
+        let utc = reading.device - i64::from(reading.ahead_s) * 1_000_000_000;
+        *reading = PhcReading {
+            before: reading.before.saturating_add(said.before),
+            after: reading.after.saturating_add(said.after),
+            device: utc.saturating_add(said.device),
+            ..said
         };
-        let ahead = i64::from(play.ahead_s) * 1_000_000_000;
-        Ok(PhcReading {
-            before,
-            device: utc.saturating_add(off).saturating_add(ahead),
-            after,
-            bound_ns,
-            ahead_s: play.ahead_s,
-        })
-    }
+    });
 }
 
 fn take<const N: usize>(data: &mut &[u8]) -> Option<[u8; N]> {
@@ -126,15 +84,12 @@ fn refusal(kind: u8) -> PhcRefusal {
     }
 }
 
-/// An honest reading: as far off as this part of its bound.
-fn honest(data: &mut &[u8]) -> Option<Says> {
+/// Honest time: how many ns off, as this part of the bound in ns.
+fn honest(data: &mut &[u8]) -> Option<(i64, u64)> {
     let bound = i64::try_from(span(data)?.as_nanos()).ok()? % 1_000_000_000;
     let [part] = take(data)?;
     let off = bound * (i64::from(part) - 127) / 128;
-    Some(Says::Time {
-        off: if part > 250 { bound } else { off },
-        bound_ns: Some(bound.unsigned_abs()),
-    })
+    Some((if part > 250 { bound } else { off }, bound.unsigned_abs()))
 }
 
 fn check(
@@ -158,22 +113,10 @@ fn check(
 fn run(mut data: &[u8]) -> Option<()> {
     let [flags] = take(&mut data)?;
     let machine = ScriptedMachine::default();
-    let first = Play {
-        says: Says::Time {
-            off: 0,
-            bound_ns: Some(2_000),
-        },
-        ahead_s: if flags & 2 == 0 { 0 } else { TAI_S },
-        takes: [Duration::from_nanos(500); 2],
-        sleeps: None,
-    };
-    let play = Arc::new(Mutex::new(first));
-    let device = Played {
-        machine: machine.clone(),
-        play: Arc::clone(&play),
-    };
+    let phc = ScriptedPhc::new(machine.clone());
+    phc.set_tai_offset(if flags & 2 == 0 { 0 } else { TAI_S });
     // No thread reads it beside this one: what happens follows from the bytes alone.
-    let mut source = PhcSource::of(device).manual();
+    let mut source = PhcSource::of(phc.clone()).manual();
     if flags & 4 != 0 {
         source = source.vouch(Duration::from_micros(50));
     }
@@ -196,7 +139,6 @@ fn run(mut data: &[u8]) -> Option<()> {
         i32::try_from(i64::from(part) * i64::from(DRIFT_PPB) / 32_768).ok()
     };
     machine.set_drift_ppb(drift(&mut data)?);
-    let set = |edit: &dyn Fn(&mut Play)| edit(&mut play.lock().unwrap());
     let mut is_honest = true;
     for _ in 0..64 {
         match take(&mut data)? {
@@ -205,29 +147,28 @@ fn run(mut data: &[u8]) -> Option<()> {
             [60..=109] => check(&machine, is_honest, || clock.refresh()),
             [110..=139] => machine.advance(span(&mut data)?),
             [140..=169] => {
-                let says = honest(&mut data)?;
-                set(&|play| play.says = says);
+                let (off, bound_ns) = honest(&mut data)?;
+                say(&phc, off, Some(bound_ns));
             }
             [170..=179] => {
                 let [kind] = take(&mut data)?;
-                set(&|play| play.says = Says::Refusal(refusal(kind)));
+                phc.refuse(refusal(kind));
             }
             // Of a device without a bound only what is vouched for holds.
-            [180..=184] => set(&|play| {
-                play.says = Says::Time {
-                    off: 50_000,
-                    bound_ns: None,
-                }
-            }),
-            [185..=189] => set(&|play| play.says = Says::Reversed),
+            [180..=184] => say(&phc, 50_000, None),
+            [185..=189] => {
+                say(&phc, 0, Some(0));
+                phc.edit_readings(|reading| mem::swap(&mut reading.before, &mut reading.after));
+            }
             [190..=199] => {
-                let takes = [span(&mut data)?, span(&mut data)?].map(|span| span / 65_536);
-                set(&|play| play.takes = takes);
+                let [before, after] =
+                    [span(&mut data)?, span(&mut data)?].map(|span| span / 65_536);
+                phc.set_delays(before, after);
             }
             [200..=204] => {
                 let span = SHORTEST_SUSPEND + span(&mut data)?;
                 let [kind] = take(&mut data)?;
-                set(&|play| play.sleeps = (kind & 1 == 0).then_some(span));
+                phc.set_suspend((kind & 1 == 0).then_some(span));
             }
             [205..=214] => machine.suspend(SHORTEST_SUSPEND + span(&mut data)?),
             [215..=219] => machine.pause(span(&mut data)?),
@@ -250,7 +191,7 @@ fn run(mut data: &[u8]) -> Option<()> {
                     bound_ns: Some(number(&mut data)?.cast_unsigned()),
                     ahead_s: i32::from_le_bytes(take(&mut data)?),
                 };
-                set(&|play| play.says = Says::Anything(said));
+                say_anything(&phc, said);
                 is_honest = false;
             }
             _ => {

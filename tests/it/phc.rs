@@ -7,95 +7,43 @@ mod looks;
 ))]
 mod page;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use epsilon_clock::machine::Machine;
-use epsilon_clock::source::{KernelSource, PhcDevice, PhcReading, PhcRefusal, PhcSource, Refusal};
-use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::source::{KernelSource, PhcRefusal, PhcSource, Refusal};
+use epsilon_clock::testing::{ScriptedMachine, ScriptedPhc};
 use epsilon_clock::time::LeapKind;
 use epsilon_clock::{Clock, ClockError, Disturbance, TimeDelta, Timestamp};
 use proptest::prelude::*;
 
-/// What the device does next.
-#[derive(Debug, Clone, Copy)]
-struct Play {
-    refusal: Option<PhcRefusal>,
-    /// How far off its time is, in ns.
-    off: i64,
-    bound_ns: Option<u64>,
-    ahead_s: i32,
-    /// What passes on each side of its reading.
-    takes: Duration,
-    reversed: bool,
-    suspends: Option<Duration>,
+/// Right, and read in a microsecond, with a bound of 2 µs.
+const fn sound(_: &ScriptedPhc) {}
+
+/// 37 s ahead, and silent about it.
+fn tai(phc: &ScriptedPhc) {
+    phc.set_offset(nanos(37_000_000_000));
 }
 
-const SOUND: Play = Play {
-    refusal: None,
-    off: 0,
-    bound_ns: Some(2_000),
-    ahead_s: 0,
-    takes: Duration::from_nanos(500),
-    reversed: false,
-    suspends: None,
-};
-
-#[derive(Debug, Clone)]
-struct Played {
-    machine: ScriptedMachine,
-    play: Arc<Mutex<Play>>,
-}
-
-impl PhcDevice for Played {
-    fn read(&self, machine: &dyn Machine) -> Result<PhcReading, PhcRefusal> {
-        let play = *self.play.lock().unwrap();
-        let before = machine.sample().raw;
-        self.machine.advance(play.takes);
-        if let Some(span) = play.suspends {
-            self.machine.suspend(span);
-        }
-        let device = self.machine.true_time().unix_nanos() + play.off;
-        self.machine.advance(play.takes);
-        let after = machine.sample().raw;
-        if let Some(refusal) = play.refusal {
-            return Err(refusal);
-        }
-        let (before, after) = if play.reversed {
-            (after, before)
-        } else {
-            (before, after)
-        };
-        Ok(PhcReading {
-            before,
-            device,
-            after,
-            bound_ns: play.bound_ns,
-            ahead_s: play.ahead_s,
-        })
-    }
+const fn nanos(nanos: i64) -> TimeDelta {
+    TimeDelta::from_nanos(nanos)
 }
 
 struct World {
     machine: ScriptedMachine,
-    play: Arc<Mutex<Play>>,
+    phc: ScriptedPhc,
     clock: Clock,
 }
 
 impl World {
     fn at(
         start: &str,
-        play: Play,
+        script: impl FnOnce(&ScriptedPhc),
         source: impl FnOnce(PhcSource) -> PhcSource,
         with_kernel: bool,
     ) -> Self {
         let machine = ScriptedMachine::new(start.parse().unwrap());
-        let play = Arc::new(Mutex::new(play));
-        let device = Played {
-            machine: machine.clone(),
-            play: Arc::clone(&play),
-        };
-        let mut builder = machine.builder().source(source(PhcSource::of(device)));
+        let phc = ScriptedPhc::new(machine.clone());
+        script(&phc);
+        let mut builder = machine.builder().source(source(PhcSource::of(phc.clone())));
         if with_kernel {
             machine.write_maxerror(1_003);
             builder = builder.source(KernelSource::new());
@@ -103,17 +51,13 @@ impl World {
         let clock = builder.build().unwrap();
         Self {
             machine,
-            play,
+            phc,
             clock,
         }
     }
 
-    fn new(play: Play) -> Self {
-        Self::at(MORNING, play, |source| source, false)
-    }
-
-    fn set(&self, edit: impl FnOnce(&mut Play)) {
-        edit(&mut self.play.lock().unwrap());
+    fn new(script: impl FnOnce(&ScriptedPhc)) -> Self {
+        Self::at(MORNING, script, |source| source, false)
     }
 
     /// A second goes by, and the device is read.
@@ -154,7 +98,7 @@ const MORNING: &str = "2026-11-20T05:50:00.000000000Z";
 
 #[test]
 fn a_sound_device_serves_from_its_first_reading_as_narrowly_as_it_says() {
-    let world = World::new(SOUND);
+    let world = World::new(sound);
     // Read while the clock was built.
     assert!(world.contains_truth());
     // Its bound, the nanosecond, and half a µs on each side of its reading, at the drift of what passed.
@@ -176,28 +120,23 @@ fn a_device_at_the_end_of_its_bound_is_contained_and_one_beyond_it_is_not() {
         (2_600, false),
         (-2_600, false),
     ] {
-        let play = Play {
-            off,
-            takes: Duration::ZERO,
-            ..SOUND
-        };
-        let world = World::new(play);
+        let world = World::new(|phc| {
+            phc.set_offset(nanos(off));
+            phc.set_delays(Duration::ZERO, Duration::ZERO);
+        });
         assert_eq!(world.contains_truth(), truth, "{off}");
     }
 }
 
 #[test]
 fn a_device_that_fails_is_carried_on_for_four_intervals_and_then_named() {
-    let world = World::new(Play {
-        refusal: Some(PhcRefusal::Denied),
-        ..SOUND
-    });
+    let world = World::new(|phc| phc.refuse(PhcRefusal::Denied));
     assert_eq!(world.phc_refusal(), PhcRefusal::Denied);
     assert!(world.clock.now().is_err());
-    world.set(|play| play.refusal = None);
+    world.phc.allow();
     world.second();
     assert_eq!(world.refusal(), None);
-    world.set(|play| play.refusal = Some(PhcRefusal::Failed { errno: 5 }));
+    world.phc.refuse(PhcRefusal::Failed { errno: 5 });
     for second in 1..=8 {
         world.second();
         // What was read before is carried on all the while.
@@ -205,7 +144,7 @@ fn a_device_that_fails_is_carried_on_for_four_intervals_and_then_named() {
         let named = (second >= 4).then_some(Refusal::Phc(PhcRefusal::Failed { errno: 5 }));
         assert_eq!(world.refusal(), named, "{second} s");
     }
-    world.set(|play| play.refusal = None);
+    world.phc.allow();
     world.second();
     assert_eq!(world.refusal(), None);
     assert!(world.epsilon_ns() < 3_000);
@@ -213,9 +152,13 @@ fn a_device_that_fails_is_carried_on_for_four_intervals_and_then_named() {
 
 #[test]
 fn a_busy_device_costs_nothing_but_a_second() {
-    let world = World::new(SOUND);
+    let world = World::new(sound);
     for second in 0..20 {
-        world.set(|play| play.refusal = (second % 2 == 0).then_some(PhcRefusal::Busy));
+        if second % 2 == 0 {
+            world.phc.refuse(PhcRefusal::Busy);
+        } else {
+            world.phc.allow();
+        }
         world.second();
         assert!(world.contains_truth());
         assert_eq!(world.refusal(), None);
@@ -225,7 +168,7 @@ fn a_busy_device_costs_nothing_but_a_second() {
 
 #[test]
 fn a_device_that_is_not_read_any_more_is_silent() {
-    let world = World::new(SOUND);
+    let world = World::new(sound);
     world.machine.advance(Duration::from_secs(9));
     let _ = world.clock.look();
     assert_eq!(world.phc_refusal(), PhcRefusal::Silent { for_s: 9 });
@@ -234,10 +177,7 @@ fn a_device_that_is_not_read_any_more_is_silent() {
 
 #[test]
 fn without_a_bound_the_caller_has_to_vouch_and_the_larger_bound_counts() {
-    let silent = Play {
-        bound_ns: None,
-        ..SOUND
-    };
+    let silent = |phc: &ScriptedPhc| phc.set_bound(None);
     let world = World::new(silent);
     assert_eq!(world.phc_refusal(), PhcRefusal::NoBound);
     assert!(world.clock.now().is_err());
@@ -245,8 +185,8 @@ fn without_a_bound_the_caller_has_to_vouch_and_the_larger_bound_counts() {
     let vouched = |source: PhcSource| source.vouch(micros(50)).margin(micros(7));
     let world = World::at(MORNING, silent, vouched, false);
     assert!((57_500..57_800).contains(&world.epsilon_ns()));
-    for (told, at_least) in [(10_000, 57_500), (80_000, 87_500)] {
-        world.set(|play| play.bound_ns = Some(told));
+    for (told, at_least) in [(10, 57_500), (80, 87_500)] {
+        world.phc.set_bound(Some(micros(told)));
         world.second();
         let epsilon = world.epsilon_ns();
         assert!((at_least..at_least + 300).contains(&epsilon), "{epsilon}");
@@ -255,10 +195,6 @@ fn without_a_bound_the_caller_has_to_vouch_and_the_larger_bound_counts() {
 
 #[test]
 fn a_device_that_counts_tai_is_told_apart_and_served_where_that_is_said() {
-    let tai = Play {
-        off: 37_000_000_000,
-        ..SOUND
-    };
     let world = World::at(MORNING, tai, |source| source, true);
     assert_eq!(
         world.phc_refusal(),
@@ -273,16 +209,12 @@ fn a_device_that_counts_tai_is_told_apart_and_served_where_that_is_said() {
     assert!(world.contains_truth());
     assert!(world.epsilon_ns() < 3_000);
     // One that says so itself needs no word of the caller's.
-    let world = World::at(MORNING, Play { ahead_s: 37, ..tai }, |source| source, true);
+    let world = World::at(MORNING, |phc| phc.set_tai_offset(37), |source| source, true);
     assert!(world.contains_truth() && world.epsilon_ns() < 3_000);
 }
 
 #[test]
 fn how_far_ahead_tai_is_counts_until_the_midnight_it_was_told_for() {
-    let tai = Play {
-        off: 37_000_000_000,
-        ..SOUND
-    };
     let until: Timestamp = "2027-01-01T00:00:00.000000000Z".parse().unwrap();
     let said = |source: PhcSource| source.counts_tai(37, until);
     let world = World::at("2026-12-31T23:59:50.000000000Z", tai, said, false);
@@ -299,7 +231,7 @@ fn how_far_ahead_tai_is_counts_until_the_midnight_it_was_told_for() {
 #[test]
 fn a_device_far_off_that_cannot_be_tais_is_a_contradiction_unless_it_is_a_helper() {
     for off in [61_000_000_000, -37_000_000_000, 5_000_000] {
-        let wrong = Play { off, ..SOUND };
+        let wrong = |phc: &ScriptedPhc| phc.set_offset(nanos(off));
         let world = World::at(MORNING, wrong, |source| source, true);
         world.second();
         let error = world.clock.now().unwrap_err();
@@ -316,10 +248,7 @@ fn a_device_far_off_that_cannot_be_tais_is_a_contradiction_unless_it_is_a_helper
 
 #[test]
 fn a_helper_that_contradicts_the_kernel_is_refused_in_words_of_the_device() {
-    let wrong = Play {
-        off: 5_000_000,
-        ..SOUND
-    };
+    let wrong = |phc: &ScriptedPhc| phc.set_offset(nanos(5_000_000));
     let world = World::at(MORNING, wrong, PhcSource::never_vetoes, true);
     world.second();
     // The kernel's bound of 1.003 ms and what it grows by are taken off.
@@ -337,11 +266,11 @@ fn a_helper_that_contradicts_the_kernel_is_refused_in_words_of_the_device() {
     assert!(told.starts_with("the PTP hardware clock is 3"), "{told}");
     assert!(!told.contains("server"), "{told}");
     // Set right, it serves again.
-    world.set(|play| play.off = 0);
+    world.phc.set_offset(TimeDelta::ZERO);
     world.second();
     assert_eq!(world.refusal(), None);
     // One that contradicts itself is told of in words of its own as well.
-    world.set(|play| play.off = 400_000);
+    world.phc.set_offset(nanos(400_000));
     world.second();
     let refusal = world.phc_refusal();
     assert!(
@@ -352,13 +281,10 @@ fn a_helper_that_contradicts_the_kernel_is_refused_in_words_of_the_device() {
 
 #[test]
 fn a_reading_in_which_the_machine_slept_is_dropped() {
-    let world = World::new(Play {
-        suspends: Some(Duration::from_millis(3)),
-        ..SOUND
-    });
+    let world = World::new(|phc| phc.set_suspend(Some(Duration::from_millis(3))));
     assert_eq!(world.phc_refusal(), PhcRefusal::NotRead);
     assert!(world.clock.now().is_err());
-    world.set(|play| play.suspends = None);
+    world.phc.set_suspend(None);
     world.second();
     assert!(world.contains_truth());
 }
@@ -371,7 +297,7 @@ fn a_reading_from_before_a_disturbance_does_not_count() {
         |machine| machine.pause(Duration::from_secs(3)),
     ];
     for disturb in disturbances {
-        let world = World::new(SOUND);
+        let world = World::new(sound);
         // Left unseen: the look before it knows of an earlier one.
         world.machine.advance(Duration::from_millis(500));
         world.clock.refresh_sources();
@@ -386,8 +312,8 @@ fn a_reading_from_before_a_disturbance_does_not_count() {
 
 #[test]
 fn a_step_of_real_time_moves_nothing() {
-    let world = World::new(SOUND);
-    world.machine.step(TimeDelta::from_nanos(-7_000_000_000));
+    let world = World::new(sound);
+    world.machine.step(nanos(-7_000_000_000));
     for _ in 0..5 {
         world.second();
         match world.clock.now() {
@@ -403,15 +329,11 @@ fn a_step_of_real_time_moves_nothing() {
 
 #[test]
 fn raw_times_out_of_order_are_refused() {
-    let world = World::new(Play {
-        reversed: true,
-        ..SOUND
+    let world = World::new(|phc| {
+        phc.edit_readings(|reading| std::mem::swap(&mut reading.before, &mut reading.after));
     });
     assert_eq!(world.phc_refusal(), PhcRefusal::Inconsistent);
-    let far = World::new(Play {
-        bound_ns: Some(u64::MAX),
-        ..SOUND
-    });
+    let far = World::new(|phc| phc.set_bound(Some(Duration::MAX)));
     assert_eq!(far.phc_refusal(), PhcRefusal::Inconsistent);
 }
 
@@ -420,7 +342,7 @@ fn no_leap_second_that_the_device_keeps_to_itself_makes_an_interval_false() {
     for kind in [None, Some(LeapKind::Inserted), Some(LeapKind::Deleted)] {
         let world = World::at(
             "2026-12-31T22:59:58.000000000Z",
-            SOUND,
+            sound,
             |source| source,
             false,
         );
@@ -485,13 +407,12 @@ proptest! {
         drift in -200_000_i32..=200_000,
         steps in proptest::collection::vec((-2_000_i64..=2_000, 0_u64..3_000_000, 0_u64..2_000), 1..20),
     ) {
-        let world = World::new(SOUND);
+        let world = World::new(sound);
         world.machine.set_drift_ppb(drift);
         for (off, takes, ms) in steps {
-            world.set(|play| {
-                play.off = off;
-                play.takes = Duration::from_nanos(takes);
-            });
+            let delay = Duration::from_nanos(takes);
+            world.phc.set_offset(nanos(off));
+            world.phc.set_delays(delay, delay);
             world.machine.advance(Duration::from_millis(ms));
             let _ = world.clock.refresh();
             prop_assert_ne!(world.is_true(), Ok(false));

@@ -116,7 +116,9 @@ impl State {
 
     const fn rebase(&mut self, clocks: &Sandwich, identity: Identity) {
         self.real_offset = clocks.real_offset();
-        self.boot_offset = clocks.boot_offset();
+        // Where slow readings blur this comparison, a suspend may hide in it, and look like a step: the next
+        // sharp one tells them apart, by what was known before.
+        self.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
         self.identity = identity;
         self.seen_raw = clocks.raw;
         self.seen_real = clocks.real;
@@ -138,6 +140,8 @@ impl State {
         identity: Identity,
     ) -> Events {
         self.rebase(clocks, identity);
+        // Nothing from before counts, and in another namespace boot time may be another.
+        self.boot_offset = clocks.boot_offset();
         self.voided = Some(cause);
         self.unexplained = None;
         self.step = None;

@@ -7,8 +7,9 @@ use crate::machine::Machine;
 
 /// A PTP hardware clock that can be read against raw time.
 ///
-/// [`PhcSource::new`](super::PhcSource::new) and [`vmclock`](super::PhcSource::vmclock) have the real ones; a test
-/// or another way to a device takes their place by implementing this.
+/// [`PhcSource::new`](super::PhcSource::new) and [`vmclock`](super::PhcSource::vmclock) have the real ones.
+/// Another way to a device takes their place by implementing this; in a test, `ScriptedPhc` in
+/// `epsilon_clock::testing` (feature `test-util`) does.
 pub trait PhcDevice: fmt::Debug + Send + Sync {
     /// Reads the device once, with raw time around it; may wait for it.
     ///

@@ -1,57 +1,31 @@
 //! Each rule of the source by itself, where no rule of the clock stands beside it.
 
-use std::fmt;
 use std::time::Duration;
 
 use epsilon_clock::machine::{
     Disruption, Identity, Machine, NtpStatus, NtpStatusError, Sample, Sandwich,
 };
 use epsilon_clock::source::{
-    Awaiting, Finding, LookContext, PhcDevice, PhcReading, PhcRefusal, PhcSource, Refusal, Source,
-    SourceMemory, SyncClaim,
+    Awaiting, Finding, LookContext, PhcRefusal, PhcSource, Refusal, Source, SourceMemory, SyncClaim,
 };
-use epsilon_clock::testing::ScriptedMachine;
+use epsilon_clock::testing::{ScriptedMachine, ScriptedPhc};
 use epsilon_clock::{TimeDelta, Timestamp};
 
 use super::MORNING;
-
-/// A device that does what a function says.
-struct Acts<F>(F);
-
-impl<F> fmt::Debug for Acts<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Acts")
-    }
-}
-
-impl<F> PhcDevice for Acts<F>
-where
-    F: Fn(&dyn Machine) -> Result<PhcReading, PhcRefusal> + Send + Sync,
-{
-    fn read(&self, machine: &dyn Machine) -> Result<PhcReading, PhcRefusal> {
-        (self.0)(machine)
-    }
-}
-
-/// An honest reading of UTC, off by nothing, in no time.
-fn reading(scripted: &ScriptedMachine) -> PhcReading {
-    let raw = scripted.raw_time();
-    PhcReading {
-        before: raw,
-        device: scripted.true_time().unix_nanos(),
-        after: raw,
-        bound_ns: Some(2_000),
-        ahead_s: 0,
-    }
-}
 
 fn at(time: &str) -> ScriptedMachine {
     ScriptedMachine::new(time.parse().unwrap())
 }
 
+/// A device that is off by nothing, and read in no time but what raw time costs.
+fn right(machine: &ScriptedMachine) -> ScriptedPhc {
+    let phc = ScriptedPhc::new(machine.clone());
+    phc.set_delays(Duration::ZERO, Duration::ZERO);
+    phc
+}
+
 fn honest(machine: &ScriptedMachine) -> PhcSource {
-    let machine = machine.clone();
-    PhcSource::of(Acts(move |_: &dyn Machine| Ok(reading(&machine))))
+    PhcSource::of(right(machine))
 }
 
 /// What a first look finds.
@@ -200,11 +174,9 @@ fn nothing_is_read_where_a_suspend_may_hide() {
 #[test]
 fn a_reading_in_which_the_hypervisor_paused_the_machine_is_dropped() {
     let machine = at(MORNING);
-    let paused = machine.clone();
-    let source = PhcSource::of(Acts(move |_: &dyn Machine| {
-        paused.pause(Duration::from_millis(3));
-        Ok(reading(&paused))
-    }));
+    let (phc, paused) = (right(&machine), machine.clone());
+    phc.edit_readings(move |_| paused.pause(Duration::from_millis(3)));
+    let source = PhcSource::of(phc);
     assert_eq!(fresh(&source, &machine), refused(PhcRefusal::NotRead));
 }
 
@@ -213,16 +185,12 @@ fn raw_times_from_outside_the_call_are_refused() {
     const FAR: i64 = 10_000_000_000;
     for (before, after) in [(-FAR, 0), (0, FAR), (FAR, FAR), (-FAR, -FAR)] {
         let machine = at(MORNING);
-        let device = machine.clone();
-        let source = PhcSource::of(Acts(move |_: &dyn Machine| {
-            let sound = reading(&device);
-            Ok(PhcReading {
-                before: sound.before + before,
-                after: sound.after + after,
-                ..sound
-            })
-        }));
-        let finding = fresh(&source, &machine);
+        let phc = right(&machine);
+        phc.edit_readings(move |reading| {
+            reading.before += before;
+            reading.after += after;
+        });
+        let finding = fresh(&PhcSource::of(phc), &machine);
         assert_eq!(finding, refused(PhcRefusal::Inconsistent), "{before}");
     }
 }
@@ -230,30 +198,21 @@ fn raw_times_from_outside_the_call_are_refused() {
 #[test]
 fn a_time_beyond_all_timestamps_makes_no_sense() {
     let machine = at(MORNING);
-    let device = machine.clone();
-    let source = PhcSource::of(Acts(move |_: &dyn Machine| {
-        Ok(PhcReading {
-            device: i64::MIN,
-            ahead_s: 37,
-            ..reading(&device)
-        })
-    }));
-    let finding = fresh(&source, &machine);
+    let phc = right(&machine);
+    phc.set_tai_offset(37);
+    phc.edit_readings(|reading| reading.device = i64::MIN);
+    let finding = fresh(&PhcSource::of(phc), &machine);
     assert_eq!(finding, refused(PhcRefusal::Inconsistent));
 }
 
 #[test]
 fn a_failure_that_is_over_is_not_what_silence_comes_of() {
     let machine = at(MORNING);
-    let (device, failed) = (machine.clone(), std::sync::atomic::AtomicBool::new(false));
-    let source = PhcSource::of(Acts(move |_: &dyn Machine| {
-        if failed.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            Ok(reading(&device))
-        } else {
-            Err(PhcRefusal::Busy)
-        }
-    }));
+    let phc = right(&machine);
+    let source = PhcSource::of(phc.clone());
+    phc.refuse(PhcRefusal::Busy);
     assert_eq!(fresh(&source, &machine), refused(PhcRefusal::Busy));
+    phc.allow();
     source.refresh(&machine);
     machine.advance(Duration::from_secs(9));
     let silent = refused(PhcRefusal::Silent { for_s: 9 });
@@ -263,15 +222,9 @@ fn a_failure_that_is_over_is_not_what_silence_comes_of() {
 #[test]
 fn what_passed_around_the_reading_is_charged_at_the_drift_and_a_nanosecond_is_the_devices() {
     let machine = at(MORNING);
-    let device = machine.clone();
-    let source = PhcSource::of(Acts(move |_: &dyn Machine| {
-        let sound = reading(&device);
-        device.advance(Duration::from_secs(2));
-        Ok(PhcReading {
-            after: device.raw_time(),
-            ..sound
-        })
-    }));
+    let phc = right(&machine);
+    phc.set_delays(Duration::ZERO, Duration::from_secs(2));
+    let source = PhcSource::of(phc);
     // A second either way, in which an oscillator gains 200 µs.
     let bound = claim(fresh(&source, &machine)).bound;
     assert!(

@@ -249,6 +249,25 @@ fn a_machine_too_busy_to_compare_its_clocks_gives_no_interval() {
     read_truly(&machine, &clock).unwrap();
 }
 
+/// Readings of 5 ms leave 21 ms of doubt about boot time, but not about real time.
+#[test]
+fn a_suspend_that_a_blurred_comparison_took_for_a_step_is_told_by_the_next_sharp_one() {
+    let machine = ScriptedMachine::default();
+    machine.step(delta_millis(-9));
+    // Wide enough for real time to stay in the interval through the suspend.
+    machine.write_maxerror(21_003);
+    let clock = machine.clock().unwrap();
+    read_truly(&machine, &clock).unwrap();
+    machine.set_read_cost(micros(5_243));
+    machine.suspend(micros(15_250));
+    assert_eq!(clock.now(), Err(disturbed(Disturbance::Interrupted)));
+    machine.set_read_cost(std::time::Duration::from_nanos(20));
+    assert_eq!(
+        read_truly(&machine, &clock),
+        Err(disturbed(Disturbance::Suspended))
+    );
+}
+
 #[test]
 fn raw_time_that_runs_backwards_voids() {
     for back in [delta_millis(-1), delta_millis(-400_000)] {
