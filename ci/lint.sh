@@ -5,6 +5,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cargo fmt --all --check
 # Packages with lock files of their own: peers to compare with, and what runs in User-Mode Linux.
 cargo fmt --all --check --manifest-path benches/peers/Cargo.toml
+cargo fmt --all --check --manifest-path fuzz/Cargo.toml
+cargo fmt --all --check --manifest-path scripts/mutants/Cargo.toml
+cargo fmt --all --check --manifest-path tests/elsewhere/Cargo.toml
 cargo fmt --all --check --manifest-path tests/guest/Cargo.toml
 cargo fmt --all --check --manifest-path tests/nts/Cargo.toml
 cargo fmt --all --check --manifest-path examples/openraft/Cargo.toml
