@@ -116,12 +116,23 @@ impl State {
 
     const fn rebase(&mut self, clocks: &Sandwich, identity: Identity) {
         self.real_offset = clocks.real_offset();
-        // Where slow readings blur this comparison, a suspend may hide in it, and look like a step: the next
-        // sharp one tells them apart, by what was known before.
-        self.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
+        self.narrow_boot_offset(clocks);
         self.identity = identity;
         self.seen_raw = clocks.raw;
         self.seen_real = clocks.real;
+    }
+
+    /// Takes in where boot time is, if no suspend was found.
+    ///
+    /// Slow readings blur a comparison, and a suspend may hide in that, or look like a step. So what was known before
+    /// is kept, with what rounding may have moved it: the next sharp comparison finds the suspend by it.
+    pub(super) const fn narrow_boot_offset(&mut self, clocks: &Sandwich) {
+        let (mut known, now) = (self.boot_offset, clocks.boot_offset());
+        if known.moved_to(&now) != 0 {
+            known.lo = known.lo.saturating_sub(SUSPEND_RESOLUTION);
+            known.hi = known.hi.saturating_add(SUSPEND_RESOLUTION);
+        }
+        self.boot_offset = known.refined_by(&now);
     }
 
     /// Nothing serves from here on, and why is as the sources and the clocks have it now.
@@ -254,6 +265,43 @@ mod tests {
     }
 
     /// A state that the caller vouched for to ±1 s at raw time 0, with such a refusal of both sources.
+    /// Readings that put boot time between these, in ns after monotonic time.
+    fn boot_between(lo: i64, hi: i64) -> Sandwich {
+        let clocks = clocks(0);
+        Sandwich {
+            mono_before: clocks.boot.saturating_sub(hi),
+            mono_after: clocks.boot.saturating_sub(lo),
+            ..clocks
+        }
+    }
+
+    #[test]
+    fn a_blurred_comparison_hides_no_suspend_from_the_next_sharp_one() {
+        let slept = 20_000_000;
+        // What is told apart by rounding alone, and what overlaps.
+        for blurred in [(SUSPEND_RESOLUTION, slept), (-5, slept), (-slept, slept)] {
+            let mut state = unheard();
+            state.boot_offset = boot_between(0, 0).boot_offset();
+            state.narrow_boot_offset(&boot_between(blurred.0, blurred.1));
+            let found = state
+                .boot_offset
+                .moved_to(&boot_between(slept, slept).boot_offset());
+            assert!(found > SUSPEND_RESOLUTION, "{blurred:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn boot_time_that_is_moved_by_rounding_is_followed() {
+        let mut state = unheard();
+        state.boot_offset = boot_between(0, 0).boot_offset();
+        for n in 1..10 {
+            let at = n * SUSPEND_RESOLUTION;
+            let clocks = boot_between(at, at + 3);
+            assert!(state.boot_offset.moved_to(&clocks.boot_offset()) <= SUSPEND_RESOLUTION);
+            state.narrow_boot_offset(&clocks);
+        }
+    }
+
     fn vouched_for(refusal: Refusal) -> State {
         let mut state = assumed(sync(0, -SECOND, SECOND));
         for record in &mut state.sources {

@@ -71,7 +71,7 @@ impl State {
         self.seen_raw = clocks.raw;
         self.seen_real = clocks.real;
         self.real_offset = self.real_offset.refined_by(&clocks.real_offset());
-        self.boot_offset = self.boot_offset.refined_by(&clocks.boot_offset());
+        self.narrow_boot_offset(clocks);
         self.note_leap(policy, looks);
         self.settle_second(policy, looks);
         self.outlive(policy, clocks.raw);
