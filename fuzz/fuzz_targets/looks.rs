@@ -4,7 +4,7 @@
 //!
 //! The fuzzer plays the machine, within the assumptions: the oscillator keeps within A1, the daemon writes
 //! no less than the error of the clock when it writes and does not slew one way and back between two looks
-//! (A2), and no suspend is shorter than 15.25 ms (A3). Everything else is the fuzzer's: when looks come, how
+//! (A2), no suspend is shorter than 15.25 ms, and no step takes back its jump before a reading has seen it (A3). Everything else is the fuzzer's: when looks come, how
 //! long readings take, who steps and slews the clock, and when the machine sleeps.
 #![no_main]
 
@@ -68,6 +68,20 @@ fn contains(
     }
 }
 
+/// What was done to the clocks last.
+#[derive(Clone, Copy, PartialEq)]
+enum Done {
+    Step,
+    Suspend,
+}
+
+/// Has a reading see what was done, before what could undo it.
+fn see_before(next: Done, done: &mut Option<Done>, clock: &Clock) {
+    if done.replace(next).is_some_and(|last| last != next) {
+        let _ = clock.now();
+    }
+}
+
 fn run(mut data: &[u8]) -> Option<()> {
     let [flags] = take(&mut data)?;
     let machine = ScriptedMachine::default();
@@ -78,6 +92,7 @@ fn run(mut data: &[u8]) -> Option<()> {
     }
     let clock: Clock = builder.build().ok()?;
     machine.set_drift_ppb(rate(&mut data, DRIFT_PPB)?);
+    let mut done = None;
     for _ in 0..64 {
         match take(&mut data)? {
             [0..=49] => contains(&machine, || clock.now(), "now"),
@@ -89,14 +104,19 @@ fn run(mut data: &[u8]) -> Option<()> {
             [170..=179] => {
                 let by = i64::try_from(span(&mut data)?).ok()?;
                 let [more] = take(&mut data)?;
+                see_before(Done::Step, &mut done, &clock);
                 machine.step(TimeDelta::from_nanos(if more & 1 == 0 { by } else { -by }));
                 write(&machine, u16::from(more));
             }
             [180..=184] => {
-                machine.set_date(TimeDelta::from_nanos(i64::try_from(span(&mut data)?).ok()?))
+                let by = i64::try_from(span(&mut data)?).ok()?;
+                see_before(Done::Step, &mut done, &clock);
+                machine.set_date(TimeDelta::from_nanos(by));
             }
             [185..=194] => {
-                machine.suspend(SHORTEST_SUSPEND + Duration::from_nanos(span(&mut data)?));
+                let span = SHORTEST_SUSPEND + Duration::from_nanos(span(&mut data)?);
+                see_before(Done::Suspend, &mut done, &clock);
+                machine.suspend(span);
             }
             [195..=209] => {
                 contains(&machine, || clock.look(), "look before a slew");

@@ -175,7 +175,10 @@ fn run(mut data: &[u8]) -> Option<()> {
             [220..=224] => {
                 let by = i64::try_from(span(&mut data)?.as_nanos()).ok()?;
                 let [sign] = take(&mut data)?;
+                // Between readings, or it might take back a suspend that none has seen (A3).
+                let _ = clock.now();
                 machine.step(TimeDelta::from_nanos(if sign & 1 == 0 { by } else { -by }));
+                let _ = clock.now();
             }
             // A learned rate rests on an oscillator that wanders little.
             [225..=229] if !learns => machine.set_drift_ppb(drift(&mut data)?),
