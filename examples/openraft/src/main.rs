@@ -4,7 +4,6 @@
 //! Each way has a cluster of its own, three processes on loopback, with one seed and one fault. Two judges
 //! read what the clients saw: a counter of stale reads, and the linearizability checker of `todc-utils`.
 
-mod clocks;
 mod cluster;
 mod history;
 mod log;

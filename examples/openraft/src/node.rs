@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
-use epsilon_clock::testing::Skewed;
-use epsilon_clock::{Clock, TimeDelta};
+use example_cluster::clocks::Steered;
 use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::ProgressResponder;
 use openraft::network::RPCOption;
@@ -28,7 +27,6 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::clocks::Slewing;
 use crate::log::Log;
 use crate::machine::{Machine, Shared};
 use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Types, Way};
@@ -267,25 +265,6 @@ pub struct Node {
     cached: AtomicBool,
 }
 
-/// A clock of this process that is off by what the settings say.
-fn clock_of(settings: &Settings) -> Result<Clock, Box<dyn std::error::Error>> {
-    let offset = TimeDelta::from_nanos(settings.offset_us * 1_000);
-    let epsilon = Duration::from_micros(settings.epsilon_us);
-    // Its claims contain the truth only if epsilon is at least the offset; a liar's do not.
-    let machine = Skewed::new(offset, epsilon.max(offset.unsigned_abs()))?.machine();
-    let source = Skewed::new(TimeDelta::ZERO, epsilon)?.source();
-    let swing = if settings.slewed {
-        epsilon.saturating_sub(offset.unsigned_abs()) / 2
-    } else {
-        Duration::ZERO
-    };
-    let machine = Slewing::new(machine, swing);
-    Ok(Clock::builder()
-        .machine(Arc::new(machine))
-        .source(source)
-        .build()?)
-}
-
 pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -305,14 +284,17 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         purge_batch_size: 1,
         ..Config::default()
     };
-    let clock = clock_of(&settings)?;
+    let epsilon = Duration::from_micros(settings.epsilon_us);
+    let room = epsilon.saturating_sub(Duration::from_micros(settings.offset_us.unsigned_abs()));
+    let swing = if settings.slewed {
+        room / 2
+    } else {
+        Duration::ZERO
+    };
+    let clock = Steered::swinging_clock(settings.offset_us, swing, epsilon)?;
     let ms = Duration::from_millis;
     // The broken node that takes its clock for exact could not name its real error here.
-    let delta = Delta::new(
-        ms(settings.delta_ms),
-        Duration::from_micros(settings.epsilon_us),
-        ms(30),
-    )?;
+    let delta = Delta::new(ms(settings.delta_ms), epsilon, ms(30))?;
     let lease = LogLease::new(Holder::draw(settings.node)?, delta);
     let shared = Arc::new(Shared {
         state: Mutex::default(),

@@ -5,7 +5,6 @@
 
 mod breaks;
 mod client;
-mod clocks;
 mod cluster;
 mod costs;
 mod death;

@@ -126,12 +126,12 @@ impl Nemesis {
             5 => {
                 // Within what the clock says it may be off by.
                 let to = self.offset();
-                cluster.tell(node, Order::Clock(to, false)).await;
+                cluster.tell(node, Order::Step(to)).await;
                 self.note("step");
             }
             6 => {
                 let to = self.offset();
-                cluster.tell(node, Order::Clock(to, true)).await;
+                cluster.tell(node, Order::Slew(to)).await;
                 self.note("slew");
             }
             7 => self.liar(cluster, node).await?,

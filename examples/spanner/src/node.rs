@@ -10,13 +10,13 @@ use std::time::Duration;
 use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LogLease};
 use epsilon_clock::{Clock, CommitGroup};
+use example_cluster::clocks::Steered;
 use openraft::{BasicNode, Config, Snapshot, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::breaks::Break;
-use crate::clocks::Drifting;
 use crate::death::Death;
 use crate::group::Group;
 use crate::log::Log;
@@ -72,7 +72,7 @@ pub struct Node {
     pub commits: CommitGroup,
     pub watch: Watch,
     pub death: Arc<Death>,
-    machine: Arc<Drifting>,
+    machine: Arc<Steered>,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -140,7 +140,7 @@ async fn group(
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
     let epsilon = Duration::from_micros(settings.epsilon_us);
-    let (clock, machine) = Drifting::clock(settings.offset_us, epsilon)?;
+    let (clock, machine) = Steered::clock(settings.offset_us, epsilon)?;
     let death = Arc::new(Death::default());
     let store = Store::open(
         Path::new(&settings.file),
@@ -309,8 +309,12 @@ impl Node {
                 }
                 Reply::Done
             }
-            Order::Clock(offset_us, slewed) => {
-                self.machine.set(offset_us, slewed);
+            Order::Step(offset_us) => {
+                self.machine.step(offset_us);
+                Reply::Done
+            }
+            Order::Slew(offset_us) => {
+                self.machine.slew(offset_us);
                 Reply::Done
             }
             Order::DieAt(point) => {

@@ -202,8 +202,10 @@ pub enum Order {
     Initialize(Vec<(u64, String)>),
     /// Drops all that is sent to that peer from now on, or no more.
     Block(u64, bool),
-    /// Puts the clock so many µs off, at once or at 500 ppm.
-    Clock(i64, bool),
+    /// Puts the clock so many µs off, at once.
+    Step(i64),
+    /// Likewise, at 500 ppm.
+    Slew(i64),
     /// Dies at that point the next time it is come to.
     DieAt(Point),
     /// Hands the leadership of a shard to a node.

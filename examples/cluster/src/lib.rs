@@ -1,0 +1,3 @@
+//! What the examples on openraft share: nodes as processes on loopback, and clocks that are off.
+
+pub mod clocks;
