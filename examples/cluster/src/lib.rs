@@ -1,3 +1,5 @@
 //! What the examples on openraft share: nodes as processes on loopback, and clocks that are off.
 
 pub mod clocks;
+pub mod processes;
+pub mod program;

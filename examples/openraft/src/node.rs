@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
 use example_cluster::clocks::Steered;
+use example_cluster::program::Failure;
 use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::ProgressResponder;
 use openraft::network::RPCOption;
@@ -36,7 +36,7 @@ use crate::watch::{self, Watch};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     pub node: u64,
-    pub port: u16,
+    pub address: String,
     pub directory: String,
     pub way: Way,
     pub broken: Option<Break>,
@@ -265,15 +265,7 @@ pub struct Node {
     cached: AtomicBool,
 }
 
-pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(settings))
-}
-
-async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+pub async fn serve(settings: Settings) -> Result<(), Failure> {
     let directory = Path::new(&settings.directory);
     let config = Config {
         heartbeat_interval: settings.heartbeat_ms,
@@ -311,7 +303,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         node: settings.node,
         wire: Arc::clone(&wire),
     };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
+    let listener = TcpListener::bind(&settings.address).await?;
     let raft = Raft::new(
         settings.node,
         Arc::new(config.validate()?),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LogLease};
 use epsilon_clock::{Clock, CommitGroup};
 use example_cluster::clocks::Steered;
+use example_cluster::program::Failure;
 use openraft::{BasicNode, Config, Snapshot, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
@@ -75,21 +75,6 @@ pub struct Node {
     machine: Arc<Steered>,
 }
 
-type Failure = Box<dyn std::error::Error>;
-
-pub fn run(settings: Settings) -> Result<(), Failure> {
-    // The test holds the other end: a node is not left behind when that is gone.
-    std::thread::spawn(|| {
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        std::process::exit(0);
-    });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(settings))
-}
-
 fn config(settings: &Settings) -> Config {
     Config {
         heartbeat_interval: settings.heartbeat_ms,
@@ -138,7 +123,7 @@ async fn group(
     Ok(Group::start(shard, raft, replica, clock.clone()))
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+pub async fn serve(settings: Settings) -> Result<(), Failure> {
     let epsilon = Duration::from_micros(settings.epsilon_us);
     let (clock, machine) = Steered::clock(settings.offset_us, epsilon)?;
     let death = Arc::new(Death::default());
@@ -157,12 +142,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     for shard in 0..SHARDS {
         groups.push(group(shard, &settings, &store, &clock, &links, &death).await?);
     }
-    let port = settings.addresses[&settings.node]
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .parse::<u16>()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let listener = TcpListener::bind(&settings.addresses[&settings.node]).await?;
     let node = Arc::new(Node {
         commits: CommitGroup::start(&clock)?,
         settings,
