@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use example_cluster::frames;
 use example_cluster::processes::{Processes, free_address, place};
 use tokio::time::{sleep, timeout};
 
 use crate::history::{Costs, Seen, What};
-use crate::node::{Settings, connect, receive, send};
+use crate::node::Settings;
 use crate::types::{Answer, Break, Envelope, Link, Request, Stop, Way};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -107,14 +108,8 @@ pub struct Cluster {
 }
 
 async fn ask(address: &str, body: Request, patience: Duration) -> io::Result<Answer> {
-    let exchange = async {
-        let mut stream = connect(address).await?;
-        send(&mut stream, &Envelope { from: 0, body }).await?;
-        receive(&mut stream).await
-    };
-    timeout(patience, exchange)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    let question = Envelope { from: 0, body };
+    frames::ask(&mut None, frames::connect(address), &question, patience).await
 }
 
 impl Cluster {
@@ -290,35 +285,19 @@ async fn reader(clients: Arc<Clients>, client: usize) {
         round = (round + 1) % 3;
         let key = round;
         let call = clients.began.elapsed();
-        let exchange = async {
-            let mut stream = match stream.take() {
-                Some(stream) => stream,
-                None => connect(&clients.addresses[client]).await?,
-            };
-            send(
-                &mut stream,
-                &Envelope {
-                    from: 0,
-                    body: Request::Read { key },
-                },
-            )
-            .await?;
-            let answer: Answer = receive(&mut stream).await?;
-            Ok::<_, io::Error>((stream, answer))
+        let question = Envelope {
+            from: 0,
+            body: Request::Read { key },
         };
-        let answered = timeout(clients.patience, exchange).await;
+        let new = frames::connect(&clients.addresses[client]);
+        let answered = frames::ask(&mut stream, new, &question, clients.patience).await;
         let answer = Some(clients.began.elapsed());
         let what = match answered {
-            Ok(Ok((open, Answer::Value { value, took, state }))) => {
-                stream = Some(open);
+            Ok(Answer::Value { value, took, state }) => {
                 let mut seen = clients.seen.lock().expect("no panic");
                 seen.1.took.push(took);
                 seen.1.state.push(state);
                 What::Read(value)
-            }
-            Ok(Ok((open, _))) => {
-                stream = Some(open);
-                What::Refused
             }
             _ => What::Refused,
         };

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
 use example_cluster::clocks::Steered;
+use example_cluster::frames::{self, receive, send};
 use example_cluster::program::Failure;
 use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::ProgressResponder;
@@ -24,7 +25,6 @@ use openraft::{
     SnapshotPolicy,
 };
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::log::Log;
@@ -83,29 +83,6 @@ impl Stops {
     }
 }
 
-// --- frames --------------------------------------------------------------------------------------
-
-pub async fn send<T: Serialize>(stream: &mut TcpStream, message: &T) -> io::Result<()> {
-    let body = serde_json::to_vec(message)?;
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-    let mut frame = length.to_be_bytes().to_vec();
-    frame.extend(body);
-    stream.write_all(&frame).await
-}
-
-pub async fn receive<T: for<'a> Deserialize<'a>>(stream: &mut TcpStream) -> io::Result<T> {
-    let length = stream.read_u32().await?;
-    let mut body = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    stream.read_exact(&mut body).await?;
-    Ok(serde_json::from_slice(&body)?)
-}
-
-pub async fn connect(address: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
 // --- the network between nodes -------------------------------------------------------------------
 
 #[derive(Default)]
@@ -151,23 +128,20 @@ impl Peer {
         }
     }
 
-    pub async fn exchange(&mut self, body: Request) -> io::Result<Answer> {
+    pub async fn ask(&mut self, body: Request, patience: Duration) -> io::Result<Answer> {
         if self.wire.is(Link::Cut) {
             return Err(io::Error::other("cut off"));
         }
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => connect(&self.address).await?,
-        };
         let from = self.node;
-        send(&mut stream, &Envelope { from, body }).await?;
-        let answer = receive(&mut stream).await?;
+        let new = frames::connect(&self.address);
+        let question = Envelope { from, body };
+        let answer = frames::ask(&mut self.stream, new, &question, patience).await;
         // Cut off meanwhile, or deaf: the answer never comes.
         if !self.wire.is(Link::Up) {
+            self.stream = None;
             return Err(io::Error::other("deaf"));
         }
-        self.stream = Some(stream);
-        Ok(answer)
+        answer
     }
 
     async fn call(
@@ -175,14 +149,10 @@ impl Peer {
         body: Request,
         option: &RPCOption,
     ) -> Result<Answer, Unreachable<Types>> {
-        match tokio::time::timeout(option.soft_ttl(), self.exchange(body)).await {
-            Ok(Ok(Answer::Refused(why))) => Err(Unreachable::from_string(why)),
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Unreachable::new(&error)),
-            Err(late) => {
-                self.stream = None;
-                Err(Unreachable::new(&late))
-            }
+        match self.ask(body, option.soft_ttl()).await {
+            Ok(Answer::Refused(why)) => Err(Unreachable::from_string(why)),
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(Unreachable::new(&error)),
         }
     }
 }
@@ -326,11 +296,8 @@ pub async fn serve(settings: Settings) -> Result<(), Failure> {
             tokio::spawn(keep_verdict(Arc::clone(&node)));
         }
     }
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(converse(Arc::clone(&node), stream));
-    }
+    frames::serve(listener, |stream| converse(Arc::clone(&node), stream)).await?;
+    Ok(())
 }
 
 async fn converse(node: Arc<Node>, mut stream: TcpStream) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use epsilon_clock::Fleet;
 use epsilon_clock::fleet::{ClockReport, Standing};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::node::{Node, Peer};
 use crate::types::{Answer, Request};
@@ -63,8 +63,8 @@ async fn watch(node: Arc<Node>, members: Vec<(u64, String)>) {
         for (name, peer) in &mut peers {
             // Our clock is read before the question leaves, and again once the answer is here.
             let Ok(probe) = fleet.probe() else { continue };
-            let asked = peer.exchange(Request::Clock(probe.request()));
-            if let Ok(Ok(Answer::Clock(bytes))) = timeout(PATIENCE, asked).await
+            let asked = peer.ask(Request::Clock(probe.request()), PATIENCE);
+            if let Ok(Answer::Clock(bytes)) = asked.await
                 && let Ok(report) = ClockReport::from_be_bytes(bytes)
             {
                 let _ = fleet.record(*name, &probe, report);

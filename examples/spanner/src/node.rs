@@ -10,6 +10,7 @@ use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LogLease};
 use epsilon_clock::{Clock, CommitGroup};
 use example_cluster::clocks::Steered;
+use example_cluster::frames::{self, receive, send};
 use example_cluster::program::Failure;
 use openraft::{BasicNode, Config, Snapshot, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use crate::replica::Replica;
 use crate::store::Store;
 use crate::types::{Answer, Hello, Order, Raft, Reply, Request, SHARDS, Shard, TxnId};
 use crate::watch::{self, Watch};
-use crate::wire::{Link, Serve, receive, send};
+use crate::wire::{Link, Serve};
 
 const FALSE: &str = "this node's clock is not known to be right: it serves nothing";
 
@@ -167,11 +168,8 @@ pub async fn serve(settings: Settings) -> Result<(), Failure> {
         tokio::spawn(Arc::clone(&node).settle(Arc::clone(group)));
     }
     tokio::spawn(watch::watch(Arc::clone(&node)));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(converse(Arc::clone(&node), stream));
-    }
+    frames::serve(listener, |stream| converse(Arc::clone(&node), stream)).await?;
+    Ok(())
 }
 
 async fn converse(node: Arc<Node>, mut stream: TcpStream) {
@@ -360,22 +358,10 @@ pub async fn ask(
     order: &Order,
     patience: Duration,
 ) -> io::Result<Reply> {
-    let exchange = async {
-        let mut open = match stream.take() {
-            Some(open) => open,
-            None => {
-                let mut open = crate::wire::connect(address).await?;
-                send(&mut open, &Hello::Client).await?;
-                open
-            }
-        };
-        send(&mut open, order).await?;
-        let reply = receive(&mut open).await?;
-        Ok::<_, io::Error>((open, reply))
+    let new = async {
+        let mut stream = frames::connect(address).await?;
+        send(&mut stream, &Hello::Client).await?;
+        Ok(stream)
     };
-    let (open, reply) = timeout(patience, exchange)
-        .await
-        .map_err(|_| io::ErrorKind::TimedOut)??;
-    *stream = Some(open);
-    Ok(reply)
+    frames::ask(stream, new, order, patience).await
 }

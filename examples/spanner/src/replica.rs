@@ -8,13 +8,13 @@ use std::time::Instant;
 use epsilon_clock::Timestamp;
 use epsilon_clock::engine::{self, SafeTime};
 use epsilon_clock::lease::{LeaderTerm, LeaseBook, LeaseEntry, LogLease};
+use example_cluster::frames::{decode, encode};
 use openraft::Snapshot;
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::breaks::Break;
-use crate::log::{decode, encode};
 use crate::store::{Change, Loaded};
 use crate::types::{
     Applied, Command, Key, Nanos, Outcome, Seen, Shard, Term, Transaction, TxnId, Types, Value,
