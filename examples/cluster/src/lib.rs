@@ -2,5 +2,6 @@
 
 pub mod clocks;
 pub mod frames;
+pub mod peer;
 pub mod processes;
 pub mod program;

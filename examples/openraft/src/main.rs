@@ -8,6 +8,7 @@ mod cluster;
 mod history;
 mod log;
 mod machine;
+mod network;
 mod node;
 mod picture;
 mod types;

@@ -1,35 +1,25 @@
 //! One process: a node of a cluster, with its server, its network and its clock.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
 use example_cluster::clocks::Steered;
 use example_cluster::frames::{self, receive, send};
+use example_cluster::peer::{self, term_of};
 use example_cluster::program::Failure;
-use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::ProgressResponder;
-use openraft::network::RPCOption;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
-};
-use openraft::type_config::alias::{SnapshotOf, VoteOf};
-use openraft::{
-    BasicNode, Config, Instant as _, RaftNetworkFactory, RaftNetworkV2, ReadPolicy, Snapshot,
-    SnapshotPolicy,
-};
+use openraft::{Config, Instant as _, ReadPolicy, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::log::Log;
 use crate::machine::{Machine, Shared};
-use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Types, Way};
+use crate::network::{Network, Wire};
+use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Way};
 use crate::watch::{self, Watch};
 
 /// What a node is told on its command line, as JSON.
@@ -79,146 +69,6 @@ impl Stops {
             }
             // In short steps: it may be told to go on.
             tokio::time::sleep(left.min(Duration::from_millis(2))).await;
-        }
-    }
-}
-
-// --- the network between nodes -------------------------------------------------------------------
-
-#[derive(Default)]
-pub struct Wire(AtomicU8);
-
-impl Wire {
-    fn set(&self, link: Link) {
-        self.0.store(link as u8, Ordering::Relaxed);
-    }
-
-    fn is(&self, link: Link) -> bool {
-        self.0.load(Ordering::Relaxed) == link as u8
-    }
-}
-
-struct Network {
-    node: u64,
-    wire: Arc<Wire>,
-}
-
-pub struct Peer {
-    node: u64,
-    address: String,
-    wire: Arc<Wire>,
-    stream: Option<TcpStream>,
-}
-
-impl RaftNetworkFactory<Types> for Network {
-    type Network = Peer;
-
-    async fn new_client(&mut self, _target: u64, node: &BasicNode) -> Peer {
-        Peer::new(self.node, node.addr.clone(), Arc::clone(&self.wire))
-    }
-}
-
-impl Peer {
-    pub fn new(from: u64, address: String, wire: Arc<Wire>) -> Self {
-        Self {
-            node: from,
-            address,
-            wire,
-            stream: None,
-        }
-    }
-
-    pub async fn ask(&mut self, body: Request, patience: Duration) -> io::Result<Answer> {
-        if self.wire.is(Link::Cut) {
-            return Err(io::Error::other("cut off"));
-        }
-        let from = self.node;
-        let new = frames::connect(&self.address);
-        let question = Envelope { from, body };
-        let answer = frames::ask(&mut self.stream, new, &question, patience).await;
-        // Cut off meanwhile, or deaf: the answer never comes.
-        if !self.wire.is(Link::Up) {
-            self.stream = None;
-            return Err(io::Error::other("deaf"));
-        }
-        answer
-    }
-
-    async fn call(
-        &mut self,
-        body: Request,
-        option: &RPCOption,
-    ) -> Result<Answer, Unreachable<Types>> {
-        match self.ask(body, option.soft_ttl()).await {
-            Ok(Answer::Refused(why)) => Err(Unreachable::from_string(why)),
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(Unreachable::new(&error)),
-        }
-    }
-}
-
-fn unexpected() -> Unreachable<Types> {
-    Unreachable::from_string("an answer to another request")
-}
-
-impl RaftNetworkV2<Types> for Peer {
-    type SnapshotData = Vec<u8>;
-
-    async fn append_entries(
-        &mut self,
-        rpc: AppendEntriesRequest<Types>,
-        option: RPCOption,
-    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        match self.call(Request::Append(rpc), &option).await? {
-            Answer::Append(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn vote(
-        &mut self,
-        rpc: VoteRequest<Types>,
-        option: RPCOption,
-    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        match self.call(Request::Vote(rpc), &option).await? {
-            Answer::Vote(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn pre_vote(
-        &mut self,
-        rpc: VoteRequest<Types>,
-        option: RPCOption,
-    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        match self.call(Request::PreVote(rpc), &option).await? {
-            Answer::Vote(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn full_snapshot(
-        &mut self,
-        vote: VoteOf<Types>,
-        snapshot: SnapshotOf<Types, Vec<u8>>,
-        _cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
-        option: RPCOption,
-    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let body = Request::Snapshot(vote, snapshot.meta, snapshot.snapshot);
-        match self.call(body, &option).await? {
-            Answer::Snapshot(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn transfer_leader(
-        &mut self,
-        rpc: TransferLeaderRequest<Types>,
-        option: RPCOption,
-    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
-        match self.call(Request::Transfer(rpc), &option).await? {
-            Answer::Transfer(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
         }
     }
 }
@@ -333,49 +183,24 @@ fn refused(error: impl std::fmt::Display) -> Answer {
 impl Node {
     async fn answer(&self, body: Request) -> Answer {
         match body {
-            Request::Append(rpc) => self
-                .raft
-                .append_entries(rpc)
-                .await
-                .map_or_else(refused, Answer::Append),
-            Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(refused, Answer::Vote),
-            Request::PreVote(rpc) => self
-                .raft
-                .pre_vote(rpc)
-                .await
-                .map_or_else(refused, Answer::Vote),
-            Request::Snapshot(vote, meta, snapshot) => {
-                let installed = self
-                    .raft
-                    .install_full_snapshot(vote, Snapshot { meta, snapshot });
-                installed.await.map_or_else(refused, Answer::Snapshot)
-            }
             // A node that is not to lead takes no office.
-            Request::Transfer(_) if self.watch.stopped() => refused(watch::FALSE),
-            Request::Transfer(rpc) => self
-                .raft
-                .handle_transfer_leader(rpc)
-                .await
-                .map_or_else(refused, Answer::Transfer),
-            // Read here, after the request arrived.
-            Request::Clock(request) => ClockReport::answer(request, &self.shared.clock)
-                .map_or_else(refused, |report| Answer::Clock(report.to_be_bytes())),
+            Request::Peer(peer::Request::Transfer(_)) if self.watch.stopped() => {
+                refused(watch::FALSE)
+            }
+            Request::Peer(request) => {
+                Answer::Peer(peer::answer(&self.raft, &self.shared.clock, request).await)
+            }
             Request::Read { key } => self.read(key).await,
             Request::Write {
                 key,
                 value,
                 request,
             } => self.write(key, value, request).await,
-            Request::Initialize(members) => {
-                let members: std::collections::BTreeMap<u64, BasicNode> = members
-                    .into_iter()
-                    .map(|(node, addr)| (node, BasicNode { addr }))
-                    .collect();
-                self.raft
-                    .initialize(members)
-                    .await
-                    .map_or_else(refused, |()| Answer::Done)
-            }
+            Request::Initialize(members) => self
+                .raft
+                .initialize(peer::members(members))
+                .await
+                .map_or_else(refused, |()| Answer::Done),
             Request::SetLink(link) => {
                 self.wire.set(link);
                 Answer::Done
@@ -470,9 +295,7 @@ impl Node {
     fn register(&self, key: u8) -> (u64, LeaderTerm) {
         let state = self.shared.state();
         let value = state.registers.get(&key).copied().unwrap_or(0);
-        let last = state
-            .applied
-            .map(|applied| crate::machine::term_of(&applied));
+        let last = state.applied.map(|applied| term_of(&applied.leader_id));
         (value, last.unwrap_or_default())
     }
 
@@ -521,11 +344,7 @@ impl Node {
                 Ok(leader) => leader.to_committed_leader_id(),
                 Err(error) => return refused(error),
             };
-            if (LeaderTerm {
-                term: id.term,
-                leader: id.node_id,
-            }) != term
-            {
+            if term_of(&id) != term {
                 return Answer::Refused("the term is over".into());
             }
             request = request.with_leader(id);
@@ -555,14 +374,10 @@ async fn lead(node: Arc<Node>) {
                 continue;
             }
         };
-        let id = leader.leader_id();
-        let term = LeaderTerm {
-            term: id.term,
-            leader: id.node_id,
-        };
+        let term = term_of(leader.leader_id());
         shared.lease().elected(term);
         let applied = shared.state().applied;
-        let behind_noop = applied.is_some_and(|applied| crate::machine::term_of(&applied) == term);
+        let behind_noop = applied.is_some_and(|applied| term_of(&applied.leader_id) == term);
         if behind_noop || node.settings.broken == Some(Break::Noop) {
             shared.lease().noop_applied(term);
         }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use epsilon_clock::Fleet;
 use epsilon_clock::fleet::{ClockReport, Standing};
+use example_cluster::peer::{Answer, Carrier, Request};
 use tokio::time::sleep;
 
-use crate::node::{Node, Peer};
-use crate::types::{Answer, Request};
+use crate::network::{Connection, Network};
+use crate::node::Node;
 
 pub const FALSE: &str =
     "this node's clock is false, says the majority: it serves nothing until it is restarted";
@@ -54,16 +55,20 @@ async fn watch(node: Arc<Node>, members: Vec<(u64, String)>) {
         return;
     };
     let own = node.settings.node;
-    let mut peers: Vec<(u64, Peer)> = members
+    let network = Network {
+        node: own,
+        wire: Arc::clone(&node.wire),
+    };
+    let mut peers: Vec<(u64, Connection)> = members
         .into_iter()
         .filter(|(peer, _)| *peer != own)
-        .map(|(peer, address)| (peer, Peer::new(own, address, Arc::clone(&node.wire))))
+        .map(|(peer, address)| (peer, network.connection(address)))
         .collect();
     loop {
         for (name, peer) in &mut peers {
             // Our clock is read before the question leaves, and again once the answer is here.
             let Ok(probe) = fleet.probe() else { continue };
-            let asked = peer.ask(Request::Clock(probe.request()), PATIENCE);
+            let asked = peer.carry(Request::Clock(probe.request()), PATIENCE);
             if let Ok(Answer::Clock(bytes)) = asked.await
                 && let Ok(report) = ClockReport::from_be_bytes(bytes)
             {

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LogLease};
 use epsilon_clock::{Clock, CommitGroup};
 use example_cluster::clocks::Steered;
 use example_cluster::frames::{self, receive, send};
+use example_cluster::peer;
 use example_cluster::program::Failure;
-use openraft::{BasicNode, Config, Snapshot, SnapshotPolicy};
+use openraft::{Config, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -227,36 +227,21 @@ impl Node {
 
     async fn answer(self: &Arc<Self>, shard: Shard, request: Request) -> Answer {
         let group = self.group(shard);
-        let raft = &group.raft;
         let leads = matches!(
             request,
             Request::Prepare(..)
                 | Request::Resolve(..)
                 | Request::Ask(_)
                 | Request::Close(_)
-                | Request::Transfer(_)
+                | Request::Peer(peer::Request::Transfer(_))
         );
         if leads && !self.watch.serves() {
             return refused(FALSE);
         }
         match request {
-            Request::Append(rpc) => raft
-                .append_entries(rpc)
-                .await
-                .map_or_else(refused, Answer::Append),
-            Request::Vote(rpc) => raft.vote(rpc).await.map_or_else(refused, Answer::Vote),
-            Request::PreVote(rpc) => raft.pre_vote(rpc).await.map_or_else(refused, Answer::Vote),
-            Request::Snapshot(vote, meta, snapshot) => raft
-                .install_full_snapshot(vote, Snapshot { meta, snapshot })
-                .await
-                .map_or_else(refused, Answer::Snapshot),
-            Request::Transfer(rpc) => raft
-                .handle_transfer_leader(rpc)
-                .await
-                .map_or_else(refused, Answer::Transfer),
-            // Read here, after the request arrived.
-            Request::Clock(request) => ClockReport::answer(request, &self.clock)
-                .map_or_else(refused, |report| Answer::Clock(report.to_be_bytes())),
+            Request::Peer(request) => {
+                Answer::Peer(peer::answer(&group.raft, &self.clock, request).await)
+            }
             Request::Prepare(part, coordinator) => self
                 .prepare(group, part, coordinator)
                 .await
@@ -312,10 +297,7 @@ impl Node {
 
     /// Shards are led by different nodes at first: each by the one that makes it.
     async fn initialize(&self, members: Vec<(u64, String)>) -> Reply {
-        let members: BTreeMap<u64, BasicNode> = members
-            .into_iter()
-            .map(|(node, addr)| (node, BasicNode { addr }))
-            .collect();
+        let members = peer::members(members);
         for group in &self.groups {
             let first = u64::from(group.shard) + 1;
             if first == self.settings.node

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use epsilon_clock::Fleet;
 use epsilon_clock::fleet::{ClockReport, Standing};
+use example_cluster::peer;
 use tokio::time::sleep;
 
 use crate::node::Node;
@@ -50,8 +51,9 @@ pub async fn watch(node: Arc<Node>) {
         for (name, link) in &node.links {
             // Our clock is read before the question leaves, and again once the answer is here.
             let Ok(probe) = fleet.probe() else { continue };
-            let asked = link.ask(0, Request::Clock(probe.request()), PATIENCE);
-            if let Ok(Answer::Clock(bytes)) = asked.await
+            let request = peer::Request::Clock(probe.request());
+            let asked = link.ask(0, Request::Peer(request), PATIENCE);
+            if let Ok(Answer::Peer(peer::Answer::Clock(bytes))) = asked.await
                 && let Ok(report) = ClockReport::from_be_bytes(bytes)
             {
                 let _ = fleet.record(*name, &probe, report);
