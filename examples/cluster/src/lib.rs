@@ -5,3 +5,4 @@ pub mod frames;
 pub mod peer;
 pub mod processes;
 pub mod program;
+pub mod watch;

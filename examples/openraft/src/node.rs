@@ -11,6 +11,7 @@ use example_cluster::clocks::Steered;
 use example_cluster::frames::{self, receive, send};
 use example_cluster::peer::{self, term_of};
 use example_cluster::program::Failure;
+use example_cluster::watch::Watch;
 use openraft::impls::ProgressResponder;
 use openraft::{Config, Instant as _, ReadPolicy, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use crate::log::Log;
 use crate::machine::{Machine, Shared};
 use crate::network::{Network, Wire};
 use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Way};
-use crate::watch::{self, Watch};
+use crate::watch;
 
 /// What a node is told on its command line, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +82,7 @@ pub struct Node {
     pub shared: Arc<Shared>,
     pub wire: Arc<Wire>,
     pub watch: Watch,
+    pub watched: AtomicBool,
     /// For the broken node that keeps its verdict.
     cached: AtomicBool,
 }
@@ -138,6 +140,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failure> {
         shared,
         wire,
         watch: Watch::default(),
+        watched: AtomicBool::new(false),
         cached: AtomicBool::new(false),
     });
     if node.settings.way == Way::Ours {
@@ -181,12 +184,15 @@ fn refused(error: impl std::fmt::Display) -> Answer {
 }
 
 impl Node {
+    /// Whether this node serves and leads no more.
+    pub fn stopped(&self) -> bool {
+        self.settings.stops_when_named && self.watch.named()
+    }
+
     async fn answer(&self, body: Request) -> Answer {
         match body {
             // A node that is not to lead takes no office.
-            Request::Peer(peer::Request::Transfer(_)) if self.watch.stopped() => {
-                refused(watch::FALSE)
-            }
+            Request::Peer(peer::Request::Transfer(_)) if self.stopped() => refused(watch::FALSE),
             Request::Peer(request) => {
                 Answer::Peer(peer::answer(&self.raft, &self.shared.clock, request).await)
             }
@@ -248,7 +254,7 @@ impl Node {
     /// Answers a read, by the one way that this cluster has.
     async fn read(&self, key: u8) -> Answer {
         let decoded = Instant::now();
-        if self.watch.stopped() {
+        if self.stopped() {
             return refused(watch::FALSE);
         }
         let policy: Option<ReadPolicy> = match self.settings.way {
@@ -300,7 +306,7 @@ impl Node {
     }
 
     async fn write(&self, key: u8, value: u64, request: u64) -> Answer {
-        if self.watch.stopped() {
+        if self.stopped() {
             return refused(watch::FALSE);
         }
         let command = Command::Write {
@@ -368,7 +374,7 @@ async fn lead(node: Arc<Node>) {
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let leader = match node.raft.as_leader() {
-            Ok(leader) if !node.watch.stopped() => leader,
+            Ok(leader) if !node.stopped() => leader,
             _ => {
                 shared.lease().deposed();
                 continue;

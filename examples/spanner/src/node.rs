@@ -12,6 +12,7 @@ use example_cluster::clocks::Steered;
 use example_cluster::frames::{self, receive, send};
 use example_cluster::peer;
 use example_cluster::program::Failure;
+use example_cluster::watch::Watch;
 use openraft::{Config, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +27,7 @@ use crate::network::Network;
 use crate::replica::Replica;
 use crate::store::Store;
 use crate::types::{Answer, Hello, Order, Raft, Reply, Request, SHARDS, Shard, TxnId};
-use crate::watch::{self, Watch};
+use crate::watch;
 use crate::wire::{Link, Serve};
 
 const FALSE: &str = "this node's clock is not known to be right: it serves nothing";
@@ -163,7 +164,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     for group in &node.groups {
         let watched = Arc::clone(&node);
-        let serves = move || watched.watch.serves();
+        let serves = move || watched.watch.agrees();
         tokio::spawn(Arc::clone(group).lead(serves));
         tokio::spawn(Arc::clone(&node).settle(Arc::clone(group)));
     }
@@ -235,7 +236,7 @@ impl Node {
                 | Request::Close(_)
                 | Request::Peer(peer::Request::Transfer(_))
         );
-        if leads && !self.watch.serves() {
+        if leads && !self.watch.agrees() {
             return refused(FALSE);
         }
         match request {
@@ -260,7 +261,7 @@ impl Node {
 
     async fn carry_out(self: Arc<Self>, order: Order) -> Reply {
         match order {
-            Order::Transact(_) | Order::Read(..) if !self.watch.serves() => {
+            Order::Transact(_) | Order::Read(..) if !self.watch.agrees() => {
                 Reply::Refused(FALSE.into(), None)
             }
             Order::Transact(txn) => self.transact(txn).await,
@@ -312,7 +313,7 @@ impl Node {
     fn status(&self) -> Reply {
         let groups = || self.groups.iter();
         Reply::Status {
-            serves: self.watch.serves(),
+            serves: self.watch.agrees(),
             named: self.watch.named(),
             clocks: self.watch.verdict(),
             leads: groups().map(|group| group.admit().is_ok()).collect(),
