@@ -2,6 +2,7 @@
 
 pub mod clocks;
 pub mod frames;
+pub mod log;
 pub mod peer;
 pub mod processes;
 pub mod program;

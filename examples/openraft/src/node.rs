@@ -17,7 +17,7 @@ use openraft::{Config, Instant as _, ReadPolicy, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::log::Log;
+use crate::log;
 use crate::machine::{Machine, Shared};
 use crate::network::{Network, Wire};
 use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Way};
@@ -119,7 +119,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failure> {
         stops: Stops::default(),
     });
     let machine = Machine::open(Arc::clone(&shared), directory.join("snapshot"))?;
-    let log = Log::open(&directory.join("log"))?;
+    let log = log::open(&directory.join("log"))?;
     let wire = Arc::new(Wire::default());
     let network = Network {
         node: settings.node,

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::breaks::Break;
 use crate::death::Death;
 use crate::group::Group;
-use crate::log::Log;
+use crate::log;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::replica::Replica;
@@ -107,7 +107,7 @@ async fn group(
     let delta = Delta::new(ms(settings.delta_ms), epsilon, ms(10))?;
     let lease = LogLease::new(Holder::draw(settings.node)?, delta);
     let loaded = store.load(shard)?;
-    let log = Log::open(shard, store.clone(), &loaded)?;
+    let log = log::open(shard, store.clone(), &loaded)?;
     let replica = Replica::open(&loaded, lease, settings.broken, log.last_index())?;
     let replica = Arc::new(replica);
     let machine = Machine {
