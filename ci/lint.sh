@@ -10,6 +10,7 @@ cargo fmt --all --check --manifest-path scripts/mutants/Cargo.toml
 cargo fmt --all --check --manifest-path tests/elsewhere/Cargo.toml
 cargo fmt --all --check --manifest-path tests/guest/Cargo.toml
 cargo fmt --all --check --manifest-path tests/nts/Cargo.toml
+# With examples/cluster, a member of its workspace.
 cargo fmt --all --check --manifest-path examples/openraft/Cargo.toml
 cargo fmt --all --check --manifest-path examples/etcd/Cargo.toml
 cargo fmt --all --check --manifest-path examples/spanner/Cargo.toml

@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
-use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use example_cluster::frames;
+use example_cluster::processes::{Processes, free_address, place};
 use tokio::time::{sleep, timeout};
 
 use crate::history::{Costs, Seen, What};
-use crate::node::{Settings, connect, receive, send};
+use crate::node::Settings;
 use crate::types::{Answer, Break, Envelope, Link, Request, Stop, Way};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -69,13 +68,12 @@ impl Fault {
 /// The node whose clock lies, where one does.
 const LIAR: u64 = 1;
 
-/// A run: one cluster, one fault, one seed.
+/// A run: one cluster, and one fault.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub way: Way,
     pub broken: Option<Break>,
     pub fault: Fault,
-    pub seed: u64,
     pub heartbeat_ms: u64,
     pub election_ms: (u64, u64),
     pub delta_ms: u64,
@@ -106,85 +104,39 @@ pub struct Outcome {
 
 pub struct Cluster {
     settings: Vec<Settings>,
-    children: Vec<Child>,
-    directory: PathBuf,
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-fn start(settings: &Settings) -> io::Result<Child> {
-    let settings = serde_json::to_string(settings)?;
-    Command::new(std::env::current_exe()?)
-        .args(["--node", &settings])
-        .spawn()
-}
-
-/// A port that no process listens on, below those that the system gives to connections.
-fn free_port() -> io::Result<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let begin = 20_000 + u16::try_from(std::process::id() % 100).unwrap_or(0) * 100;
-    for _ in 0..1_000 {
-        let port = begin + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(io::ErrorKind::AddrInUse.into())
+    processes: Processes,
 }
 
 async fn ask(address: &str, body: Request, patience: Duration) -> io::Result<Answer> {
-    let exchange = async {
-        let mut stream = connect(address).await?;
-        send(&mut stream, &Envelope { from: 0, body }).await?;
-        receive(&mut stream).await
-    };
-    timeout(patience, exchange)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    let question = Envelope { from: 0, body };
+    frames::ask(&mut None, frames::connect(address), &question, patience).await
 }
 
 impl Cluster {
     async fn start(plan: &Plan) -> io::Result<Self> {
-        let name = format!(
-            "epsilon-openraft-{}-{}-{}-{}",
-            std::process::id(),
-            plan.way as u8,
-            plan.seed,
-            u8::from(plan.stops_when_named)
-        );
-        let directory = std::env::temp_dir().join(name);
         let mut cluster = Self {
             settings: Vec::new(),
-            children: Vec::new(),
-            directory,
+            processes: Processes::new("openraft")?,
         };
         for node in 1..=3_u64 {
-            let own = cluster.directory.join(node.to_string());
+            let own = cluster.processes.directory().join(node.to_string());
             fs::create_dir_all(&own)?;
             let settings = Settings {
                 node,
-                port: free_port()?,
+                address: free_address()?,
                 directory: own.to_string_lossy().into_owned(),
                 way: plan.way,
                 broken: plan.broken,
                 heartbeat_ms: plan.heartbeat_ms,
                 election_ms: plan.election_ms,
                 delta_ms: plan.delta_ms,
-                offset_us: plan.offsets_us[node as usize - 1],
+                offset_us: plan.offsets_us[place(node)],
                 epsilon_us: plan.epsilon_us,
                 slewed: plan.slewed,
                 stops_when_named: plan.stops_when_named,
                 fresh: true,
             };
-            cluster.children.push(start(&settings)?);
+            cluster.processes.start(&settings)?;
             cluster.settings.push(settings);
         }
         let members = cluster.members();
@@ -205,7 +157,7 @@ impl Cluster {
     }
 
     fn address(&self, node: u64) -> String {
-        format!("127.0.0.1:{}", self.settings[node as usize - 1].port)
+        self.settings[place(node)].address.clone()
     }
 
     fn members(&self) -> Vec<(u64, String)> {
@@ -216,21 +168,10 @@ impl Cluster {
         let _ = ask(&self.address(node), body, MS(1_000)).await;
     }
 
-    fn pid(&self, node: u64) -> Pid {
-        Pid::from_child(&self.children[node as usize - 1])
-    }
-
-    fn kill(&mut self, node: u64) {
-        let child = &mut self.children[node as usize - 1];
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-
     fn restart(&mut self, node: u64) -> io::Result<()> {
-        let settings = &mut self.settings[node as usize - 1];
+        let settings = &mut self.settings[place(node)];
         settings.fresh = false;
-        self.children[node as usize - 1] = start(settings)?;
-        Ok(())
+        self.processes.restart(node, settings)
     }
 
     /// The node that leads in the newest term and serves.
@@ -344,35 +285,19 @@ async fn reader(clients: Arc<Clients>, client: usize) {
         round = (round + 1) % 3;
         let key = round;
         let call = clients.began.elapsed();
-        let exchange = async {
-            let mut stream = match stream.take() {
-                Some(stream) => stream,
-                None => connect(&clients.addresses[client]).await?,
-            };
-            send(
-                &mut stream,
-                &Envelope {
-                    from: 0,
-                    body: Request::Read { key },
-                },
-            )
-            .await?;
-            let answer: Answer = receive(&mut stream).await?;
-            Ok::<_, io::Error>((stream, answer))
+        let question = Envelope {
+            from: 0,
+            body: Request::Read { key },
         };
-        let answered = timeout(clients.patience, exchange).await;
+        let new = frames::connect(&clients.addresses[client]);
+        let answered = frames::ask(&mut stream, new, &question, clients.patience).await;
         let answer = Some(clients.began.elapsed());
         let what = match answered {
-            Ok(Ok((open, Answer::Value { value, took, state }))) => {
-                stream = Some(open);
+            Ok(Answer::Value { value, took, state }) => {
                 let mut seen = clients.seen.lock().expect("no panic");
                 seen.1.took.push(took);
                 seen.1.state.push(state);
                 What::Read(value)
-            }
-            Ok(Ok((open, _))) => {
-                stream = Some(open);
-                What::Refused
             }
             _ => What::Refused,
         };
@@ -528,7 +453,7 @@ async fn strike(
         Fault::Restart => {
             cluster.tell(leader, Request::SetLink(Link::Cut)).await;
             for node in &others {
-                cluster.kill(*node);
+                cluster.processes.kill(*node);
             }
             for node in &others {
                 cluster.restart(*node)?;
@@ -582,12 +507,12 @@ async fn strike(
                     .tell(leader, Request::Arm(Stop::BeforeVerdict, ms))
                     .await;
             }
-            let _ = kill_process(cluster.pid(leader), Signal::STOP);
+            cluster.processes.stop(leader);
             sleep(stopped).await;
-            let _ = kill_process(cluster.pid(leader), Signal::CONT);
+            cluster.processes.go_on(leader);
         }
         Fault::Kill => {
-            cluster.kill(leader);
+            cluster.processes.kill(leader);
             sleep(lease + MS(2 * plan.election_ms.1 + 700)).await;
             cluster.restart(leader)?;
         }
@@ -605,7 +530,7 @@ async fn strike(
                     .await;
             }
             sleep(MS(100)).await;
-            cluster.kill(leader);
+            cluster.processes.kill(leader);
             let next = cluster.await_leader(&others, lease + MS(6_000)).await?;
             cluster.tell(next, Request::Arm(Stop::BeforeCheck, 0)).await;
             sleep(MS(500)).await;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use epsilon_clock::Clock;
-use epsilon_clock::lease::{LeaderTerm, LeaseBook, LeaseEntry, LogLease};
+use epsilon_clock::lease::{LeaseBook, LeaseEntry, LogLease};
+use example_cluster::peer::term_of;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot};
@@ -48,13 +49,6 @@ impl Shared {
 
     pub fn lease(&self) -> MutexGuard<'_, LogLease> {
         self.lease.lock().expect("no panic")
-    }
-}
-
-pub fn term_of(id: &LogIdOf<Types>) -> LeaderTerm {
-    LeaderTerm {
-        term: id.leader_id.term,
-        leader: id.leader_id.node_id,
     }
 }
 
@@ -111,7 +105,7 @@ impl Machine {
         id: &LogIdOf<Types>,
         payload: EntryPayload<Command, u64, openraft::BasicNode>,
     ) -> io::Result<()> {
-        let term = term_of(id);
+        let term = term_of(&id.leader_id);
         match payload {
             EntryPayload::Blank => {}
             EntryPayload::Membership(membership) => {

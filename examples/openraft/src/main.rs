@@ -4,11 +4,11 @@
 //! Each way has a cluster of its own, three processes on loopback, with one seed and one fault. Two judges
 //! read what the clients saw: a counter of stale reads, and the linearizability checker of `todc-utils`.
 
-mod clocks;
 mod cluster;
 mod history;
 mod log;
 mod machine;
+mod network;
 mod node;
 mod picture;
 mod types;
@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use epsilon_clock::lease::Delta;
+use example_cluster::program::{self, Arguments, Failure};
 
 use cluster::{Fault, Outcome, Plan};
 use history::{Costs, Seen, What, linearizable, quantile, stale};
@@ -51,7 +52,7 @@ struct Options {
     svg: Option<String>,
 }
 
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+fn options(mut arguments: Arguments) -> Result<Options, String> {
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -104,7 +105,6 @@ fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
         way,
         broken: options.broken,
         fault,
-        seed,
         heartbeat_ms: if slow { 300 } else { 50 },
         election_ms: if slow { (1_500, 4_000) } else { (300, 600) },
         delta_ms: match (slow, options.broken) {
@@ -125,12 +125,11 @@ fn plan(way: Way, fault: Fault, seed: u64, options: &Options) -> Plan {
 }
 
 /// Of the first node, which leads, the clock is a second slow and vouches for a millisecond.
-fn beyond_plan(seed: u64, stops_when_named: bool) -> Plan {
+fn beyond_plan(stops_when_named: bool) -> Plan {
     Plan {
         way: Way::Ours,
         broken: None,
         fault: Fault::Liar,
-        seed,
         heartbeat_ms: 50,
         election_ms: (300, 600),
         // Longer than an election, or the old lease is over before there is a next leader.
@@ -218,7 +217,7 @@ fn is_cheap(rows: &mut [(Way, Row)]) -> bool {
     ours <= state.unwrap_or(0) + 5_000 && ours <= lease && ours * 10 <= index
 }
 
-async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
+async fn compare(options: &Options) -> Result<bool, Failure> {
     let mut rows: Vec<(Way, Row)> = Way::ALL
         .into_iter()
         .filter(|way| options.way.is_none_or(|only| only == *way))
@@ -283,7 +282,7 @@ async fn compare(options: &Options) -> Result<bool, Box<dyn std::error::Error>> 
 }
 
 /// One lying clock: with nodes that are named and go on, and with nodes that stop once they are named.
-async fn beyond(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
+async fn beyond(options: &Options) -> Result<bool, Failure> {
     let mut rows = [
         ("named, goes on", false, Beyond::default()),
         ("named, stops", true, Beyond::default()),
@@ -291,7 +290,7 @@ async fn beyond(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
     let first = options.from.unwrap_or(1);
     for seed in first..first + options.seeds.unwrap_or(1) {
         let [goes_on, stops] = [false, true].map(|stops| {
-            let plan = beyond_plan(seed, stops);
+            let plan = beyond_plan(stops);
             tokio::spawn(async move { cluster::run(&plan).await })
         });
         let runs = [goes_on.await??, stops.await??];
@@ -367,7 +366,7 @@ const fn verb(accepts: bool) -> &'static str {
     if accepts { "accepts" } else { "rejects" }
 }
 
-async fn broken(options: &Options, broken: Break) -> Result<bool, Box<dyn std::error::Error>> {
+async fn broken(options: &Options, broken: Break) -> Result<bool, Failure> {
     let first = options.from.unwrap_or(1);
     for seed in first..first + options.seeds.unwrap_or(5) {
         let plan = plan(Way::Ours, Fault::of(broken), seed, options);
@@ -400,55 +399,11 @@ async fn broken(options: &Options, broken: Break) -> Result<bool, Box<dyn std::e
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
-    match arguments.peek().map(String::as_str) {
-        Some("--node") => {
-            let settings = arguments.nth(1).unwrap_or_default();
-            let settings = serde_json::from_str(&settings).map_err(Box::from);
-            return match settings.and_then(node::run) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("node: {error}");
-                    ExitCode::FAILURE
-                }
-            };
-        }
-        Some("--help") => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        _ => {}
-    }
-    let options = match options(arguments) {
-        Ok(options) => options,
-        Err(error) => {
-            eprintln!("{error}; --help tells what there is");
-            return ExitCode::from(64);
-        }
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let judged = runtime.block_on(async {
+    program::run(HELP, node::serve, options, async |options| {
         match options.broken {
             Some(rule) => broken(&options, rule).await,
             None if options.beyond => beyond(&options).await,
             None => compare(&options).await,
         }
-    });
-    match judged {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            println!("not as it must be");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -1,44 +1,33 @@
 //! One process: a node of a cluster, with its server, its network and its clock.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LeaderTerm, LeaseBook, LogLease};
-use epsilon_clock::testing::Skewed;
-use epsilon_clock::{Clock, TimeDelta};
-use openraft::error::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use example_cluster::clocks::Steered;
+use example_cluster::frames::{self, receive, send};
+use example_cluster::peer::{self, term_of};
+use example_cluster::program::Failure;
+use example_cluster::watch::Watch;
 use openraft::impls::ProgressResponder;
-use openraft::network::RPCOption;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
-};
-use openraft::type_config::alias::{SnapshotOf, VoteOf};
-use openraft::{
-    BasicNode, Config, Instant as _, RaftNetworkFactory, RaftNetworkV2, ReadPolicy, Snapshot,
-    SnapshotPolicy,
-};
+use openraft::{Config, Instant as _, ReadPolicy, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::clocks::Slewing;
-use crate::log::Log;
+use crate::log;
 use crate::machine::{Machine, Shared};
-use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Types, Way};
-use crate::watch::{self, Watch};
+use crate::network::{Network, Wire};
+use crate::types::{Answer, Break, Command, Envelope, Link, Raft, Request, Stop, Way};
+use crate::watch;
 
 /// What a node is told on its command line, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     pub node: u64,
-    pub port: u16,
+    pub address: String,
     pub directory: String,
     pub way: Way,
     pub broken: Option<Break>,
@@ -85,176 +74,6 @@ impl Stops {
     }
 }
 
-// --- frames --------------------------------------------------------------------------------------
-
-pub async fn send<T: Serialize>(stream: &mut TcpStream, message: &T) -> io::Result<()> {
-    let body = serde_json::to_vec(message)?;
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-    let mut frame = length.to_be_bytes().to_vec();
-    frame.extend(body);
-    stream.write_all(&frame).await
-}
-
-pub async fn receive<T: for<'a> Deserialize<'a>>(stream: &mut TcpStream) -> io::Result<T> {
-    let length = stream.read_u32().await?;
-    let mut body = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    stream.read_exact(&mut body).await?;
-    Ok(serde_json::from_slice(&body)?)
-}
-
-pub async fn connect(address: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-// --- the network between nodes -------------------------------------------------------------------
-
-#[derive(Default)]
-pub struct Wire(AtomicU8);
-
-impl Wire {
-    fn set(&self, link: Link) {
-        self.0.store(link as u8, Ordering::Relaxed);
-    }
-
-    fn is(&self, link: Link) -> bool {
-        self.0.load(Ordering::Relaxed) == link as u8
-    }
-}
-
-struct Network {
-    node: u64,
-    wire: Arc<Wire>,
-}
-
-pub struct Peer {
-    node: u64,
-    address: String,
-    wire: Arc<Wire>,
-    stream: Option<TcpStream>,
-}
-
-impl RaftNetworkFactory<Types> for Network {
-    type Network = Peer;
-
-    async fn new_client(&mut self, _target: u64, node: &BasicNode) -> Peer {
-        Peer::new(self.node, node.addr.clone(), Arc::clone(&self.wire))
-    }
-}
-
-impl Peer {
-    pub fn new(from: u64, address: String, wire: Arc<Wire>) -> Self {
-        Self {
-            node: from,
-            address,
-            wire,
-            stream: None,
-        }
-    }
-
-    pub async fn exchange(&mut self, body: Request) -> io::Result<Answer> {
-        if self.wire.is(Link::Cut) {
-            return Err(io::Error::other("cut off"));
-        }
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => connect(&self.address).await?,
-        };
-        let from = self.node;
-        send(&mut stream, &Envelope { from, body }).await?;
-        let answer = receive(&mut stream).await?;
-        // Cut off meanwhile, or deaf: the answer never comes.
-        if !self.wire.is(Link::Up) {
-            return Err(io::Error::other("deaf"));
-        }
-        self.stream = Some(stream);
-        Ok(answer)
-    }
-
-    async fn call(
-        &mut self,
-        body: Request,
-        option: &RPCOption,
-    ) -> Result<Answer, Unreachable<Types>> {
-        match tokio::time::timeout(option.soft_ttl(), self.exchange(body)).await {
-            Ok(Ok(Answer::Refused(why))) => Err(Unreachable::from_string(why)),
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Unreachable::new(&error)),
-            Err(late) => {
-                self.stream = None;
-                Err(Unreachable::new(&late))
-            }
-        }
-    }
-}
-
-fn unexpected() -> Unreachable<Types> {
-    Unreachable::from_string("an answer to another request")
-}
-
-impl RaftNetworkV2<Types> for Peer {
-    type SnapshotData = Vec<u8>;
-
-    async fn append_entries(
-        &mut self,
-        rpc: AppendEntriesRequest<Types>,
-        option: RPCOption,
-    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        match self.call(Request::Append(rpc), &option).await? {
-            Answer::Append(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn vote(
-        &mut self,
-        rpc: VoteRequest<Types>,
-        option: RPCOption,
-    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        match self.call(Request::Vote(rpc), &option).await? {
-            Answer::Vote(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn pre_vote(
-        &mut self,
-        rpc: VoteRequest<Types>,
-        option: RPCOption,
-    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
-        match self.call(Request::PreVote(rpc), &option).await? {
-            Answer::Vote(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn full_snapshot(
-        &mut self,
-        vote: VoteOf<Types>,
-        snapshot: SnapshotOf<Types, Vec<u8>>,
-        _cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
-        option: RPCOption,
-    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let body = Request::Snapshot(vote, snapshot.meta, snapshot.snapshot);
-        match self.call(body, &option).await? {
-            Answer::Snapshot(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-
-    async fn transfer_leader(
-        &mut self,
-        rpc: TransferLeaderRequest<Types>,
-        option: RPCOption,
-    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
-        match self.call(Request::Transfer(rpc), &option).await? {
-            Answer::Transfer(answer) => Ok(answer),
-            _ => Err(unexpected().into()),
-        }
-    }
-}
-
 // --- the server ----------------------------------------------------------------------------------
 
 pub struct Node {
@@ -263,38 +82,12 @@ pub struct Node {
     pub shared: Arc<Shared>,
     pub wire: Arc<Wire>,
     pub watch: Watch,
+    pub watched: AtomicBool,
     /// For the broken node that keeps its verdict.
     cached: AtomicBool,
 }
 
-/// A clock of this process that is off by what the settings say.
-fn clock_of(settings: &Settings) -> Result<Clock, Box<dyn std::error::Error>> {
-    let offset = TimeDelta::from_nanos(settings.offset_us * 1_000);
-    let epsilon = Duration::from_micros(settings.epsilon_us);
-    // Its claims contain the truth only if epsilon is at least the offset; a liar's do not.
-    let machine = Skewed::new(offset, epsilon.max(offset.unsigned_abs()))?.machine();
-    let source = Skewed::new(TimeDelta::ZERO, epsilon)?.source();
-    let swing = if settings.slewed {
-        epsilon.saturating_sub(offset.unsigned_abs()) / 2
-    } else {
-        Duration::ZERO
-    };
-    let machine = Slewing::new(machine, swing);
-    Ok(Clock::builder()
-        .machine(Arc::new(machine))
-        .source(source)
-        .build()?)
-}
-
-pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(settings))
-}
-
-async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+pub async fn serve(settings: Settings) -> Result<(), Failure> {
     let directory = Path::new(&settings.directory);
     let config = Config {
         heartbeat_interval: settings.heartbeat_ms,
@@ -305,14 +98,17 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         purge_batch_size: 1,
         ..Config::default()
     };
-    let clock = clock_of(&settings)?;
+    let epsilon = Duration::from_micros(settings.epsilon_us);
+    let room = epsilon.saturating_sub(Duration::from_micros(settings.offset_us.unsigned_abs()));
+    let swing = if settings.slewed {
+        room / 2
+    } else {
+        Duration::ZERO
+    };
+    let clock = Steered::swinging_clock(settings.offset_us, swing, epsilon)?;
     let ms = Duration::from_millis;
     // The broken node that takes its clock for exact could not name its real error here.
-    let delta = Delta::new(
-        ms(settings.delta_ms),
-        Duration::from_micros(settings.epsilon_us),
-        ms(30),
-    )?;
+    let delta = Delta::new(ms(settings.delta_ms), epsilon, ms(30))?;
     let lease = LogLease::new(Holder::draw(settings.node)?, delta);
     let shared = Arc::new(Shared {
         state: Mutex::default(),
@@ -323,13 +119,13 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         stops: Stops::default(),
     });
     let machine = Machine::open(Arc::clone(&shared), directory.join("snapshot"))?;
-    let log = Log::open(&directory.join("log"))?;
+    let log = log::open(&directory.join("log"))?;
     let wire = Arc::new(Wire::default());
     let network = Network {
         node: settings.node,
         wire: Arc::clone(&wire),
     };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
+    let listener = TcpListener::bind(&settings.address).await?;
     let raft = Raft::new(
         settings.node,
         Arc::new(config.validate()?),
@@ -344,6 +140,7 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         shared,
         wire,
         watch: Watch::default(),
+        watched: AtomicBool::new(false),
         cached: AtomicBool::new(false),
     });
     if node.settings.way == Way::Ours {
@@ -352,11 +149,8 @@ async fn serve(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
             tokio::spawn(keep_verdict(Arc::clone(&node)));
         }
     }
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(converse(Arc::clone(&node), stream));
-    }
+    frames::serve(listener, |stream| converse(Arc::clone(&node), stream)).await?;
+    Ok(())
 }
 
 async fn converse(node: Arc<Node>, mut stream: TcpStream) {
@@ -390,51 +184,29 @@ fn refused(error: impl std::fmt::Display) -> Answer {
 }
 
 impl Node {
+    /// Whether this node serves and leads no more.
+    pub fn stopped(&self) -> bool {
+        self.settings.stops_when_named && self.watch.named()
+    }
+
     async fn answer(&self, body: Request) -> Answer {
         match body {
-            Request::Append(rpc) => self
-                .raft
-                .append_entries(rpc)
-                .await
-                .map_or_else(refused, Answer::Append),
-            Request::Vote(rpc) => self.raft.vote(rpc).await.map_or_else(refused, Answer::Vote),
-            Request::PreVote(rpc) => self
-                .raft
-                .pre_vote(rpc)
-                .await
-                .map_or_else(refused, Answer::Vote),
-            Request::Snapshot(vote, meta, snapshot) => {
-                let installed = self
-                    .raft
-                    .install_full_snapshot(vote, Snapshot { meta, snapshot });
-                installed.await.map_or_else(refused, Answer::Snapshot)
-            }
             // A node that is not to lead takes no office.
-            Request::Transfer(_) if self.watch.stopped() => refused(watch::FALSE),
-            Request::Transfer(rpc) => self
-                .raft
-                .handle_transfer_leader(rpc)
-                .await
-                .map_or_else(refused, Answer::Transfer),
-            // Read here, after the request arrived.
-            Request::Clock(request) => ClockReport::answer(request, &self.shared.clock)
-                .map_or_else(refused, |report| Answer::Clock(report.to_be_bytes())),
+            Request::Peer(peer::Request::Transfer(_)) if self.stopped() => refused(watch::FALSE),
+            Request::Peer(request) => {
+                Answer::Peer(peer::answer(&self.raft, &self.shared.clock, request).await)
+            }
             Request::Read { key } => self.read(key).await,
             Request::Write {
                 key,
                 value,
                 request,
             } => self.write(key, value, request).await,
-            Request::Initialize(members) => {
-                let members: std::collections::BTreeMap<u64, BasicNode> = members
-                    .into_iter()
-                    .map(|(node, addr)| (node, BasicNode { addr }))
-                    .collect();
-                self.raft
-                    .initialize(members)
-                    .await
-                    .map_or_else(refused, |()| Answer::Done)
-            }
+            Request::Initialize(members) => self
+                .raft
+                .initialize(peer::members(members))
+                .await
+                .map_or_else(refused, |()| Answer::Done),
             Request::SetLink(link) => {
                 self.wire.set(link);
                 Answer::Done
@@ -482,7 +254,7 @@ impl Node {
     /// Answers a read, by the one way that this cluster has.
     async fn read(&self, key: u8) -> Answer {
         let decoded = Instant::now();
-        if self.watch.stopped() {
+        if self.stopped() {
             return refused(watch::FALSE);
         }
         let policy: Option<ReadPolicy> = match self.settings.way {
@@ -529,14 +301,12 @@ impl Node {
     fn register(&self, key: u8) -> (u64, LeaderTerm) {
         let state = self.shared.state();
         let value = state.registers.get(&key).copied().unwrap_or(0);
-        let last = state
-            .applied
-            .map(|applied| crate::machine::term_of(&applied));
+        let last = state.applied.map(|applied| term_of(&applied.leader_id));
         (value, last.unwrap_or_default())
     }
 
     async fn write(&self, key: u8, value: u64, request: u64) -> Answer {
-        if self.watch.stopped() {
+        if self.stopped() {
             return refused(watch::FALSE);
         }
         let command = Command::Write {
@@ -580,11 +350,7 @@ impl Node {
                 Ok(leader) => leader.to_committed_leader_id(),
                 Err(error) => return refused(error),
             };
-            if (LeaderTerm {
-                term: id.term,
-                leader: id.node_id,
-            }) != term
-            {
+            if term_of(&id) != term {
                 return Answer::Refused("the term is over".into());
             }
             request = request.with_leader(id);
@@ -608,20 +374,16 @@ async fn lead(node: Arc<Node>) {
     loop {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let leader = match node.raft.as_leader() {
-            Ok(leader) if !node.watch.stopped() => leader,
+            Ok(leader) if !node.stopped() => leader,
             _ => {
                 shared.lease().deposed();
                 continue;
             }
         };
-        let id = leader.leader_id();
-        let term = LeaderTerm {
-            term: id.term,
-            leader: id.node_id,
-        };
+        let term = term_of(leader.leader_id());
         shared.lease().elected(term);
         let applied = shared.state().applied;
-        let behind_noop = applied.is_some_and(|applied| crate::machine::term_of(&applied) == term);
+        let behind_noop = applied.is_some_and(|applied| term_of(&applied.leader_id) == term);
         if behind_noop || node.settings.broken == Some(Break::Noop) {
             shared.lease().noop_applied(term);
         }

@@ -2,11 +2,7 @@
 
 use std::fmt;
 
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
-};
-use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
+use example_cluster::peer;
 use serde::{Deserialize, Serialize};
 
 /// An entry of the log.
@@ -116,13 +112,7 @@ pub enum Link {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    Append(AppendEntriesRequest<Types>),
-    Vote(VoteRequest<Types>),
-    PreVote(VoteRequest<Types>),
-    Snapshot(VoteOf<Types>, SnapshotMetaOf<Types>, Vec<u8>),
-    Transfer(TransferLeaderRequest<Types>),
-    /// What a peer's clock says, asked by `Probe::request`.
-    Clock([u8; 8]),
+    Peer(peer::Request<Types>),
     Read {
         key: u8,
     },
@@ -146,12 +136,7 @@ pub enum Request {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
-    Append(AppendEntriesResponse<Types>),
-    Vote(VoteResponse<Types>),
-    Snapshot(SnapshotResponse<Types>),
-    Transfer(TransferLeaderResponse<Types>),
-    /// As `ClockReport::to_be_bytes`.
-    Clock([u8; 24]),
+    Peer(peer::Answer<Types>),
     /// The value, and how many ns the check and the state took, and the state alone.
     Value {
         value: u64,

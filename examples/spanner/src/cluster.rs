@@ -1,14 +1,10 @@
 //! Three processes, and what can be done to them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use example_cluster::processes::{Processes, free_address, place};
 use tokio::time::sleep;
 
 use crate::node::{Settings, ask};
@@ -19,64 +15,21 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 
 pub struct Cluster {
     settings: Vec<Settings>,
-    children: Vec<Child>,
-    directory: PathBuf,
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-fn start(settings: &Settings) -> io::Result<Child> {
-    let settings = serde_json::to_string(settings)?;
-    Command::new(std::env::current_exe()?)
-        .args(["--node", &settings])
-        // Held open for as long as this process lives: a node ends with it.
-        .stdin(Stdio::piped())
-        .spawn()
-}
-
-/// A port that no process listens on, below those that the system gives to connections.
-fn free_port() -> io::Result<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let begin = 10_000 + u16::try_from(std::process::id() % 100).unwrap_or(0) * 100;
-    for _ in 0..1_000 {
-        let port = begin + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(io::ErrorKind::AddrInUse.into())
-}
-
-fn place(node: u64) -> usize {
-    usize::try_from(node - 1).unwrap_or(0)
+    pub processes: Processes,
 }
 
 impl Cluster {
     pub async fn start(plan: &Plan) -> io::Result<Self> {
-        static RUNS: AtomicU64 = AtomicU64::new(0);
-        let run = RUNS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("epsilon-spanner-{}-{run}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        fs::create_dir_all(&directory)?;
         let mut addresses = BTreeMap::new();
         for node in 1..=NODES {
-            addresses.insert(node, format!("127.0.0.1:{}", free_port()?));
+            addresses.insert(node, free_address()?);
         }
         let mut cluster = Self {
             settings: Vec::new(),
-            children: Vec::new(),
-            directory,
+            processes: Processes::new("spanner")?,
         };
         for node in 1..=NODES {
-            let file = cluster.directory.join(format!("{node}.redb"));
+            let file = cluster.processes.directory().join(format!("{node}.redb"));
             let settings = Settings {
                 node,
                 addresses: addresses.clone(),
@@ -91,7 +44,7 @@ impl Cluster {
                 slow_tell_ms: plan.slow_tell_ms,
                 in_doubt_ms: plan.in_doubt_ms,
             };
-            cluster.children.push(start(&settings)?);
+            cluster.processes.start(&settings)?;
             cluster.settings.push(settings);
         }
         let began = Instant::now();
@@ -158,20 +111,8 @@ impl Cluster {
         Some(sum)
     }
 
-    pub fn kill(&mut self, node: u64) {
-        let child = &mut self.children[place(node)];
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-
-    /// Whether a node's process has ended by itself.
-    pub fn is_dead(&mut self, node: u64) -> bool {
-        matches!(self.children[place(node)].try_wait(), Ok(Some(_)))
-    }
-
     pub fn restart(&mut self, node: u64) -> io::Result<()> {
-        self.children[place(node)] = start(&self.settings[place(node)])?;
-        Ok(())
+        self.processes.restart(node, &self.settings[place(node)])
     }
 
     /// Restarts a node with a clock that is off by more than it says.
@@ -180,8 +121,7 @@ impl Cluster {
             offset_us,
             ..self.settings[place(node)].clone()
         };
-        self.children[place(node)] = start(&settings)?;
-        Ok(())
+        self.processes.restart(node, &settings)
     }
 
     /// Whether a node was told that its clock is false.
@@ -195,12 +135,6 @@ impl Cluster {
             }) => Some(clocks),
             _ => None,
         }
-    }
-
-    pub fn signal(&self, node: u64, stop: bool) {
-        let pid = Pid::from_child(&self.children[place(node)]);
-        let signal = if stop { Signal::STOP } else { Signal::CONT };
-        let _ = kill_process(pid, signal);
     }
 
     /// Cuts what a node sends, and with `both` what it is sent.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use epsilon_clock::Clock;
 use epsilon_clock::engine::NotDrawn;
 use epsilon_clock::lease::LeaderTerm;
+use example_cluster::peer::term_of;
 use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use openraft::type_config::alias::CommittedLeaderIdOf;
@@ -120,7 +121,7 @@ impl Group {
             .term;
         let leader = self.raft.as_leader().map_err(|error| error.to_string())?;
         let id = leader.to_committed_leader_id();
-        if (id.term, id.node_id) != (term.term, term.leader) {
+        if term_of(&id) != term {
             return Err("the term is over".into());
         }
         Ok(Admitted { term, leader: id })
@@ -281,17 +282,13 @@ impl Group {
                 continue;
             }
             let id = leader.to_committed_leader_id();
-            let term = LeaderTerm {
-                term: id.term,
-                leader: id.node_id,
-            };
+            let term = term_of(&id);
             self.replica.lease().elected(term);
             let (applied, book) = {
                 let state = self.replica.state();
                 (state.applied, state.book)
             };
-            let behind_noop =
-                applied.is_some_and(|applied| crate::replica::term_of(&applied) == term);
+            let behind_noop = applied.is_some_and(|applied| term_of(&applied.leader_id) == term);
             if behind_noop {
                 self.replica.lease().noop_applied(term);
                 if cleaned != term {

@@ -5,7 +5,6 @@
 
 mod breaks;
 mod client;
-mod clocks;
 mod cluster;
 mod costs;
 mod death;
@@ -35,6 +34,8 @@ mod wire;
 mod witness;
 
 use std::process::ExitCode;
+
+use example_cluster::program::{self, Arguments, Failure};
 
 use breaks::Break;
 use plan::{Faults, Plan};
@@ -77,7 +78,7 @@ struct Options {
     svg: Option<String>,
 }
 
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+fn options(mut arguments: Arguments) -> Result<Options, String> {
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -111,8 +112,6 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
     }
     Ok(options)
 }
-
-type Failure = Box<dyn std::error::Error>;
 
 fn write(options: &Options, run: &run::Outcome) -> Result<(), Failure> {
     if let Some(path) = &options.history {
@@ -181,55 +180,11 @@ async fn amplified(options: &Options, rule: Break, broken: bool) -> Result<bool,
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
-    match arguments.peek().map(String::as_str) {
-        Some("--node") => {
-            let settings = arguments.nth(1).unwrap_or_default();
-            let settings = serde_json::from_str(&settings).map_err(Box::from);
-            return match settings.and_then(node::run) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("node: {error}");
-                    ExitCode::FAILURE
-                }
-            };
-        }
-        Some("--help") => {
-            println!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        _ => {}
-    }
-    let options = match options(arguments) {
-        Ok(options) => options,
-        Err(error) => {
-            eprintln!("{error}; --help tells what there is");
-            return ExitCode::from(64);
-        }
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let judged = runtime.block_on(async {
+    program::run(HELP, node::serve, options, async |options| {
         match (options.broken, options.kept) {
             (Some(rule), _) => amplified(&options, rule, true).await,
             (None, Some(rule)) => amplified(&options, rule, false).await,
             (None, None) => good(&options).await,
         }
-    });
-    match judged {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            println!("not as it must be");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

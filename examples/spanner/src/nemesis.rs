@@ -105,9 +105,9 @@ impl Nemesis {
             }
             2 => {
                 self.death(cluster, node).await;
-                cluster.signal(node, true);
+                cluster.processes.stop(node);
                 sleep(MS(self.plan.delta_ms + 500)).await;
-                cluster.signal(node, false);
+                cluster.processes.go_on(node);
                 self.note("SIGSTOP past the lease");
             }
             3 => {
@@ -126,12 +126,12 @@ impl Nemesis {
             5 => {
                 // Within what the clock says it may be off by.
                 let to = self.offset();
-                cluster.tell(node, Order::Clock(to, false)).await;
+                cluster.tell(node, Order::Step(to)).await;
                 self.note("step");
             }
             6 => {
                 let to = self.offset();
-                cluster.tell(node, Order::Clock(to, true)).await;
+                cluster.tell(node, Order::Slew(to)).await;
                 self.note("slew");
             }
             7 => self.liar(cluster, node).await?,
@@ -159,14 +159,14 @@ impl Nemesis {
 
     async fn kill(&mut self, cluster: &mut Cluster, node: u64) {
         self.death(cluster, node).await;
-        cluster.kill(node);
+        cluster.processes.kill(node);
     }
 
     /// A clock that is off by far more than it says: its node is to serve nothing.
     async fn liar(&mut self, cluster: &mut Cluster, node: u64) -> io::Result<()> {
         let off = i64::try_from(self.plan.epsilon_us).unwrap_or(0) * 20 + 50_000;
         let off = if self.random.below(2) == 0 { off } else { -off };
-        cluster.kill(node);
+        cluster.processes.kill(node);
         cluster.restart_as_liar(node, off)?;
         self.done.liars += 1;
         for _ in 0..100 {
@@ -179,7 +179,7 @@ impl Nemesis {
         }
         // It goes on lying for a while, and clients go on asking it.
         sleep(MS(500)).await;
-        cluster.kill(node);
+        cluster.processes.kill(node);
         cluster.restart(node)?;
         self.note("liar");
         Ok(())
@@ -194,10 +194,10 @@ impl Nemesis {
         let mut died = false;
         while !died && armed.elapsed() < MS(1_500) {
             sleep(MS(1)).await;
-            died = (1..=NODES).any(|node| cluster.is_dead(node));
+            died = (1..=NODES).any(|node| cluster.processes.is_dead(node));
         }
         for node in 1..=NODES {
-            cluster.kill(node);
+            cluster.processes.kill(node);
         }
         for node in 1..=NODES {
             cluster.restart(node)?;
@@ -231,7 +231,7 @@ impl Nemesis {
             return Ok(());
         }
         for other in &others {
-            cluster.kill(*other);
+            cluster.processes.kill(*other);
         }
         cluster.cut(node, false, true).await;
         for other in &others {

@@ -2,31 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use epsilon_clock::fleet::ClockReport;
 use epsilon_clock::lease::{Delta, Holder, LogLease};
 use epsilon_clock::{Clock, CommitGroup};
-use openraft::{BasicNode, Config, Snapshot, SnapshotPolicy};
+use example_cluster::clocks::Steered;
+use example_cluster::frames::{self, receive, send};
+use example_cluster::peer;
+use example_cluster::program::Failure;
+use example_cluster::watch::Watch;
+use openraft::{Config, SnapshotPolicy};
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::breaks::Break;
-use crate::clocks::Drifting;
 use crate::death::Death;
 use crate::group::Group;
-use crate::log::Log;
+use crate::log;
 use crate::machine::Machine;
 use crate::network::Network;
 use crate::replica::Replica;
 use crate::store::Store;
 use crate::types::{Answer, Hello, Order, Raft, Reply, Request, SHARDS, Shard, TxnId};
-use crate::watch::{self, Watch};
-use crate::wire::{Link, Serve, receive, send};
+use crate::watch;
+use crate::wire::{Link, Serve};
 
 const FALSE: &str = "this node's clock is not known to be right: it serves nothing";
 
@@ -72,22 +74,7 @@ pub struct Node {
     pub commits: CommitGroup,
     pub watch: Watch,
     pub death: Arc<Death>,
-    machine: Arc<Drifting>,
-}
-
-type Failure = Box<dyn std::error::Error>;
-
-pub fn run(settings: Settings) -> Result<(), Failure> {
-    // The test holds the other end: a node is not left behind when that is gone.
-    std::thread::spawn(|| {
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        std::process::exit(0);
-    });
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(settings))
+    machine: Arc<Steered>,
 }
 
 fn config(settings: &Settings) -> Config {
@@ -120,7 +107,7 @@ async fn group(
     let delta = Delta::new(ms(settings.delta_ms), epsilon, ms(10))?;
     let lease = LogLease::new(Holder::draw(settings.node)?, delta);
     let loaded = store.load(shard)?;
-    let log = Log::open(shard, store.clone(), &loaded)?;
+    let log = log::open(shard, store.clone(), &loaded)?;
     let replica = Replica::open(&loaded, lease, settings.broken, log.last_index())?;
     let replica = Arc::new(replica);
     let machine = Machine {
@@ -138,9 +125,9 @@ async fn group(
     Ok(Group::start(shard, raft, replica, clock.clone()))
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+pub async fn serve(settings: Settings) -> Result<(), Failure> {
     let epsilon = Duration::from_micros(settings.epsilon_us);
-    let (clock, machine) = Drifting::clock(settings.offset_us, epsilon)?;
+    let (clock, machine) = Steered::clock(settings.offset_us, epsilon)?;
     let death = Arc::new(Death::default());
     let store = Store::open(
         Path::new(&settings.file),
@@ -157,12 +144,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     for shard in 0..SHARDS {
         groups.push(group(shard, &settings, &store, &clock, &links, &death).await?);
     }
-    let port = settings.addresses[&settings.node]
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .parse::<u16>()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let listener = TcpListener::bind(&settings.addresses[&settings.node]).await?;
     let node = Arc::new(Node {
         commits: CommitGroup::start(&clock)?,
         settings,
@@ -182,16 +164,13 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     for group in &node.groups {
         let watched = Arc::clone(&node);
-        let serves = move || watched.watch.serves();
+        let serves = move || watched.watch.agrees();
         tokio::spawn(Arc::clone(group).lead(serves));
         tokio::spawn(Arc::clone(&node).settle(Arc::clone(group)));
     }
     tokio::spawn(watch::watch(Arc::clone(&node)));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(converse(Arc::clone(&node), stream));
-    }
+    frames::serve(listener, |stream| converse(Arc::clone(&node), stream)).await?;
+    Ok(())
 }
 
 async fn converse(node: Arc<Node>, mut stream: TcpStream) {
@@ -249,36 +228,21 @@ impl Node {
 
     async fn answer(self: &Arc<Self>, shard: Shard, request: Request) -> Answer {
         let group = self.group(shard);
-        let raft = &group.raft;
         let leads = matches!(
             request,
             Request::Prepare(..)
                 | Request::Resolve(..)
                 | Request::Ask(_)
                 | Request::Close(_)
-                | Request::Transfer(_)
+                | Request::Peer(peer::Request::Transfer(_))
         );
-        if leads && !self.watch.serves() {
+        if leads && !self.watch.agrees() {
             return refused(FALSE);
         }
         match request {
-            Request::Append(rpc) => raft
-                .append_entries(rpc)
-                .await
-                .map_or_else(refused, Answer::Append),
-            Request::Vote(rpc) => raft.vote(rpc).await.map_or_else(refused, Answer::Vote),
-            Request::PreVote(rpc) => raft.pre_vote(rpc).await.map_or_else(refused, Answer::Vote),
-            Request::Snapshot(vote, meta, snapshot) => raft
-                .install_full_snapshot(vote, Snapshot { meta, snapshot })
-                .await
-                .map_or_else(refused, Answer::Snapshot),
-            Request::Transfer(rpc) => raft
-                .handle_transfer_leader(rpc)
-                .await
-                .map_or_else(refused, Answer::Transfer),
-            // Read here, after the request arrived.
-            Request::Clock(request) => ClockReport::answer(request, &self.clock)
-                .map_or_else(refused, |report| Answer::Clock(report.to_be_bytes())),
+            Request::Peer(request) => {
+                Answer::Peer(peer::answer(&group.raft, &self.clock, request).await)
+            }
             Request::Prepare(part, coordinator) => self
                 .prepare(group, part, coordinator)
                 .await
@@ -297,7 +261,7 @@ impl Node {
 
     async fn carry_out(self: Arc<Self>, order: Order) -> Reply {
         match order {
-            Order::Transact(_) | Order::Read(..) if !self.watch.serves() => {
+            Order::Transact(_) | Order::Read(..) if !self.watch.agrees() => {
                 Reply::Refused(FALSE.into(), None)
             }
             Order::Transact(txn) => self.transact(txn).await,
@@ -309,8 +273,12 @@ impl Node {
                 }
                 Reply::Done
             }
-            Order::Clock(offset_us, slewed) => {
-                self.machine.set(offset_us, slewed);
+            Order::Step(offset_us) => {
+                self.machine.step(offset_us);
+                Reply::Done
+            }
+            Order::Slew(offset_us) => {
+                self.machine.slew(offset_us);
                 Reply::Done
             }
             Order::DieAt(point) => {
@@ -330,10 +298,7 @@ impl Node {
 
     /// Shards are led by different nodes at first: each by the one that makes it.
     async fn initialize(&self, members: Vec<(u64, String)>) -> Reply {
-        let members: BTreeMap<u64, BasicNode> = members
-            .into_iter()
-            .map(|(node, addr)| (node, BasicNode { addr }))
-            .collect();
+        let members = peer::members(members);
         for group in &self.groups {
             let first = u64::from(group.shard) + 1;
             if first == self.settings.node
@@ -348,7 +313,7 @@ impl Node {
     fn status(&self) -> Reply {
         let groups = || self.groups.iter();
         Reply::Status {
-            serves: self.watch.serves(),
+            serves: self.watch.agrees(),
             named: self.watch.named(),
             clocks: self.watch.verdict(),
             leads: groups().map(|group| group.admit().is_ok()).collect(),
@@ -376,22 +341,10 @@ pub async fn ask(
     order: &Order,
     patience: Duration,
 ) -> io::Result<Reply> {
-    let exchange = async {
-        let mut open = match stream.take() {
-            Some(open) => open,
-            None => {
-                let mut open = crate::wire::connect(address).await?;
-                send(&mut open, &Hello::Client).await?;
-                open
-            }
-        };
-        send(&mut open, order).await?;
-        let reply = receive(&mut open).await?;
-        Ok::<_, io::Error>((open, reply))
+    let new = async {
+        let mut stream = frames::connect(address).await?;
+        send(&mut stream, &Hello::Client).await?;
+        Ok(stream)
     };
-    let (open, reply) = timeout(patience, exchange)
-        .await
-        .map_err(|_| io::ErrorKind::TimedOut)??;
-    *stream = Some(open);
-    Ok(reply)
+    frames::ask(stream, new, order, patience).await
 }

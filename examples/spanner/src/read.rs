@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use epsilon_clock::engine::NotSafe;
+use example_cluster::peer::term_of;
 use tokio::time::{Instant as Deadline, timeout, timeout_at};
 
 use crate::breaks::Break;
 use crate::costs::Costs;
 use crate::group::Group;
 use crate::node::Node;
-use crate::replica::{stamp, term_of};
+use crate::replica::stamp;
 use crate::types::{Answer, How, Key, Nanos, Reply, Request, SHARDS, Seen, Shard, shard_of};
 
 /// How long a read waits for what is in its way.
@@ -153,7 +154,7 @@ impl Node {
             let why = match group.replica.sequencer.lead_at(stamp(at), &permit) {
                 Ok(()) => {
                     let state = group.replica.state();
-                    let last = state.applied.map(|applied| term_of(&applied));
+                    let last = state.applied.map(|applied| term_of(&applied.leader_id));
                     if !state.book.may_show(last.unwrap_or_default()) {
                         return Err("a later leadership's state".into());
                     }

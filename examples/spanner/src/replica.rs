@@ -8,13 +8,14 @@ use std::time::Instant;
 use epsilon_clock::Timestamp;
 use epsilon_clock::engine::{self, SafeTime};
 use epsilon_clock::lease::{LeaderTerm, LeaseBook, LeaseEntry, LogLease};
+use example_cluster::frames::{decode, encode};
+use example_cluster::peer::term_of;
 use openraft::Snapshot;
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::breaks::Break;
-use crate::log::{decode, encode};
 use crate::store::{Change, Loaded};
 use crate::types::{
     Applied, Command, Key, Nanos, Outcome, Seen, Shard, Term, Transaction, TxnId, Types, Value,
@@ -22,13 +23,6 @@ use crate::types::{
 
 pub fn stamp(nanos: Nanos) -> Timestamp {
     Timestamp::from_unix_nanos(nanos)
-}
-
-pub fn term_of(id: &LogIdOf<Types>) -> LeaderTerm {
-    LeaderTerm {
-        term: id.leader_id.term,
-        leader: id.leader_id.node_id,
-    }
 }
 
 /// A transaction's part that waits for its outcome. It holds the locks of what it reads and writes.
@@ -302,7 +296,7 @@ impl Replica {
         command: Option<Command>,
         changes: &mut Vec<Change>,
     ) -> io::Result<Applied> {
-        let term = term_of(&id);
+        let term = term_of(&id.leader_id);
         // State and safe time change under one lock, so that readers see both at one index.
         let mut state = self.state();
         state.applied = Some(id);

@@ -4,11 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use epsilon_clock::lease::LeaderTerm;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
-};
-use openraft::type_config::alias::{SnapshotMetaOf, VoteOf};
+use example_cluster::peer;
 use serde::{Deserialize, Serialize};
 
 use crate::breaks::Point;
@@ -151,13 +147,7 @@ pub type Raft = openraft::Raft<Types, crate::machine::Machine>;
 /// A request of one node to another, about one shard.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    Append(AppendEntriesRequest<Types>),
-    Vote(VoteRequest<Types>),
-    PreVote(VoteRequest<Types>),
-    Snapshot(VoteOf<Types>, SnapshotMetaOf<Types>, Vec<u8>),
-    Transfer(TransferLeaderRequest<Types>),
-    /// What a peer's clock says, asked by `Probe::request`.
-    Clock([u8; 8]),
+    Peer(peer::Request<Types>),
     Prepare(Transaction, Shard),
     Resolve(TxnId, Option<Nanos>),
     /// What became of a transaction, asked of its coordinator's shard.
@@ -168,12 +158,7 @@ pub enum Request {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
-    Append(AppendEntriesResponse<Types>),
-    Vote(VoteResponse<Types>),
-    Snapshot(SnapshotResponse<Types>),
-    Transfer(TransferLeaderResponse<Types>),
-    /// As `ClockReport::to_be_bytes`.
-    Clock([u8; 24]),
+    Peer(peer::Answer<Types>),
     Prepared(Nanos, Vec<Seen>),
     /// The timestamp of a commit, none for an abort.
     Outcome(Option<Nanos>),
@@ -202,8 +187,10 @@ pub enum Order {
     Initialize(Vec<(u64, String)>),
     /// Drops all that is sent to that peer from now on, or no more.
     Block(u64, bool),
-    /// Puts the clock so many µs off, at once or at 500 ppm.
-    Clock(i64, bool),
+    /// Puts the clock so many µs off, at once.
+    Step(i64),
+    /// Likewise, at 500 ppm.
+    Slew(i64),
     /// Dies at that point the next time it is come to.
     DieAt(Point),
     /// Hands the leadership of a shard to a node.

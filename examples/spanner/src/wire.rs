@@ -1,4 +1,4 @@
-//! Frames, and the one connection that two nodes share for all their shards.
+//! The one connection that two nodes share for all their shards.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,49 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use example_cluster::frames::{connect, frame, receive, send};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::costs::Costs;
-use crate::log::{decode, encode};
 use crate::types::{Answer, Hello, Request, Shard};
 
 /// How long a node waits before it dials a peer again.
 const REDIAL: Duration = Duration::from_millis(30);
-
-fn frame<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
-    let body = encode(message)?;
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-    let mut frame = length.to_be_bytes().to_vec();
-    frame.extend(body);
-    Ok(frame)
-}
-
-pub async fn send<T: Serialize>(
-    stream: &mut (impl AsyncWriteExt + Unpin),
-    message: &T,
-) -> io::Result<()> {
-    stream.write_all(&frame(message)?).await
-}
-
-pub async fn receive<T: DeserializeOwned>(
-    stream: &mut (impl AsyncReadExt + Unpin),
-) -> io::Result<T> {
-    let length = stream.read_u32().await?;
-    let mut body = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    stream.read_exact(&mut body).await?;
-    decode(&body)
-}
-
-pub async fn connect(address: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
 
 #[derive(Serialize, Deserialize)]
 enum Body {
