@@ -264,7 +264,7 @@ mod tests {
             (5, false, last + 1, Some(too_old)),
             (5, true, last + 1, None),
             (most, false, 0, None),
-            (most + 1, false, 0, Some(too_wide.clone())),
+            (most + 1, false, 0, Some(too_wide)),
             (most + 1, true, 0, Some(too_wide)),
         ] {
             let answer = basis(around(half, exact), assumed, None).answer(&policy, raw, None);
