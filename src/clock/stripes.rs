@@ -480,10 +480,281 @@ fn is_over<S: Scale>(numbers: &Numbers, reading: &StripeReading, here: Timestamp
     })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
+    use core::cell::Cell;
+
+    use super::axis::script::Script;
     use super::*;
     use crate::clock::commits::Latest;
+    use crate::time::Interval;
+
+    /// Where the word begins: behind all that stripes are drawn from.
+    const BEGUN: u64 = 100;
+
+    fn always() -> (Stripes<Latest>, Word) {
+        let stripes = Stripes::new(Striping::Always, || Some(28), 0);
+        (stripes, Word::new(BEGUN))
+    }
+
+    /// A line that was judged, and a counter that moves on by so much with each reading from then on.
+    fn opened(step: i64) -> (Stripes<Latest>, Word, Script) {
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        assert!(draw(&stripes, &axis, &word).is_some());
+        axis.step.set(step);
+        (stripes, word, axis)
+    }
+
+    /// Draws a stripe above 0, of calm lines.
+    fn draw<S: Scale>(stripes: &Stripes<S>, axis: &Script, word: &Word) -> Option<u64> {
+        draw_above(stripes, axis, word, 0)
+    }
+
+    fn draw_above<S: Scale>(
+        stripes: &Stripes<S>,
+        axis: &Script,
+        word: &Word,
+        above: u64,
+    ) -> Option<u64> {
+        let drawn: Result<_, Exhausted> = stripes.draw(axis, word, above, |_| Ok(()), |_, _| true);
+        drawn.unwrap().map(|(number, _)| number)
+    }
+
+    fn issue<S: Scale>(stripes: &Stripes<S>, axis: &Script, word: &Word) -> u64 {
+        let issued: Result<_, Exhausted> = stripes.issue(axis, word, |_| Ok(1), |_| Ok(()));
+        issued.unwrap()
+    }
+
+    fn numbers<S: Scale>(stripes: &Stripes<S>) -> &Numbers {
+        stripes.numbers.as_ref().unwrap()
+    }
+
+    /// Returns the unit of the latest end that a script's line has at a count.
+    fn unit_at(stripes: &Stripes<Latest>, axis: &Script, count: i64) -> u64 {
+        let latest = axis.interval_at(count).unwrap().latest();
+        let numbers = numbers(stripes);
+        numbers.begin(Latest::position(latest, numbers.mask()).unwrap())
+    }
+
+    #[test]
+    fn a_stripe_is_its_number_in_the_unit_that_was_counted() {
+        for stripe in [0, 1, 27] {
+            let (stripes, word, axis) = opened(40);
+            axis.stripe.set(stripe);
+            let unit = unit_at(&stripes, &axis, axis.count.get());
+            let number = unit + u64::from(stripe);
+            assert_eq!(draw(&stripes, &axis, &word), Some(number));
+            // The counts of one reading are a unit apart: nothing had to be waited for.
+            assert_eq!(axis.waited.get(), 0);
+            assert_eq!(word.last(), BEGUN);
+        }
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        axis.stripe.set(28);
+        assert_eq!(draw(&stripes, &axis, &word), None);
+    }
+
+    #[test]
+    fn a_stripe_is_above_the_word_and_what_was_asked_for_or_is_not_drawn() {
+        for (word, above, drawn) in [(-1, -1, true), (0, -1, false), (-1, 0, false)] {
+            let (stripes, _, axis) = opened(40);
+            axis.stripe.set(3);
+            let number = unit_at(&stripes, &axis, axis.count.get()) + 3;
+            let [word, above] = [word, above].map(|by| number.checked_add_signed(by).unwrap());
+            let found = draw_above(&stripes, &axis, &Word::new(word), above);
+            assert_eq!(found, drawn.then_some(number), "{word} {above}");
+        }
+    }
+
+    #[test]
+    fn a_stripe_waits_until_its_unit_is_over() {
+        for step in [1, 7, 31] {
+            let (stripes, word, axis) = opened(step);
+            let unit = unit_at(&stripes, &axis, axis.count.get());
+            assert_eq!(draw(&stripes, &axis, &word), Some(unit));
+            assert!(axis.waited.get() > 0);
+            assert!(unit_at(&stripes, &axis, axis.last_read()) > unit, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_counter_that_stands_still_is_waited_for_once_a_line() {
+        let (stripes, word, axis) = opened(0);
+        assert_eq!(draw(&stripes, &axis, &word), None);
+        assert_eq!(axis.waited.get(), LONGEST_WAIT);
+        assert_eq!(draw(&stripes, &axis, &word), None);
+        assert_eq!(axis.waited.get(), LONGEST_WAIT);
+        // Of the next line stripes are drawn again.
+        axis.replace(Some(1_000));
+        axis.step.set(40);
+        assert!(draw(&stripes, &axis, &word).is_some());
+    }
+
+    #[test]
+    fn nothing_is_drawn_that_the_end_of_its_line_overtakes() {
+        let ((stripes, word), axis) = (always(), Script::new(1));
+        axis.void_after.set(Some(3));
+        assert_eq!(draw(&stripes, &axis, &word), None);
+        assert!(axis.waited.get() > 0);
+    }
+
+    #[test]
+    fn no_stripe_is_drawn_from_a_line_that_is_not_calm_or_has_other_processors() {
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        let drawn: Result<_, Exhausted> = stripes.draw(&axis, &word, 0, |_| Ok(()), |_, _| false);
+        assert!(drawn.unwrap().is_none());
+        axis.numbers.set(false);
+        assert_eq!(draw(&stripes, &axis, &word), None);
+        axis.numbers.set(true);
+        assert!(draw(&stripes, &axis, &word).is_some());
+    }
+
+    #[test]
+    fn what_is_drawn_from_a_lower_line_is_above_what_was_drawn_from_the_one_before() {
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        let before = draw(&stripes, &axis, &word).unwrap();
+        axis.replace(Some(-10_000));
+        assert_eq!(draw(&stripes, &axis, &word), None);
+        assert!(word.last() > before);
+        assert!(issue(&stripes, &axis, &word) > before);
+        axis.count.set(axis.count.get() + 20_000);
+        assert!(draw(&stripes, &axis, &word).unwrap() > word.last());
+    }
+
+    #[test]
+    fn a_line_is_judged_once() {
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        let judged = Cell::new(0);
+        let is_calm = |_: &StripeReading, _: &StripeLine| {
+            judged.set(judged.get() + 1);
+            true
+        };
+        let drawn = || -> Option<u64> {
+            let drawn: Result<_, Exhausted> = stripes.draw(&axis, &word, 0, |_| Ok(()), is_calm);
+            drawn.unwrap().map(|(number, _)| number)
+        };
+        assert!(drawn().is_some() && drawn().is_some());
+        assert_eq!(judged.get(), 1);
+        axis.replace(Some(1_000));
+        assert!(drawn().is_some() && drawn().is_some());
+        assert_eq!(judged.get(), 2);
+        // One that another thread judged, and opened, meanwhile.
+        let open = stripes.open.swap(0, Ordering::Relaxed);
+        assert_eq!(drawn(), None);
+        stripes.open.store(open, Ordering::Relaxed);
+        let numbers = numbers(&stripes);
+        let reading = stripes.judge(numbers, &axis, &word, is_calm);
+        assert_eq!(reading.map(|reading| reading.generation()), Some(open));
+        assert_eq!(judged.get(), 2);
+    }
+
+    #[test]
+    fn the_word_goes_on_above_the_unit_that_stripes_have_come_to() {
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        let stripe = draw(&stripes, &axis, &word).unwrap();
+        let unit = unit_at(&stripes, &axis, axis.count.get());
+        let issued = issue(&stripes, &axis, &word);
+        assert!(issued > stripe && issued >= unit);
+        assert_eq!(issued & 31, 28);
+        assert_eq!(word.last(), issued);
+        // A counter that has not been compared lately tells of the unit after.
+        let stripe = draw(&stripes, &axis, &word).unwrap();
+        axis.is_checked.set(false);
+        assert!(issue(&stripes, &axis, &word) > (stripe | 31));
+    }
+
+    #[test]
+    fn a_line_that_is_over_is_let_go_and_what_was_drawn_from_it_stays_covered() {
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        let stripe = draw(&stripes, &axis, &word).unwrap();
+        assert!(stripes.last(&axis, &word) >= stripe);
+        axis.replace(None);
+        let issued = issue(&stripes, &axis, &word);
+        assert!(issued > stripe);
+        assert!(stripes.kept.load().line.is_none());
+        // What time passes from then on moves the word no more.
+        axis.count.set(axis.count.get() + 100_000);
+        assert_eq!(stripes.last(&axis, &word), issued);
+        assert_eq!(issue(&stripes, &axis, &word), issued + 1);
+    }
+
+    #[test]
+    fn a_line_in_force_is_not_let_go_nor_one_that_another_thread_judges() {
+        let ((stripes, word), axis) = (always(), Script::new(40));
+        assert!(draw(&stripes, &axis, &word).is_some());
+        let numbers = numbers(&stripes);
+        assert!(!stripes.let_go(numbers, &axis, &word));
+        assert!(stripes.kept.load().line.is_some());
+        axis.replace(None);
+        let judge = stripes.begin_judging();
+        assert!(!stripes.let_go(numbers, &axis, &word));
+        drop(judge);
+        assert!(stripes.let_go(numbers, &axis, &word));
+        assert!(stripes.kept.load().line.is_none());
+    }
+
+    /// Counts from the epoch on alone, as a hybrid clock does.
+    #[derive(Debug)]
+    struct FromEpoch;
+
+    impl Scale for FromEpoch {
+        const BITS: core::ops::RangeInclusive<u32> = 2..=6;
+        const FIRST: Timestamp = Timestamp::UNIX_EPOCH;
+
+        fn instant(interval: &Interval) -> Timestamp {
+            interval.latest()
+        }
+
+        fn position(instant: Timestamp, mask: u64) -> Option<u64> {
+            u64::try_from(instant.unix_nanos()).ok()?.checked_add(mask)
+        }
+
+        fn lasting(numbers: u64) -> i64 {
+            i64::try_from(numbers).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_line_that_came_to_the_first_number_covers_its_unit_and_one_before_it_nothing() {
+        let axis = Script::new(0);
+        let latest = axis.interval_at(axis.count.get()).unwrap().latest();
+        for (ahead, end) in [(-1, None), (0, Some(31)), (1, Some(63))] {
+            axis.replace(Some(ahead - latest.unix_nanos()));
+            let stripes = Stripes::<FromEpoch>::new(Striping::Always, || Some(28), 0);
+            let judged = Judged {
+                generation: axis.generation(),
+                line: axis.line_of(axis.generation()),
+            };
+            let found = stripes.end_of(numbers(&stripes), &axis, &judged);
+            assert_eq!(found, end, "{ahead}");
+        }
+    }
+
+    #[test]
+    fn a_clock_turns_to_stripes_where_two_exchanges_in_a_row_were_lost_and_a_line_is_read() {
+        let fresh = || Stripes::<Latest>::new(Striping::OnContention, || Some(28), 0);
+        let voided = Script::new(40);
+        voided.replace(None);
+        for (lost, axis, stays) in [
+            (1, &Script::new(40), true),
+            (2, &voided, true),
+            (2, &Script::new(40), false),
+        ] {
+            let stripes = fresh();
+            assert_eq!(stripes.stays_alone(lost, axis), stays, "{lost}");
+            assert_eq!(stripes.is_word_alone(), stays, "{lost}");
+            assert!(!stripes.are_drawn());
+        }
+        // The first exchange for a number of the word's own completes the turn.
+        let (stripes, axis, word) = (fresh(), Script::new(40), Word::new(BEGUN));
+        assert_eq!(issue(&stripes, &axis, &word), BEGUN + 1);
+        assert!(!stripes.stays_alone(LOST_IN_A_ROW, &axis));
+        assert_eq!(issue(&stripes, &axis, &word) & 31, 28);
+        assert!(stripes.are_drawn());
+        // Where there are no stripes it never turns.
+        let none = Stripes::<Latest>::new(Striping::OnContention, || None, 0);
+        assert!(none.stays_alone(LOST_IN_A_ROW, &axis));
+    }
 
     #[test]
     fn a_right_to_judge_that_is_taken_stays_with_its_owner() {

@@ -16,6 +16,8 @@ mod checker;
 mod cluster;
 mod commits;
 mod faults;
+#[cfg(target_os = "linux")]
+mod glimpses;
 mod jumps;
 mod remotes;
 mod reserves;

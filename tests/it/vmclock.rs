@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use epsilon_clock::hlc::HlcError;
 use epsilon_clock::machine::VmClockState;
 use epsilon_clock::source::{Finding, Look, LookContext, Source, SourceMemory, SyncClaim};
 use epsilon_clock::time::{Claim, RateBounds};
-use epsilon_clock::{Clock, ClockError, Disturbance, ErrorBound, Interval, Timestamp};
+use epsilon_clock::{Clock, ClockError, Disturbance, ErrorBound, HybridClock, Interval, Timestamp};
+
+use crate::skip::skip;
 
 const FLAG_GENERATION: u64 = 1 << 8;
 
@@ -237,4 +240,33 @@ fn no_reading_that_begins_after_a_change_rests_on_a_claim_of_before() {
         }
         over.store(true, Ordering::SeqCst);
     });
+}
+
+/// Where lines go through counts no other clock is read that could show it.
+#[test]
+fn no_stamp_is_made_of_a_count_after_a_disruption() {
+    let (page, source) = (PageFile::new("stamps"), Vouching::new());
+    let clock = clock(&page, &source);
+    // The counter is read once it was compared for a second.
+    let counts = (0..40).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let _ = clock.look();
+        clock.status().path.as_str() != "vdso"
+    });
+    if !counts {
+        skip(
+            "stamps of counts beside a vmclock",
+            "no counter may be read here",
+        );
+        return;
+    }
+    let hlc = HybridClock::new(clock.clone());
+    source.vouches(false);
+    assert!(clock.now().is_ok() && hlc.tick_with_interval().is_ok());
+    page.set_marker(7);
+    let refused = hlc.tick_with_interval();
+    assert!(
+        matches!(refused, Err(HlcError::Clock(DISRUPTED))),
+        "{refused:?}"
+    );
 }

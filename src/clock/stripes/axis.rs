@@ -149,7 +149,8 @@ fn interval_at(line: &Line, count: i64) -> Option<Interval> {
 /// The first count of a reading is ordered as `zero_after` orders a real one, and so is that of a closing; all
 /// others are relaxed, so that they lend no order that a real counter would not give. Any change of an atomic
 /// finds the last one, which is A6.
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 pub(crate) mod model {
     use super::*;
     use crate::clock::latch::{Drawn, Latch};
@@ -263,6 +264,211 @@ pub(crate) mod model {
             let closed = self.latch.close(head, |_| self.tick(Ordering::AcqRel));
             let next = middle.map_or(Drawn::plainly(Line::NOTHING), |m| line(m, i64::MAX));
             closed.is_some() && draft.publish(head, &next, &[0])
+        }
+    }
+}
+
+/// A clock whose counter moves on by so much with each reading, of one thread.
+#[cfg(test)]
+#[cfg(not(loom))]
+pub(super) mod script {
+    use core::cell::Cell;
+
+    use super::*;
+    use crate::clock::status::ClockState;
+    use crate::machine::Sample;
+    use crate::time::{Claim, RateBounds, Timestamp};
+
+    /// What the counter shows when raw time is 0: it takes a nanosecond for each count.
+    pub(crate) const COUNT_OF_ZERO: i64 = 7_000_000_000_000_000;
+
+    pub(crate) fn counted_at(count: i64) -> Counted {
+        Counted {
+            before: count,
+            sample: Sample {
+                coarse: 0,
+                raw: count - COUNT_OF_ZERO,
+            },
+            after: count,
+        }
+    }
+
+    /// A line whose ends are so far ahead of raw time, or a little further.
+    pub(crate) fn line(ahead: i64, end: i64) -> StripeLine {
+        let at = Timestamp::from_unix_nanos(ahead - 10);
+        let claim = Claim::new(-10, Interval::point(at), RateBounds::symmetric(0));
+        let pair = |raw: i64| Pair::from(counted_at(COUNT_OF_ZERO + raw));
+        let anchor = Anchor::between(&pair(-2_000_000_000), &pair(0)).unwrap();
+        StripeLine {
+            line: Line::counting(&claim, &anchor, None, end, ClockState::Assumed),
+            anchor,
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Script {
+        /// What the counter shows next.
+        pub(crate) count: Cell<i64>,
+        pub(crate) step: Cell<i64>,
+        pub(crate) stripe: Cell<u32>,
+        pub(crate) numbers: Cell<bool>,
+        pub(crate) is_checked: Cell<bool>,
+        /// How often the counter was read to wait, and after how often the line ends.
+        pub(crate) waited: Cell<usize>,
+        pub(crate) void_after: Cell<Option<usize>>,
+        generation: Cell<i64>,
+        line: Cell<Option<StripeLine>>,
+    }
+
+    impl Script {
+        pub(crate) fn new(step: i64) -> Self {
+            Self {
+                count: Cell::new(COUNT_OF_ZERO + 1_000_000),
+                step: Cell::new(step),
+                stripe: Cell::new(0),
+                numbers: Cell::new(true),
+                is_checked: Cell::new(true),
+                waited: Cell::new(0),
+                void_after: Cell::new(None),
+                generation: Cell::new(1),
+                line: Cell::new(Some(line(0, i64::MAX))),
+            }
+        }
+
+        /// Takes the place of the line in force; `None` is a void.
+        pub(crate) fn replace(&self, ahead: Option<i64>) {
+            self.generation.set(self.generation.get() + 1);
+            self.line.set(ahead.map(|ahead| line(ahead, i64::MAX)));
+        }
+
+        pub(crate) fn interval_at(&self, count: i64) -> Option<Interval> {
+            self.line.get()?.interval_at(count)
+        }
+
+        pub(crate) fn last_read(&self) -> i64 {
+            self.count.get() - self.step.get()
+        }
+
+        fn tick(&self) -> i64 {
+            self.count.replace(self.count.get() + self.step.get())
+        }
+    }
+
+    impl Axis for Script {
+        fn read(&self) -> Option<StripeReading> {
+            let line = self.line.get()?.line;
+            Some(StripeReading {
+                generation: self.generation.get(),
+                line,
+                elapsed: line.elapsed(self.tick())?,
+                stripe: self.stripe.get(),
+                later: self.tick(),
+            })
+        }
+
+        fn line_of(&self, generation: i64) -> Option<StripeLine> {
+            self.line
+                .get()
+                .filter(|_| generation == self.generation.get())
+        }
+
+        fn count_early(&self) -> i64 {
+            self.waited.set(self.waited.get() + 1);
+            // A line that ends ends far behind of what is counted then.
+            let is_over = self.void_after.get() == Some(self.waited.get());
+            let count = self.tick();
+            if is_over { i64::MAX } else { count }
+        }
+
+        fn checked_count(&self) -> Option<i64> {
+            self.is_checked.get().then(|| self.tick())
+        }
+
+        fn reached(&self, line: &StripeLine, _time_namespace: u64) -> Option<Interval> {
+            line.reached(&counted_at(self.tick()), || true)
+        }
+
+        fn generation(&self) -> i64 {
+            self.generation.get()
+        }
+
+        fn numbers_stripes(&self) -> bool {
+            self.numbers.get()
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::script::{COUNT_OF_ZERO, counted_at, line};
+    use super::*;
+
+    const MILLI: i64 = 1_000_000;
+
+    #[test]
+    fn a_line_and_its_anchor_come_back_from_their_words() {
+        let kept = line(5, i64::MAX);
+        let words = kept.to_words();
+        let back = StripeLine::from_words(words);
+        assert_eq!(back.line, kept.line);
+        assert_eq!(back.anchor, kept.anchor);
+        assert_eq!(back.to_words(), words);
+    }
+
+    #[test]
+    fn a_line_was_drawn_from_up_to_the_counts_or_where_the_counter_jumped_up_to_raw_time() {
+        let kept = line(0, i64::MAX);
+        let here = counted_at(COUNT_OF_ZERO + 50 * MILLI);
+        let latest = |counted: &Counted, comparable: bool| {
+            let reached = kept.reached(counted, || comparable).unwrap();
+            reached.latest().unix_nanos()
+        };
+        let at_count = kept.interval_at(here.after).unwrap();
+        assert_eq!(latest(&here, true), at_count.latest().unix_nanos());
+        assert_eq!(latest(&here, false), at_count.latest().unix_nanos());
+        // Ten milliseconds ahead of where raw time is.
+        let mut jumped = here;
+        jumped.before += 10 * MILLI;
+        jumped.after += 10 * MILLI;
+        let counted = kept.interval_at(jumped.after).unwrap();
+        assert_eq!(latest(&jumped, false), counted.latest().unix_nanos());
+        let by_raw_time = latest(&jumped, true) - at_count.latest().unix_nanos();
+        assert!(
+            (UNCHECKED..UNCHECKED + 10).contains(&by_raw_time),
+            "{by_raw_time}"
+        );
+    }
+
+    #[test]
+    fn nothing_was_drawn_from_a_line_before_it_begins_or_beyond_its_end() {
+        let kept = line(0, 100 * MILLI);
+        let reached = |raw| kept.reached(&counted_at(COUNT_OF_ZERO + raw), || false);
+        assert_eq!(reached(-5), kept.line.at(0));
+        assert_eq!(reached(MILLI), kept.line.at(MILLI));
+        assert_eq!(reached(200 * MILLI), kept.line.at(kept.line.last()));
+        let never = StripeLine {
+            line: Line::NOTHING,
+            ..kept
+        };
+        let found = never.reached(&counted_at(COUNT_OF_ZERO + MILLI), || true);
+        assert_eq!(found, None);
+    }
+
+    #[test]
+    fn the_raw_instant_of_a_reading_is_the_most_that_it_can_be() {
+        let kept = line(0, i64::MAX);
+        for elapsed in [0, 1, MILLI] {
+            let reading = StripeReading {
+                generation: 1,
+                line: kept.line,
+                elapsed,
+                stripe: 0,
+                later: 0,
+            };
+            let raw = kept.raw_of(&reading);
+            assert_eq!(raw, kept.anchor.raw_most(elapsed));
+            assert!((elapsed..elapsed + 400).contains(&raw), "{elapsed}: {raw}");
         }
     }
 }

@@ -70,3 +70,29 @@ impl Kept {
         self.current.store(next, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::super::axis::script::line;
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_the_last_that_was_stored_and_fills_the_slot_that_is_not_current() {
+        let kept = Kept::new();
+        let first = kept.load();
+        assert_eq!((first.generation, first.line.is_none()), (0, true));
+        for generation in 1..6 {
+            let current = kept.current.load(Ordering::Relaxed);
+            let next = kept.slot(current + 1);
+            assert!(!core::ptr::eq(kept.slot(current), next), "{current}");
+            // Every second one is let go.
+            let line = (generation % 2 == 1).then(|| line(generation, i64::MAX));
+            kept.store(Judged { generation, line });
+            let found = kept.load();
+            assert_eq!(found.generation, generation);
+            let words = [found.line, line].map(|line| line.map(StripeLine::to_words));
+            assert_eq!(words[0], words[1], "{generation}");
+        }
+    }
+}

@@ -110,3 +110,56 @@ impl Word {
 /// Nothing is left to issue: of the range, or of what the caller permits.
 #[derive(Debug)]
 pub(crate) struct Exhausted;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use core::cell::RefCell;
+
+    use super::*;
+
+    /// Loses one exchange after another to a thread that issues a stamp each time, until `still_alone` says no
+    /// more.
+    fn losing(times: u64, still_alone: impl Fn(u32) -> bool) -> (Option<u64>, Vec<u32>) {
+        let word = Word::new(10);
+        let lost = RefCell::new(Vec::new());
+        let is_alone = |times| {
+            lost.borrow_mut().push(times);
+            still_alone(times)
+        };
+        let may = |next: u64| -> Result<(), Exhausted> {
+            // The other thread issues what this one was about to.
+            if next <= 10 + times {
+                word.raise(next);
+            }
+            Ok(())
+        };
+        let issued = word.issue_if(10, 0, is_alone, may).unwrap();
+        (issued, lost.into_inner())
+    }
+
+    #[test]
+    fn lost_exchanges_are_counted_and_tried_again_while_the_word_takes_every_number() {
+        // An exchange may fail for no reason besides, on some machines.
+        let (issued, lost) = losing(3, |_| true);
+        assert_eq!(issued, Some(14));
+        assert!(lost.len() >= 3 && lost.iter().copied().eq(1..=lost.len().try_into().unwrap()));
+        let (issued, lost) = losing(3, |lost| lost < 2);
+        assert_eq!((issued, lost), (None, vec![1, 2]));
+    }
+
+    #[test]
+    fn the_word_issues_the_first_of_its_own_numbers_and_is_raised_to_no_less_than_it_was() {
+        let word = Word::new(10);
+        let even = |least: u64| least.next_multiple_of(2);
+        let issue = |floor| -> Result<u64, Exhausted> { word.issue_from(floor, even, |_| Ok(())) };
+        assert_eq!(issue(0).unwrap(), 12);
+        assert_eq!(issue(15).unwrap(), 16);
+        word.raise(5);
+        assert_eq!(word.last(), 16);
+        word.raise(21);
+        assert_eq!(issue(0).unwrap(), 22);
+        word.raise(u64::MAX);
+        assert!(issue(0).is_err());
+    }
+}

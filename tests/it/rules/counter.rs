@@ -75,6 +75,8 @@ fn a_reading_costs_one_read_of_the_counter_or_two_with_coarse_time() {
     let before = machine.reads();
     clock.now().unwrap();
     assert_eq!(machine.reads() - before, 1);
+    assert!(clock.read().interval.is_ok());
+    assert_eq!(machine.reads() - before, 2);
     let (machine, clock) = counting();
     clock.now().unwrap();
     let before = machine.reads();

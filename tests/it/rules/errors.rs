@@ -370,3 +370,25 @@ fn waiting_in_vain_names_its_cause() {
     says(&timeout, &["assumed"]);
     let _ = TimeDelta::ZERO;
 }
+
+/// By the short way, on which an error costs no more than an interval.
+#[test]
+fn a_caller_that_is_refused_looks_when_that_is_due_and_at_once_after_a_suspend() {
+    let machine = ScriptedMachine::default();
+    machine.edit_status(|status| status.maxerror = 16_000_000);
+    let clock = machine.clock().unwrap();
+    let looks = || {
+        let before = machine.status_reads();
+        assert!(clock.now().is_err());
+        machine.status_reads() > before
+    };
+    assert!(!looks());
+    // The clocks are compared here, and the next time in 10 ms; a look is due in 5 ms.
+    machine.advance(millis(245));
+    assert!(!looks());
+    machine.advance(millis(6));
+    assert!(looks());
+    assert!(!looks());
+    machine.suspend(secs(30));
+    assert!(looks());
+}

@@ -1,9 +1,12 @@
 //! Lookers and readers that are stopped half-way while others go on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::time::Duration;
 
-use epsilon_clock::source::Finding;
+use epsilon_clock::source::{Finding, Look};
 use epsilon_clock::testing::{ScriptedMachine, ScriptedSource};
+use epsilon_clock::time::RateBounds;
 use epsilon_clock::{Clock, ClockError, Disturbance, Interval};
 
 use super::{claim, millis, read_truly, secs, synchronized, write_honestly};
@@ -203,6 +206,72 @@ fn a_reader_that_meets_a_replacement_half_done_is_held_and_not_kept_waiting() {
             assert!(next.earliest() >= learned.earliest(), "before reading {n}");
         }
     }
+}
+
+/// A looker is stopped before its reading `n`, and others read the clock twice, so far apart: whether the second
+/// reading's earliest end is held where the first one's was, and whether it looks itself.
+fn beside_a_stopped_looker(counts: bool, n: u64, apart: Duration) -> (bool, bool) {
+    let machine = ScriptedMachine::default();
+    if counts {
+        machine.set_counter(Ok(()));
+    }
+    let source = ScriptedSource::new("oracle");
+    let exact = || {
+        let mut sync = machine.truth(millis(1));
+        sync.claim = sync.claim.with_rate(RateBounds::symmetric(0));
+        Finding::Write(sync)
+    };
+    source.push(exact());
+    let clock = machine.builder().source(source.clone()).build().unwrap();
+    for _ in 0..6 {
+        machine.advance(millis(300));
+        source.push(exact());
+        clock.look().unwrap();
+    }
+    assert_eq!(clock.status().path.as_str() != "vdso", counts);
+    machine.set_read_cost(Duration::ZERO);
+    machine.advance(millis(20));
+    source.push(exact());
+    let (other, of_others) = (clock.clone(), source.clone());
+    let found = Arc::new(Mutex::new((false, false)));
+    let finding = Arc::clone(&found);
+    machine.before_read(n, move |machine| {
+        let asked = Arc::new(AtomicBool::new(false));
+        let asking = Arc::clone(&asked);
+        let first = read_truly(machine, &other).unwrap();
+        of_others.push_with(move |_| {
+            asking.store(true, Ordering::Relaxed);
+            Look::new(Finding::Nothing)
+        });
+        machine.advance(apart);
+        let second = read_truly(machine, &other).unwrap();
+        let is_held = second.earliest() == first.earliest();
+        *finding.lock().unwrap() = (is_held, asked.load(Ordering::Relaxed));
+    });
+    clock.look().unwrap();
+    machine.forget_hooks();
+    *found.lock().unwrap()
+}
+
+#[test]
+fn a_claim_that_is_held_for_more_than_a_millisecond_was_left_and_a_reader_looks_itself() {
+    let milli = millis(1);
+    let held: Vec<u64> = (0..40)
+        .filter(|n| beside_a_stopped_looker(false, *n, milli / 2).0)
+        .collect();
+    assert!(!held.is_empty());
+    for n in held {
+        let at_once = beside_a_stopped_looker(false, n, milli);
+        assert_eq!(at_once, (true, false), "before reading {n}");
+        let later = beside_a_stopped_looker(false, n, milli + Duration::from_nanos(1));
+        assert_eq!(later, (false, true), "before reading {n}");
+    }
+}
+
+#[test]
+fn a_reader_that_meets_a_line_through_counts_half_replaced_is_held_and_answered() {
+    let held = (0..100).filter(|n| beside_a_stopped_looker(true, *n, millis(1) / 2).0);
+    assert!(held.count() > 0);
 }
 
 #[test]
