@@ -10,6 +10,7 @@
 //! | understand epsilon's growth, and what the clock learns | [`drift`] |
 //! | set up chrony for narrow intervals | [`chrony`] |
 //! | ask NTP servers where no daemon vouches | [`ntp`] |
+//! | read a network card's or hypervisor's hardware clock | [`phc`] |
 //! | run in a container, a pod or a virtual machine | [`containers`] |
 //! | get through a leap second | [`leap_seconds`] |
 //! | build a transactional store | [`store`] |
@@ -65,6 +66,9 @@ pub mod migrate {}
 
 #[doc = include_str!("guide/ntp.md")]
 pub mod ntp {}
+
+#[doc = include_str!("guide/phc.md")]
+pub mod phc {}
 
 #[doc = include_str!("guide/real_daemons.md")]
 pub mod real_daemons {}
