@@ -13,6 +13,26 @@ use serde_json::Value;
 
 const SPAN: Duration = Duration::from_millis(3);
 
+/// Every refusal of a hardware clock.
+pub(crate) const PHC_REFUSALS: [PhcRefusal; 16] = [
+    PhcRefusal::NotRead,
+    PhcRefusal::Missing,
+    PhcRefusal::Denied,
+    PhcRefusal::Busy,
+    PhcRefusal::Failed { errno: 1 },
+    PhcRefusal::Inconsistent,
+    PhcRefusal::Silent { for_s: 1 },
+    PhcRefusal::NoBound,
+    PhcRefusal::LooksLikeTai { ahead_s: 1 },
+    PhcRefusal::TaiUntold,
+    PhcRefusal::LeapSecond,
+    PhcRefusal::Unsynchronized,
+    PhcRefusal::OtherTimescale,
+    PhcRefusal::NoCounter,
+    PhcRefusal::NoSuspendClock,
+    PhcRefusal::Contradicts { by_us: 1 },
+];
+
 /// What `serde` calls a value: its text, or the one field around its figures.
 fn tag(value: &impl Serialize) -> String {
     match serde_json::to_value(value).unwrap() {
@@ -99,25 +119,7 @@ fn every_refusal_has_one_word_which_is_its_tag() {
         NtpRefusal::Nts(NtsRefusal::Forged),
     ];
     distinct(all.map(|it| (it.as_str(), tag(&it))));
-    let all = [
-        PhcRefusal::NotRead,
-        PhcRefusal::Missing,
-        PhcRefusal::Denied,
-        PhcRefusal::Busy,
-        PhcRefusal::Failed { errno: 1 },
-        PhcRefusal::Inconsistent,
-        PhcRefusal::Silent { for_s: 1 },
-        PhcRefusal::NoBound,
-        PhcRefusal::LooksLikeTai { ahead_s: 1 },
-        PhcRefusal::TaiUntold,
-        PhcRefusal::LeapSecond,
-        PhcRefusal::Unsynchronized,
-        PhcRefusal::OtherTimescale,
-        PhcRefusal::NoCounter,
-        PhcRefusal::NoSuspendClock,
-        PhcRefusal::Contradicts { by_us: 1 },
-    ];
-    distinct(all.map(|it| (it.as_str(), tag(&it))));
+    distinct(PHC_REFUSALS.map(|it| (it.as_str(), tag(&it))));
 }
 
 #[test]

@@ -191,6 +191,7 @@ impl Seen {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::samples::clocks;
     use super::super::{Answering, Assumption};
     use super::*;
     use crate::machine::{Disturbance, Identity};
@@ -218,16 +219,6 @@ mod tests {
             raw,
             mono_after: width,
         })
-    }
-
-    fn at(raw: i64) -> Sandwich {
-        Sandwich {
-            mono_before: raw,
-            boot: raw,
-            real: raw,
-            raw,
-            mono_after: raw,
-        }
     }
 
     fn basis(claim: Claim, assumed: bool, floor: Option<i64>) -> Basis {
@@ -306,7 +297,7 @@ mod tests {
         }));
         let mut state = State::new(
             Assumption::Holds,
-            &at(SECOND),
+            &clocks(SECOND),
             Identity::default(),
             Disruption::default(),
         );
@@ -318,7 +309,7 @@ mod tests {
             floor: None,
         };
         let seen = Digest::of(&state).seen;
-        let here = at(2 * SECOND);
+        let here = clocks(2 * SECOND);
         let slept = |by| Sandwich {
             boot: here.boot + by,
             ..here
@@ -339,8 +330,8 @@ mod tests {
             (raw(SECOND - 1), false),
             (real(SECOND), false),
             (real(-SECOND), false),
-            (at(near - 1), true),
-            (at(near), false),
+            (clocks(near - 1), true),
+            (clocks(near), false),
         ] {
             let found = seen.surely_undisturbed(&clocks, Disruption::default());
             assert_eq!(found, sure, "{clocks:?}");
@@ -354,7 +345,7 @@ mod tests {
         for (leapt, sure) in [(boundary, true), (Timestamp::UNIX_EPOCH, false)] {
             state.leapt = Some(leapt);
             let seen = Digest::of(&state).seen;
-            let found = seen.surely_undisturbed(&at(near), Disruption::default());
+            let found = seen.surely_undisturbed(&clocks(near), Disruption::default());
             assert_eq!(found, sure, "{leapt:?}");
         }
     }
