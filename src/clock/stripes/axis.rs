@@ -143,6 +143,32 @@ fn interval_at(line: &Line, count: i64) -> Option<Interval> {
     line.at(line.elapsed(count)?)
 }
 
+/// The counter of the clocks below, and how raw time is told by it.
+#[cfg(test)]
+mod counter {
+    use super::*;
+    use crate::machine::Sample;
+
+    /// What the counter shows when raw time is 0: it takes a nanosecond for each count.
+    pub(crate) const COUNT_OF_ZERO: i64 = 7_000_000_000_000_000;
+
+    pub(crate) fn counted_at(count: i64) -> Counted {
+        Counted {
+            before: count,
+            sample: Sample {
+                coarse: 0,
+                raw: count - COUNT_OF_ZERO,
+            },
+            after: count,
+        }
+    }
+
+    pub(super) fn anchor() -> Anchor {
+        let pair = |raw: i64| Pair::from(counted_at(COUNT_OF_ZERO + raw));
+        Anchor::between(&pair(-2_000_000_000), &pair(0)).unwrap()
+    }
+}
+
 /// A clock for loom: the latch itself, lines that move a nanosecond with each count, and a counter that moves on
 /// with each reading.
 ///
@@ -152,15 +178,12 @@ fn interval_at(line: &Line, count: i64) -> Option<Interval> {
 #[cfg(test)]
 #[cfg(loom)]
 pub(crate) mod model {
+    use super::counter::{COUNT_OF_ZERO, anchor, counted_at};
     use super::*;
     use crate::clock::latch::{Drawn, Latch};
     use crate::clock::status::ClockState;
-    use crate::machine::Sample;
     use crate::primitive::{AtomicI64, Ordering};
     use crate::time::{Claim, RateBounds, Timestamp};
-
-    /// What the counter shows when raw time is 0.
-    const COUNT_OF_ZERO: i64 = 7_000_000_000_000_000;
 
     /// How far it moves with each reading: of two in a row, both may lie in one unit of 15.6 ns.
     const STEP: i64 = 10;
@@ -169,22 +192,6 @@ pub(crate) mod model {
     pub(crate) struct ModelClock {
         latch: Latch<1, 4>,
         counter: AtomicI64,
-    }
-
-    fn anchor() -> Anchor {
-        let pair = |raw: i64| Pair::from(counted_at(COUNT_OF_ZERO + raw));
-        Anchor::between(&pair(-2_000_000_000), &pair(0)).unwrap()
-    }
-
-    fn counted_at(count: i64) -> Counted {
-        Counted {
-            before: count,
-            sample: Sample {
-                coarse: 0,
-                raw: count - COUNT_OF_ZERO,
-            },
-            after: count,
-        }
     }
 
     /// A line whose middle is there when raw time is 0, and which ends so much later.
@@ -274,31 +281,16 @@ pub(crate) mod model {
 pub(super) mod script {
     use core::cell::Cell;
 
+    use super::counter::{COUNT_OF_ZERO, anchor, counted_at};
     use super::*;
     use crate::clock::status::ClockState;
-    use crate::machine::Sample;
     use crate::time::{Claim, RateBounds, Timestamp};
-
-    /// What the counter shows when raw time is 0: it takes a nanosecond for each count.
-    pub(crate) const COUNT_OF_ZERO: i64 = 7_000_000_000_000_000;
-
-    pub(crate) fn counted_at(count: i64) -> Counted {
-        Counted {
-            before: count,
-            sample: Sample {
-                coarse: 0,
-                raw: count - COUNT_OF_ZERO,
-            },
-            after: count,
-        }
-    }
 
     /// A line whose ends are so far ahead of raw time, or a little further.
     pub(crate) fn line(ahead: i64, end: i64) -> StripeLine {
         let at = Timestamp::from_unix_nanos(ahead - 10);
         let claim = Claim::new(-10, Interval::point(at), RateBounds::symmetric(0));
-        let pair = |raw: i64| Pair::from(counted_at(COUNT_OF_ZERO + raw));
-        let anchor = Anchor::between(&pair(-2_000_000_000), &pair(0)).unwrap();
+        let anchor = anchor();
         StripeLine {
             line: Line::counting(&claim, &anchor, None, end, ClockState::Assumed),
             anchor,
@@ -401,7 +393,8 @@ pub(super) mod script {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use super::script::{COUNT_OF_ZERO, counted_at, line};
+    use super::counter::{COUNT_OF_ZERO, counted_at};
+    use super::script::line;
     use super::*;
 
     const MILLI: i64 = 1_000_000;
