@@ -34,6 +34,7 @@ pub use state_wait::{StateChanges, StateWait};
 pub use status::{ClockState, Counters, ReadPath, Reading, SourceStatus, Status};
 
 pub(crate) use commits::NotDrawn;
+pub(crate) use latch::Point;
 pub(crate) use reading::{Estimate, Glimpse, HotReading};
 use shared::Shared;
 pub(crate) use sleeper::{Next, Served, Sleeper, wake_all};
@@ -377,8 +378,8 @@ impl Clock {
         clippy::inline_always,
         reason = "a call and its result in memory cost a nanosecond"
     )]
-    pub(crate) fn now_plainly(&self) -> Option<Interval> {
-        self.shared.now_plainly()
+    pub(crate) fn latest_plainly(&self) -> Option<Timestamp> {
+        self.shared.latest_plainly()
     }
 
     /// One reading of the hot path, if nothing is out of the ordinary.

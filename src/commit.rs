@@ -113,9 +113,9 @@ impl Clock {
         if let Some(timestamp) = self.draw_commit_at_once(Timestamp::MIN) {
             return Ok(self.until_past(timestamp));
         }
-        if let Some(now) = self.now_plainly() {
-            let near = now.latest().saturating_add_delta(NEAR);
-            if let Ok(timestamp) = self.draw_commit(now.latest(), near) {
+        if let Some(latest) = self.latest_plainly() {
+            let near = latest.saturating_add_delta(NEAR);
+            if let Ok(timestamp) = self.draw_commit(latest, near) {
                 return Ok(self.until_past(timestamp));
             }
         }

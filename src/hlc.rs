@@ -4,7 +4,7 @@ use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::clock::{
-    Clock, ClockError, Estimate, Exhausted, Glimpse, HotReading, StripeLine, StripeReading,
+    Clock, ClockError, Estimate, Exhausted, Glimpse, HotReading, Point, StripeLine, StripeReading,
     Stripes, Word,
 };
 use crate::primitive::{AtomicI64, Ordering};
@@ -68,7 +68,7 @@ use timestamp::{Middle, ceiling_bits, floor_bits};
 /// # What holds
 ///
 /// With `l` the physical part of the last stamp, `pt` the clock's best estimate (the middle of its
-/// interval) in whole microseconds, and `e` its epsilon. (A tick, and an `observe` of what is not ahead, take `pt` as of
+/// interval, or up to 2 ns more) in whole microseconds, and `e` its epsilon. (A tick, and an `observe` of what is not ahead, take `pt` as of
 /// a moment that may lie before the call, by as much as a processor runs ahead of itself: less than half of a
 /// microsecond. What orders stamps is the word.)
 ///
@@ -587,7 +587,7 @@ impl HybridClock {
         let Shared { word, stripes, .. } = &*self.shared;
         // A jump is looked for once for each line: within one it moves as far as a clock may drift.
         let is_calm = |reading: &StripeReading, line: &StripeLine| {
-            let best = reading.interval().map(|interval| interval.midpoint());
+            let best = reading.instant(Point::Middle);
             best.is_some_and(|best| self.shared.jump.is_calm(best, line.raw_of(reading)))
         };
         let drawn = stripes.draw(&self.clock, word, above, may, is_calm)?;

@@ -2,7 +2,6 @@
 
 use super::Clock;
 use super::stripes::{Axis, StripeLine, StripeReading};
-use crate::time::Interval;
 
 impl Axis for Clock {
     #[inline(always)]
@@ -37,7 +36,7 @@ impl Axis for Clock {
         is_recent.then_some(count)
     }
 
-    fn reached(&self, line: &StripeLine, time_namespace: u64) -> Option<Interval> {
+    fn reached(&self, line: &StripeLine, time_namespace: u64) -> Option<i64> {
         line.reached(&self.shared.machine.counted(), || {
             self.identity().time_namespace == time_namespace
         })

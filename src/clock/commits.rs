@@ -3,7 +3,8 @@
 use core::ops::RangeInclusive;
 
 use super::stripes::{Axis, Exhausted, Scale, Stripes, Striping, Word};
-use crate::time::{Interval, Timestamp};
+use crate::clock::latch::Point;
+use crate::time::Timestamp;
 
 /// Why no timestamp was given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,20 +29,15 @@ impl Scale for Latest {
     /// 4 ns to 64 ns, which is how much longer a commit may have to wait; of the latter, 56 are stripes'.
     const BITS: RangeInclusive<u32> = 2..=6;
     const FIRST: Timestamp = Timestamp::MIN;
-
-    #[inline]
-    fn instant(interval: &Interval) -> Timestamp {
-        interval.latest()
-    }
+    const POINT: Point = Point::Latest;
 
     #[inline]
     fn position(instant: Timestamp, mask: u64) -> Option<u64> {
         number_of(instant).checked_add(mask)
     }
 
-    #[allow(clippy::cast_possible_wrap, reason = "a unit's numbers, 64 at most")]
-    fn lasting(numbers: u64) -> i64 {
-        numbers as i64
+    fn lasting(numbers: u64) -> u64 {
+        numbers
     }
 }
 

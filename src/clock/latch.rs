@@ -56,6 +56,7 @@ mod line;
 mod watch;
 
 pub(crate) use anchor::{Anchor, Pair};
+pub(crate) use line::point::Point;
 pub(crate) use line::{COUNTER_LIMIT, Line};
 pub(in crate::clock) use watch::{CountWatch, Watch};
 

@@ -1,6 +1,6 @@
 //! Reading a clock: the hot path, the careful one, and the guard that compares the clocks.
 
-use super::latch::{Drawn, Glance, Head, LatchReading, Line, Pair};
+use super::latch::{Drawn, Glance, Head, LatchReading, Line, Pair, Point};
 use super::policy::RefreshPolicy;
 use super::scratch::Scratch;
 use super::shared::Shared;
@@ -70,7 +70,7 @@ impl HotReading {
 
     #[inline]
     pub(crate) fn middle(&self) -> Option<Timestamp> {
-        Some(self.interval()?.midpoint())
+        self.drawn.line.point_at(Point::Middle, self.elapsed)
     }
 }
 
@@ -116,6 +116,24 @@ impl Shared {
         self.read_at::<false, _, _>(
             |glance, checked| Some(self.position(glance.line(), checked, ())),
             interval_at,
+        )
+    }
+
+    /// As [`now_plainly`](Self::now_plainly), of which it is the latest end.
+    #[inline(always)]
+    pub(super) fn latest_plainly(&self) -> Option<Timestamp> {
+        let latest_at = |glance: &Glance<'_, SLOT_WORDS>, elapsed, ()| {
+            glance.line().point_at(Point::Latest, elapsed)
+        };
+        if self.by_counter_alone {
+            return self.read_at::<true, _, _>(
+                |glance, checked| self.count_in_order(glance, checked, ()),
+                latest_at,
+            );
+        }
+        self.read_at::<false, _, _>(
+            |glance, checked| Some(self.position(glance.line(), checked, ())),
+            latest_at,
         )
     }
 
@@ -206,7 +224,7 @@ impl Shared {
         let of = |glance: &Glance<'_, SLOT_WORDS>, elapsed, ()| {
             Some(Glimpse {
                 generation: glance.generation(),
-                middle: glance.line().at(elapsed)?.midpoint(),
+                middle: glance.line().point_at(Point::Middle, elapsed)?,
             })
         };
         if self.by_counter_alone {

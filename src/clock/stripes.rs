@@ -13,15 +13,16 @@
 //! no instruction reads the processor's number along with the count, a stripe is a thread's, of up to 56 at a
 //! time.) So the two never issue one number, and may be mixed at any time.
 //!
-//! The *position* of a line at a count is, below, the number of its middle there, or of its latest end.
+//! The *position* of a line at a count is, below, the number of its middle there ([`Point`]), or of its latest end.
 //!
 //! # Two ways to a stamp
 //!
 //! A **stripe** reads, under an open gate of the latch, a line through counts, a count `n` and the
 //! processor's number, and takes that processor's number in the unit of the line's position at `n`. It needs that to be
-//! above the word, and waits until the position at another count lies in a later unit. Then it returns the
-//! stamp. It writes nothing that another processor reads. The other count need not wait for what precedes it:
-//! whenever it was read, the unit was over by then, and no other thread learns of the stamp before.
+//! above the word, and waits until the position at another count lies in a later unit, or would if the line had not
+//! ended. Then it returns the stamp. It writes nothing that another processor reads. The other count need not wait
+//! for what precedes it: whenever it was read, the unit was over by then, and no other thread learns of the stamp
+//! before.
 //!
 //! The **word** takes its next number that is above the last one, above a remote stamp or a commit's floor, and not
 //! below the *reach*: the unit, on the line that stripes were last drawn from, of a count read in this very
@@ -77,7 +78,6 @@
 use core::marker::PhantomData;
 
 use crate::primitive::{AtomicI64, AtomicU64, Ordering};
-use crate::time::Timestamp;
 
 mod axis;
 mod kept;
@@ -261,7 +261,7 @@ impl<S: Scale> Stripes<S> {
                 None => return Ok(None),
             }
         }
-        let Some((number, here)) = Self::number(numbers, &reading) else {
+        let Some(number) = Self::number(numbers, &reading) else {
             return Ok(None);
         };
         // Loaded after the line was found judged, so that what was drawn from the ones before it is below.
@@ -270,18 +270,19 @@ impl<S: Scale> Stripes<S> {
         }
         // Asked before the wait: what it may take to store a bound shall not come on top.
         may(number)?;
-        let is_over = is_over::<S>(numbers, &reading, here)
+        // Told by the time between the two counts, as it can be in nearly every call: the position at the second one
+        // would take a division.
+        let is_over = reading.moved(S::POINT) >= numbers.lasts()
             || self.wait(numbers, axis, reading.generation(), number);
         Ok(is_over.then_some((number, reading)))
     }
 
-    /// Returns this stripe's number at a reading, and the instant that it numbers.
+    /// Returns this stripe's number at a reading.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as `draw` is")]
-    fn number(numbers: &Numbers, reading: &StripeReading) -> Option<(u64, Timestamp)> {
-        let here = S::instant(&reading.interval()?);
-        let position = S::position(here, numbers.mask())?;
-        Some((numbers.of_stripe(position, reading.stripe())?, here))
+    fn number(numbers: &Numbers, reading: &StripeReading) -> Option<u64> {
+        let position = S::position(reading.instant(S::POINT)?, numbers.mask())?;
+        numbers.of_stripe(position, reading.stripe())
     }
 
     /// Waits until a number's unit is over; returns false where the number is to be no one's.
@@ -293,8 +294,8 @@ impl<S: Scale> Stripes<S> {
         };
         for _ in 0..LONGEST_WAIT {
             let position = line
-                .interval_at(axis.count_early())
-                .and_then(|now| S::position(S::instant(&now), numbers.mask()));
+                .instant_at(S::POINT, axis.count_early())
+                .and_then(|now| S::position(now, numbers.mask()));
             match position {
                 Some(position) if numbers.begin(position) > number => return true,
                 Some(_) => {}
@@ -362,8 +363,9 @@ impl<S: Scale> Stripes<S> {
 
     /// Returns the last number of the last unit that was drawn from a line, up to now.
     fn end_of(&self, numbers: &Numbers, axis: &impl Axis, judged: &Judged) -> Option<u64> {
-        let reached = axis.reached(judged.line.as_ref()?, self.time_namespace)?;
-        let reached = S::instant(&reached);
+        let line = judged.line.as_ref()?;
+        let reached = axis.reached(line, self.time_namespace)?;
+        let reached = line.instant_after(S::POINT, reached)?;
         if reached < S::FIRST {
             return None;
         }
@@ -427,8 +429,8 @@ impl<S: Scale> Stripes<S> {
         }
         let now = axis
             .checked_count()
-            .and_then(|count| last.interval_at(count));
-        if let Some(position) = now.and_then(|now| S::position(S::instant(&now), numbers.mask())) {
+            .and_then(|count| last.instant_at(S::POINT, count));
+        if let Some(position) = now.and_then(|now| S::position(now, numbers.mask())) {
             return numbers.begin(position);
         }
         self.end_of(numbers, axis, &judged)
@@ -468,18 +470,6 @@ impl<S: Scale> Stripes<S> {
     }
 }
 
-/// Returns true if the unit of an instant was over when the reading's second count was read.
-///
-/// Told by the time between the two, as it can be in nearly every call: the position there would take a division.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "as `draw` is")]
-fn is_over<S: Scale>(numbers: &Numbers, reading: &StripeReading, here: Timestamp) -> bool {
-    reading.interval_at(reading.later()).is_some_and(|later| {
-        let passed = S::instant(&later).saturating_since(here);
-        passed.nanos() >= numbers.lasts()
-    })
-}
-
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
@@ -488,7 +478,8 @@ mod tests {
     use super::axis::script::Script;
     use super::*;
     use crate::clock::commits::Latest;
-    use crate::time::Interval;
+    use crate::clock::latch::Point;
+    use crate::time::Timestamp;
 
     /// Where the word begins: behind all that stripes are drawn from.
     const BEGUN: u64 = 100;
@@ -532,7 +523,7 @@ mod tests {
 
     /// Returns the unit of the latest end that a script's line has at a count.
     fn unit_at(stripes: &Stripes<Latest>, axis: &Script, count: i64) -> u64 {
-        let latest = axis.interval_at(count).unwrap().latest();
+        let latest = axis.latest_at(count).unwrap();
         let numbers = numbers(stripes);
         numbers.begin(Latest::position(latest, numbers.mask()).unwrap())
     }
@@ -575,6 +566,10 @@ mod tests {
             assert!(axis.waited.get() > 0);
             assert!(unit_at(&stripes, &axis, axis.last_read()) > unit, "{step}");
         }
+        // Two counts a unit apart tell that by themselves.
+        let (stripes, word, axis) = opened(32);
+        assert!(draw(&stripes, &axis, &word).is_some());
+        assert_eq!(axis.waited.get(), 0);
     }
 
     #[test]
@@ -700,24 +695,21 @@ mod tests {
     impl Scale for FromEpoch {
         const BITS: core::ops::RangeInclusive<u32> = 2..=6;
         const FIRST: Timestamp = Timestamp::UNIX_EPOCH;
-
-        fn instant(interval: &Interval) -> Timestamp {
-            interval.latest()
-        }
+        const POINT: Point = Point::Latest;
 
         fn position(instant: Timestamp, mask: u64) -> Option<u64> {
             u64::try_from(instant.unix_nanos()).ok()?.checked_add(mask)
         }
 
-        fn lasting(numbers: u64) -> i64 {
-            i64::try_from(numbers).unwrap()
+        fn lasting(numbers: u64) -> u64 {
+            numbers
         }
     }
 
     #[test]
     fn a_line_that_came_to_the_first_number_covers_its_unit_and_one_before_it_nothing() {
         let axis = Script::new(0);
-        let latest = axis.interval_at(axis.count.get()).unwrap().latest();
+        let latest = axis.latest_at(axis.count.get()).unwrap();
         for (ahead, end) in [(-1, None), (0, Some(31)), (1, Some(63))] {
             axis.replace(Some(ahead - latest.unix_nanos()));
             let stripes = Stripes::<FromEpoch>::new(Striping::Always, || Some(28), 0);

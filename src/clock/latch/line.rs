@@ -3,10 +3,12 @@
 use super::anchor::{Anchor, FRACTION};
 use crate::clock::status::ClockState;
 use crate::time::{Claim, Interval, Timestamp};
+use product::{moved_down, moved_up};
+
+pub(super) mod point;
+mod product;
 
 const BILLION: u128 = 1_000_000_000;
-
-const LIFT: u32 = u64::BITS - FRACTION;
 
 /// The most that the elapsed time can be: 4.5 years of nanoseconds.
 const LONGEST: i64 = (1 << FRACTION) - 1;
@@ -250,22 +252,13 @@ impl Line {
     ///
     /// `None` cannot happen: a floor above the latest end is a contradiction, and not published.
     #[inline]
-    #[allow(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_wrap,
-        clippy::cast_possible_truncation,
-        reason = "what has elapsed is never negative, and no longer than there is room for"
-    )]
     pub(crate) fn at(&self, elapsed: i64) -> Option<Interval> {
-        let lifted = u128::from((elapsed as u64) << LIFT);
-        let (slow, fast) = (
-            lifted * u128::from(self.slow),
-            lifted * u128::from(self.fast),
-        );
-        let down = (slow >> u64::BITS) as i64;
-        let up = (fast >> u64::BITS) as i64 + i64::from(fast as u64 != 0);
-        let earliest = self.earliest.wrapping_add(down);
-        let latest = self.latest.wrapping_add(up);
+        let earliest = self
+            .earliest
+            .wrapping_add_unsigned(moved_down(elapsed, self.slow));
+        let latest = self
+            .latest
+            .wrapping_add_unsigned(moved_up(elapsed, self.fast));
         let earliest = if earliest > self.floor {
             earliest
         } else {

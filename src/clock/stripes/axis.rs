@@ -1,8 +1,8 @@
 //! What stamps are drawn from without a shared word: a line through counts, and the stripe that counted.
 
-use crate::clock::latch::{Anchor, Line, Pair};
+use crate::clock::latch::{Anchor, Line, Pair, Point};
 use crate::machine::Counted;
-use crate::time::Interval;
+use crate::time::{Interval, Timestamp};
 
 /// How much longer than raw time says a reader may have counted on before a counter that departed was
 /// found out, in ns: it is checked each millisecond, and twice that leaves room for the rounding.
@@ -15,6 +15,8 @@ pub(crate) struct StripeReading {
     pub(in crate::clock) line: Line,
     pub(in crate::clock) elapsed: i64,
     pub(in crate::clock) stripe: u32,
+    /// Another count, read after the first one. It need not wait for what precedes it: whenever it was read, what
+    /// it shows to be over was over by then, and no other thread learns of the stamp before.
     pub(in crate::clock) later: i64,
 }
 
@@ -36,19 +38,19 @@ impl StripeReading {
         self.line.at(self.elapsed)
     }
 
-    /// Returns another count, read after the first one.
-    ///
-    /// It need not wait for what precedes it: whenever it was read, what it shows to be over was over by then,
-    /// and no other thread learns of the stamp before.
-    #[inline]
-    pub(super) const fn later(&self) -> i64 {
-        self.later
+    /// Returns this instant of the interval.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a part of the hot path")]
+    pub(crate) fn instant(&self, point: Point) -> Option<Timestamp> {
+        self.line.point_at(point, self.elapsed)
     }
 
-    /// Returns the interval at a count, `None` where the line does not answer.
-    #[inline]
-    pub(super) fn interval_at(&self, count: i64) -> Option<Interval> {
-        interval_at(&self.line, count)
+    /// Returns by how many ns this instant moved at least from the first count to the second one.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a part of the hot path")]
+    pub(super) fn moved(&self, point: Point) -> u64 {
+        let counted = self.line.base().wrapping_add(self.elapsed);
+        self.line.moves_by(point, self.later.wrapping_sub(counted))
     }
 }
 
@@ -62,9 +64,9 @@ pub(crate) trait Axis {
     fn count_early(&self) -> i64;
     /// Reads the counter, if it was found where raw time is a moment ago.
     fn checked_count(&self) -> Option<i64>;
-    /// Returns the interval at the last place of a line that can have been drawn from by now; raw time tells it
-    /// only in this time namespace.
-    fn reached(&self, line: &StripeLine, time_namespace: u64) -> Option<Interval>;
+    /// Returns the last place of a line that can have been drawn from by now, so many counts after its base; raw
+    /// time tells it only in this time namespace.
+    fn reached(&self, line: &StripeLine, time_namespace: u64) -> Option<i64>;
     /// Returns the generation of the line in force.
     fn generation(&self) -> i64;
     /// Returns false if stripes have other numbers than the processors that they are of.
@@ -86,12 +88,18 @@ impl StripeLine {
         self.anchor.raw_most(reading.elapsed)
     }
 
-    /// Returns the interval at a count, `None` where the line does not answer.
-    pub(super) fn interval_at(&self, count: i64) -> Option<Interval> {
-        interval_at(&self.line, count)
+    /// Returns this instant of the interval at a count, `None` where the line does not answer.
+    pub(super) fn instant_at(&self, point: Point, count: i64) -> Option<Timestamp> {
+        self.line.point_at(point, self.line.elapsed(count)?)
     }
 
-    /// Returns the interval at the last place that can have been drawn from before both clocks were read.
+    /// Returns this instant of the interval so many counts after the line's base.
+    pub(super) fn instant_after(&self, point: Point, elapsed: i64) -> Option<Timestamp> {
+        self.line.point_at(point, elapsed)
+    }
+
+    /// Returns the last place that can have been drawn from before both clocks were read, so many counts after the
+    /// line's base.
     ///
     /// Where raw time is not where the counter says, the counter jumped, and raw time tells how far the line
     /// can have been counted, if it is `comparable`. Nothing was drawn from it beyond its end.
@@ -99,7 +107,7 @@ impl StripeLine {
         &self,
         counted: &Counted,
         comparable: impl FnOnce() -> bool,
-    ) -> Option<Interval> {
+    ) -> Option<i64> {
         let agrees = self.anchor.agrees(&Pair::from(*counted));
         let counts = if agrees || !comparable() {
             counted.after.saturating_sub(self.line.base())
@@ -113,7 +121,7 @@ impl StripeLine {
         if last < 0 {
             return None;
         }
-        self.line.at(counts.clamp(0, last))
+        Some(counts.clamp(0, last))
     }
 
     pub(crate) fn to_words(self) -> [i64; Self::WORDS] {
@@ -136,11 +144,6 @@ impl StripeLine {
             anchor: Anchor::from_words(anchor),
         }
     }
-}
-
-#[inline]
-fn interval_at(line: &Line, count: i64) -> Option<Interval> {
-    line.at(line.elapsed(count)?)
 }
 
 /// The counter of the clocks below, and how raw time is told by it.
@@ -254,7 +257,7 @@ pub(crate) mod model {
             self.tick(Ordering::Relaxed)
         }
 
-        pub(crate) fn reached(&self, line: &StripeLine) -> Option<Interval> {
+        pub(crate) fn reached(&self, line: &StripeLine) -> Option<i64> {
             line.reached(&counted_at(self.count()), || true)
         }
 
@@ -333,8 +336,8 @@ pub(super) mod script {
             self.line.set(ahead.map(|ahead| line(ahead, i64::MAX)));
         }
 
-        pub(crate) fn interval_at(&self, count: i64) -> Option<Interval> {
-            self.line.get()?.interval_at(count)
+        pub(crate) fn latest_at(&self, count: i64) -> Option<Timestamp> {
+            self.line.get()?.instant_at(Point::Latest, count)
         }
 
         pub(crate) fn last_read(&self) -> i64 {
@@ -376,7 +379,7 @@ pub(super) mod script {
             self.is_checked.get().then(|| self.tick())
         }
 
-        fn reached(&self, line: &StripeLine, _time_namespace: u64) -> Option<Interval> {
+        fn reached(&self, line: &StripeLine, _time_namespace: u64) -> Option<i64> {
             line.reached(&counted_at(self.tick()), || true)
         }
 
@@ -413,20 +416,16 @@ mod tests {
     fn a_line_was_drawn_from_up_to_the_counts_or_where_the_counter_jumped_up_to_raw_time() {
         let kept = line(0, i64::MAX);
         let here = counted_at(COUNT_OF_ZERO + 50 * MILLI);
-        let latest = |counted: &Counted, comparable: bool| {
-            let reached = kept.reached(counted, || comparable).unwrap();
-            reached.latest().unix_nanos()
-        };
-        let at_count = kept.interval_at(here.after).unwrap();
-        assert_eq!(latest(&here, true), at_count.latest().unix_nanos());
-        assert_eq!(latest(&here, false), at_count.latest().unix_nanos());
+        let reached = |counted: &Counted, comparable| kept.reached(counted, || comparable).unwrap();
+        let at_count = here.after - kept.line.base();
+        assert_eq!(reached(&here, true), at_count);
+        assert_eq!(reached(&here, false), at_count);
         // Ten milliseconds ahead of where raw time is.
         let mut jumped = here;
         jumped.before += 10 * MILLI;
         jumped.after += 10 * MILLI;
-        let counted = kept.interval_at(jumped.after).unwrap();
-        assert_eq!(latest(&jumped, false), counted.latest().unix_nanos());
-        let by_raw_time = latest(&jumped, true) - at_count.latest().unix_nanos();
+        assert_eq!(reached(&jumped, false), at_count + 10 * MILLI);
+        let by_raw_time = reached(&jumped, true) - at_count;
         assert!(
             (UNCHECKED..UNCHECKED + 10).contains(&by_raw_time),
             "{by_raw_time}"
@@ -437,15 +436,40 @@ mod tests {
     fn nothing_was_drawn_from_a_line_before_it_begins_or_beyond_its_end() {
         let kept = line(0, 100 * MILLI);
         let reached = |raw| kept.reached(&counted_at(COUNT_OF_ZERO + raw), || false);
-        assert_eq!(reached(-5), kept.line.at(0));
-        assert_eq!(reached(MILLI), kept.line.at(MILLI));
-        assert_eq!(reached(200 * MILLI), kept.line.at(kept.line.last()));
+        assert_eq!(reached(-5), Some(0));
+        assert_eq!(reached(MILLI), Some(MILLI));
+        assert_eq!(reached(200 * MILLI), Some(kept.line.last()));
         let never = StripeLine {
             line: Line::NOTHING,
             ..kept
         };
         let found = never.reached(&counted_at(COUNT_OF_ZERO + MILLI), || true);
         assert_eq!(found, None);
+    }
+
+    /// It tells how far the line went beyond its end, too, but nothing of a counter that ran back.
+    #[test]
+    fn a_reading_tells_how_far_its_instant_moved_between_its_two_counts() {
+        let kept = line(0, 100 * MILLI);
+        let base = kept.line.base();
+        for (elapsed, later, moved) in [
+            (0, base, 0..=0),
+            (MILLI, base + MILLI + 40, 39..=40),
+            (99 * MILLI, base + 101 * MILLI, 1_999_999..=2_000_000),
+            (MILLI, base + MILLI - 1, 0..=0),
+        ] {
+            let reading = StripeReading {
+                generation: 1,
+                line: kept.line,
+                elapsed,
+                stripe: 0,
+                later,
+            };
+            for point in [Point::Middle, Point::Latest] {
+                let found = reading.moved(point);
+                assert!(moved.contains(&found), "{elapsed} {later}: {found}");
+            }
+        }
     }
 
     #[test]

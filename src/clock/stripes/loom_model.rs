@@ -67,7 +67,7 @@ impl Axis for Processor<'_> {
         Some(self.0.count())
     }
 
-    fn reached(&self, line: &StripeLine, _time_namespace: u64) -> Option<Interval> {
+    fn reached(&self, line: &StripeLine, _time_namespace: u64) -> Option<i64> {
         self.0.reached(line)
     }
 

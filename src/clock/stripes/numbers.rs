@@ -2,7 +2,8 @@
 
 use core::ops::RangeInclusive;
 
-use crate::time::{Interval, Timestamp};
+use crate::clock::latch::Point;
+use crate::time::Timestamp;
 
 /// What is numbered of a reading, and in which unit.
 pub(crate) trait Scale {
@@ -15,15 +16,15 @@ pub(crate) trait Scale {
     /// The first instant that there are numbers for.
     const FIRST: Timestamp;
 
-    /// Returns which instant of an interval is numbered: one that never falls back along a line.
-    fn instant(interval: &Interval) -> Timestamp;
+    /// Which instant of an interval is numbered.
+    const POINT: Point;
 
     /// Returns the number of an instant, in whose unit the numbers that are issued then lie; `mask` has the
     /// bits of a number within a unit. `None` outside the range.
     fn position(instant: Timestamp, mask: u64) -> Option<u64>;
 
     /// Returns how long so many numbers last, in ns, rounded up.
-    fn lasting(numbers: u64) -> i64;
+    fn lasting(numbers: u64) -> u64;
 }
 
 /// Which numbers of a unit are whose.
@@ -33,7 +34,7 @@ pub(super) struct Numbers {
     mask: u64,
     stripes: u64,
     /// After how many ns another unit has begun for sure.
-    lasts: i64,
+    lasts: u64,
 }
 
 impl Numbers {
@@ -56,7 +57,7 @@ impl Numbers {
     }
 
     #[inline]
-    pub(super) const fn lasts(&self) -> i64 {
+    pub(super) const fn lasts(&self) -> u64 {
         self.lasts
     }
 
@@ -99,7 +100,7 @@ mod tests {
     fn every_number_of_a_unit_is_a_stripes_or_the_words() {
         for (stripes, unit) in [(1, 4_u32), (3, 4), (4, 8), (7, 8), (8, 16), (56, 64)] {
             let numbers = Numbers::among::<Latest>(stripes).unwrap();
-            assert_eq!(numbers.lasts(), i64::from(unit));
+            assert_eq!(numbers.lasts(), u64::from(unit));
             let unit = u64::from(unit);
             assert_eq!(numbers.mask(), unit - 1);
             let base = 5 * unit;
