@@ -102,38 +102,32 @@ pub(super) struct Answer {
 impl Shared {
     #[inline(always)]
     pub(super) fn now_plainly(&self) -> Option<Interval> {
-        let interval_at = |glance: &Glance<'_, SLOT_WORDS>, elapsed, ()| glance.line().at(elapsed);
-        if self.by_counter_alone {
-            let read = self.read_at::<true, _, _>(
-                |glance, checked| self.count_in_order(glance, checked, ()),
-                interval_at,
-            );
-            return match read {
-                Some(interval) => Some(interval),
-                None => self.now_on_raw_time(),
-            };
+        match self.answer_plainly(Line::at) {
+            None if self.by_counter_alone => self.now_on_raw_time(),
+            answered => answered,
         }
-        self.read_at::<false, _, _>(
-            |glance, checked| Some(self.position(glance.line(), checked, ())),
-            interval_at,
-        )
     }
 
-    /// As [`now_plainly`](Self::now_plainly), of which it is the latest end.
+    /// As [`now_plainly`](Self::now_plainly), of which it is the latest end; where raw time is read instead of the
+    /// counter it has no answer.
     #[inline(always)]
     pub(super) fn latest_plainly(&self) -> Option<Timestamp> {
-        let latest_at = |glance: &Glance<'_, SLOT_WORDS>, elapsed, ()| {
-            glance.line().point_at(Point::Latest, elapsed)
-        };
+        self.answer_plainly(|line, elapsed| line.point_at(Point::Latest, elapsed))
+    }
+
+    /// Reads the clock that this machine is usually read by, and has `answer` tell what the line comes to.
+    #[inline(always)]
+    fn answer_plainly<R>(&self, answer: impl FnOnce(&Line, i64) -> Option<R>) -> Option<R> {
+        let of = |glance: &Glance<'_, SLOT_WORDS>, elapsed, ()| answer(glance.line(), elapsed);
         if self.by_counter_alone {
             return self.read_at::<true, _, _>(
                 |glance, checked| self.count_in_order(glance, checked, ()),
-                latest_at,
+                of,
             );
         }
         self.read_at::<false, _, _>(
             |glance, checked| Some(self.position(glance.line(), checked, ())),
-            latest_at,
+            of,
         )
     }
 

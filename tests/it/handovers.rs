@@ -9,10 +9,12 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use epsilon_clock::clock::ReadPath;
+use epsilon_clock::clock::{ReadPath, Striping};
 use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
 use epsilon_clock::time::{Claim, RateBounds};
 use epsilon_clock::{Clock, ClockBuilder, ErrorBound, Interval, Timestamp};
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::random::Random;
 use crate::skip::skip;
@@ -77,13 +79,17 @@ pub(crate) fn counting(settings: impl Fn(ClockBuilder) -> ClockBuilder) -> Optio
     None
 }
 
+/// Returns which processors this process may run on.
+fn processors() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).unwrap();
+    (0..CpuSet::MAX_CPU)
+        .filter(|cpu| allowed.is_set(*cpu))
+        .collect()
+}
+
 /// Pins the calling thread to a processor, where there is more than one.
 fn pin(index: usize) {
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-    let allowed = sched_getaffinity(None).unwrap();
-    let mine: Vec<usize> = (0..CpuSet::MAX_CPU)
-        .filter(|cpu| allowed.is_set(*cpu))
-        .collect();
+    let mine = processors();
     let mut set = CpuSet::new();
     set.set(mine[index % mine.len()]);
     sched_setaffinity(None, &set).unwrap();
@@ -172,28 +178,97 @@ impl Shares {
     }
 }
 
+/// How many threads draw how much.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    threads: usize,
+    rounds: usize,
+    /// How many stamps each thread draws in a round.
+    each: usize,
+    /// How often a thread has to learn of another's stamp.
+    handovers: u64,
+}
+
+impl Load {
+    /// More rounds than these, where a busy machine has the threads take turns, and none learns of another.
+    const PATIENCE: usize = 100;
+
+    /// Two threads.
+    pub(crate) fn of_two() -> Self {
+        let (rounds, each, handovers) = if is_long() {
+            (50, 1_000_000, 1_000_000)
+        } else {
+            (4, 50_000, 500)
+        };
+        // Threads that take turns on one processor hardly ever meet.
+        let handovers = if processors().len() < 2 { 0 } else { handovers };
+        Self {
+            threads: 2,
+            rounds,
+            each,
+            handovers,
+        }
+    }
+
+    /// More threads than processors, which draw less.
+    pub(crate) fn crowded(self) -> Self {
+        Self {
+            threads: 5,
+            rounds: self.rounds.div_ceil(5),
+            each: self.each / 4,
+            handovers: 0,
+        }
+    }
+
+    fn wants_more(&self, rounds: usize, handovers: u64) -> bool {
+        rounds < self.rounds
+            || (handovers < self.handovers && rounds < self.rounds * Self::PATIENCE)
+    }
+}
+
 /// What a run came to.
 pub(crate) struct Outcome {
     pub(crate) largest: u64,
     pub(crate) handovers: u64,
-    pub(crate) stripes: u64,
+    drawn: u64,
+    stripes: u64,
 }
 
-/// Runs so many threads for so many rounds; each draws so many in each.
-pub(crate) fn stress(
-    draw: &dyn Draw,
-    shares: &Shares,
-    threads: usize,
-    rounds: usize,
-    each: usize,
-) -> Outcome {
+impl Outcome {
+    /// Holds a run against what it was to do.
+    pub(crate) fn assert_done(&self, of: &str, striping: Striping, load: &Load) {
+        let Self {
+            handovers,
+            drawn,
+            stripes,
+            ..
+        } = self;
+        println!("{of}, {striping:?}: {stripes} stripes of {drawn}, {handovers} handed over");
+        let least = match striping {
+            // Lower lines, floors, commits and peers that are ahead leave the others to the word.
+            Striping::Always => drawn / 20,
+            // Nor does a clock turn before its threads meet.
+            _ => load.handovers.min(1),
+        };
+        assert!(*stripes >= least, "only {stripes} of {drawn} were stripes");
+        assert!(
+            *handovers >= load.handovers,
+            "only {handovers} were handed over"
+        );
+    }
+}
+
+/// Runs threads for rounds; each draws so many in each.
+pub(crate) fn stress(draw: &dyn Draw, shares: &Shares, load: Load) -> Outcome {
+    let Load { threads, each, .. } = load;
     let stress = Stress {
         draw,
         handed: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         together: Barrier::new(threads),
     };
     let (mut largest, mut handovers, mut stripes) = (0, 0, 0);
-    for round in 0..rounds {
+    let mut round = 0;
+    while load.wants_more(round, handovers) {
         let drawn: Vec<Drawn> = thread::scope(|scope| {
             let running: Vec<_> = (0..threads)
                 .map(|index| {
@@ -234,15 +309,17 @@ pub(crate) fn stress(
         assert!(all[0] > largest, "H1: a round began below the one before");
         largest = *all.last().unwrap();
         stripes += all.iter().filter(|bits| shares.is_stripe(**bits)).count() as u64;
+        round += 1;
     }
     Outcome {
         largest,
         handovers,
+        drawn: (round * threads * each) as u64,
         stripes,
     }
 }
 
-pub(crate) fn is_long() -> bool {
+fn is_long() -> bool {
     std::env::var_os("EPSILON_CLOCK_LONG").is_some_and(|value| value == "1")
 }
 

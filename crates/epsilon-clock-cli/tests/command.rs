@@ -253,7 +253,8 @@ fn a_view_that_is_too_tall_keeps_the_interval() {
     let lines: Vec<_> = view.trim_end().lines().collect();
     assert!(lines.len() <= 5, "{view}");
     assert!(lines[0].starts_with("20"), "{view}");
-    assert!(lines[1].starts_with("±50"), "{view}");
+    // What the caller assumes, or less where this machine's kernel vouches.
+    assert!(lines[1].starts_with('±'), "{view}");
 }
 
 /// What a command writes to a terminal of this kind; `None` where there is no `script` that plays one.

@@ -134,7 +134,8 @@ fn the_doctor_holds_the_machine_against_them() {
     });
     let output = epsilon(&["doctor", "--watch", "0"], &[&fast]);
     let page = flat(&output.stdout);
-    assert!(page.contains("is behind that by 2 s or more"), "{page}");
+    // Real time is, or where this machine's kernel vouches, what that says.
+    assert!(page.contains("behind that by 2 s or more"), "{page}");
     assert!(!page.contains(together), "{page}");
 }
 

@@ -8,7 +8,7 @@ use epsilon_clock::clock::Striping;
 
 use super::*;
 use crate::counting_script::Scripted;
-use crate::handovers::{Outcome, Shares, counting, is_long, stress, while_looking};
+use crate::handovers::{Load, Shares, counting, stress, while_looking};
 use crate::random::Random;
 
 /// As many bits as a unit has at least and at most.
@@ -53,40 +53,21 @@ fn draw(clock: &Clock, known: u64, random: &mut Random) -> Option<u64> {
 #[test]
 fn commits_without_a_word_are_unique_and_follow_what_was_handed_over() {
     let shares = Shares::of_unit(UNIT);
-    let (rounds, each) = if is_long() {
-        (50, 1_000_000)
-    } else {
-        (4, 50_000)
-    };
+    let load = Load::of_two();
     for striping in [Striping::Always, Striping::OnContention] {
         let Some(clock) = counting(|builder| builder.striping(striping)) else {
             return;
         };
         let draw = |known: u64, random: &mut Random| draw(&clock, known, random);
-        let run = |threads, rounds, each| stress(&draw, &shares, threads, rounds, each);
-        let Outcome {
-            largest,
-            handovers,
-            stripes,
-        } = while_looking(&clock, || {
-            let two = run(2, rounds, each);
-            let crowded = run(5, rounds.div_ceil(5), each / 4);
-            assert!(crowded.largest > two.largest);
-            two
-        });
+        let run = |load| stress(&draw, &shares, load);
+        let (two, crowded) = while_looking(&clock, || (run(load), run(load.crowded())));
+        assert!(crowded.largest > two.largest);
         assert!(
             clock
                 .begin_commit()
-                .is_ok_and(|commit| number(commit.timestamp()) > largest)
+                .is_ok_and(|commit| number(commit.timestamp()) > crowded.largest)
         );
-        println!("{striping:?}: {stripes} stripes, {handovers} handed over");
-        let drawn = (rounds * 2 * each) as u64;
-        assert!(
-            stripes > drawn / 20,
-            "only {stripes} of {drawn} were stripes"
-        );
-        let least = if is_long() { 1_000_000 } else { 500 };
-        assert!(handovers >= least, "only {handovers} were handed over");
+        two.assert_done("commits", striping, &load);
     }
 }
 

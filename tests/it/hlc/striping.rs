@@ -8,7 +8,7 @@ use epsilon_clock::hlc::{ForwardLimit, HlcError, HybridClockBuilder};
 
 use super::*;
 use crate::counting_script::Scripted;
-use crate::handovers::{Outcome, Shares, counting, is_long, stress, while_looking};
+use crate::handovers::{Load, Shares, counting, stress, while_looking};
 use crate::random::Random;
 
 const fn micros(n: u64) -> Duration {
@@ -53,31 +53,22 @@ fn h8_stamps_without_a_word_are_unique_and_follow_what_was_handed_over() {
         })
         .build()
         .unwrap();
-    let (rounds, each) = if is_long() {
-        (50, 1_000_000)
-    } else {
-        (4, 50_000)
-    };
-    let run = |hlc: &HybridClock, threads, rounds, each| {
+    let load = Load::of_two();
+    let run = |hlc: &HybridClock, load| {
         let draw = |known: u64, random: &mut Random| draw(hlc, known, random);
-        let outcome = stress(&draw, &shares, threads, rounds, each);
+        let outcome = stress(&draw, &shares, load);
         assert!(
             hlc.last().to_bits() >= outcome.largest,
             "a stamp is above the last one"
         );
         outcome
     };
-    let (stripes, handovers) = while_looking(&clock, || {
-        let Outcome {
-            mut largest,
-            mut handovers,
-            stripes,
-        } = run(&hlc, 2, rounds, each);
+    while_looking(&clock, || {
+        let two = run(&hlc, load);
+        two.assert_done("stamps", Striping::Always, &load);
         // With more threads than processors, and then on a clock that turns to stripes by itself.
-        let crowded = run(&hlc, 5, rounds.div_ceil(5), each / 4);
-        assert!(crowded.largest > largest);
-        largest = crowded.largest;
-        handovers += crowded.handovers;
+        let largest = run(&hlc, load.crowded()).largest;
+        assert!(largest > two.largest);
         assert!(largest <= stored.load(Ordering::Acquire), "H9");
         let kept = hlc.into_record().unwrap();
         assert!(kept.bound().to_bits() >= largest, "H9: {kept:?}");
@@ -87,18 +78,9 @@ fn h8_stamps_without_a_word_are_unique_and_follow_what_was_handed_over() {
             .build()
             .unwrap();
         assert!(turning.tick().unwrap().to_bits() > largest, "H9");
-        handovers += run(&turning, 2, rounds, each).handovers;
-        (stripes, handovers)
+        let turned = run(&turning, load);
+        turned.assert_done("stamps", Striping::OnContention, &load);
     });
-    println!("{stripes} stripes, {handovers} handed over");
-    // Lower lines, commits and peers that are ahead leave the others to the word.
-    let drawn = (rounds * 2 * each) as u64;
-    assert!(
-        stripes > drawn / 20,
-        "only {stripes} of {drawn} were stripes"
-    );
-    let least = if is_long() { 1_000_000 } else { 1_000 };
-    assert!(handovers >= least, "only {handovers} were handed over");
 }
 
 fn hybrid(
