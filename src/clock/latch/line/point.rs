@@ -44,7 +44,7 @@ impl Line {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as `point_at` is")]
     pub(crate) fn moves_by(&self, point: Point, units: i64) -> u64 {
-        if units < 0 {
+        if units.is_negative() {
             return 0;
         }
         let slope = match point {
