@@ -70,7 +70,7 @@ impl HotReading {
 
     #[inline]
     pub(crate) fn middle(&self) -> Option<Timestamp> {
-        self.drawn.line.point_at(Point::Middle, self.elapsed)
+        Some(self.interval()?.midpoint())
     }
 }
 
