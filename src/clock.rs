@@ -372,7 +372,7 @@ impl Clock {
 
     // --- for what is built on top ---------------------------------------------------------------
 
-    /// Returns an interval, if nothing is out of the ordinary.
+    /// Returns the latest end of an interval, if nothing is out of the ordinary.
     #[inline(always)]
     #[allow(
         clippy::inline_always,

@@ -2,8 +2,8 @@
 
 use core::ops::RangeInclusive;
 
+use super::latch::Point;
 use super::stripes::{Axis, Exhausted, Scale, Stripes, Striping, Word};
-use crate::clock::latch::Point;
 use crate::time::Timestamp;
 
 /// Why no timestamp was given out.

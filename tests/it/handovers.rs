@@ -13,7 +13,6 @@ use epsilon_clock::clock::{ReadPath, Striping};
 use epsilon_clock::source::{Finding, Look, LookContext, Refusal, Source, SourceMemory, SyncClaim};
 use epsilon_clock::time::{Claim, RateBounds};
 use epsilon_clock::{Clock, ClockBuilder, ErrorBound, Interval, Timestamp};
-
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::random::Random;
@@ -229,7 +228,7 @@ impl Load {
 /// What a run came to.
 pub(crate) struct Outcome {
     pub(crate) largest: u64,
-    pub(crate) handovers: u64,
+    handovers: u64,
     drawn: u64,
     stripes: u64,
 }
@@ -246,7 +245,7 @@ impl Outcome {
         println!("{of}, {striping:?}: {stripes} stripes of {drawn}, {handovers} handed over");
         let least = match striping {
             // Lower lines, floors, commits and peers that are ahead leave the others to the word.
-            Striping::Always => drawn / 20,
+            Striping::Always => drawn / 20 + 1,
             // Nor does a clock turn before its threads meet.
             _ => load.handovers.min(1),
         };

@@ -90,7 +90,7 @@ impl StripeLine {
 
     /// Returns this instant of the interval at a count, `None` where the line does not answer.
     pub(super) fn instant_at(&self, point: Point, count: i64) -> Option<Timestamp> {
-        self.line.point_at(point, self.line.elapsed(count)?)
+        self.instant_after(point, self.line.elapsed(count)?)
     }
 
     /// Returns this instant of the interval so many counts after the line's base.
